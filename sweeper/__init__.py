@@ -1,0 +1,1 @@
+"""sweeper: which recurrent architecture serves your text?"""

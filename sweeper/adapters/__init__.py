@@ -1,0 +1,40 @@
+"""Adapters: one file a format. Each reads a document and yields examples.
+
+An adapter is a record of options (what a card's [adapter] table may say) and a
+function `read(document, options)` that yields `LabelledText` or `TaggedSentence`
+and raises `DataError` with file and line. A new format is one file here, one line
+in `ADAPTERS` and one row in the contract test.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from ..records import Example
+from ..registry import Registry
+from . import columns, conllu, labelled, lines, schemes, vectors, wordtag
+from .documents import Document
+
+
+@dataclass(frozen=True)
+class Adapter:
+    """Args:
+    options: dataclass of what a card may say; its field types are checked.
+    read: from a document and options to examples, in file order.
+    """
+
+    options: type
+    read: Callable[[Document, Any], Iterator[Example]]
+
+
+ADAPTERS: Registry[Adapter] = Registry("format")
+ADAPTERS.add("labelled", Adapter(labelled.Options, labelled.read))
+ADAPTERS.add("columns", Adapter(columns.Options, columns.read))
+ADAPTERS.add("conllu", Adapter(conllu.Options, conllu.read))
+ADAPTERS.add("wordtag", Adapter(wordtag.Options, wordtag.read))
+ADAPTERS.add("lines", Adapter(lines.Options, lines.read))
+ADAPTERS.add("vectors", Adapter(vectors.Options, vectors.read))
+
+__all__ = ["ADAPTERS", "Adapter", "Document", "schemes", "vectors"]

@@ -1,0 +1,76 @@
+"""CoNLL columns: one token a line, a blank line between sentences."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Literal
+
+from ..errors import DataError
+from ..records import TaggedSentence
+from .documents import Document
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a card may say.
+
+    Args:
+        token: column of the word, counted from 0; negative counts from the end.
+        tag: column of its tag, likewise.
+        scheme: how spans are tagged; "auto" looks at the tags, "none" leaves them as they are.
+        comment: lines that begin so are skipped.
+        separator: between columns; any blanks where it is not given.
+        skip: lines whose word is this are skipped, such as -DOCSTART-.
+        longest: sentences of more tokens are split at sentence ends, then at commas, never inside a span.
+        encoding: encodings to try, in order.
+    """
+
+    token: int = 0
+    tag: int = -1
+    scheme: Literal["auto", "iob1", "iob2", "bioes", "bmes", "none"] = "auto"
+    comment: str = ""
+    separator: str | None = None
+    skip: str = "-DOCSTART-"
+    longest: int = 250
+    encoding: tuple[str, ...] = ("utf-8",)
+
+
+def read(document: Document, options: Options) -> Iterator[TaggedSentence]:
+    """Yield the sentences of one file, in order.
+
+    Raises:
+        DataError: a line lacks one of the two columns.
+    """
+    words: list[str] = []
+    tags: list[str] = []
+    for number, line in document.lines(options.encoding):
+        if options.comment and line.startswith(options.comment):
+            continue
+        cells = line.split(options.separator)
+        if not line.strip():
+            if words:
+                yield TaggedSentence(tuple(words), tuple(tags))
+            words, tags = [], []
+            continue
+        try:
+            word, tag = cells[options.token].strip(), cells[options.tag].strip()
+        except IndexError:
+            raise DataError(_too_few(document, number, options, cells, line)) from None
+        if len(cells) < 2 and options.token != options.tag:
+            raise DataError(_too_few(document, number, options, cells, line))
+        if word == options.skip:
+            continue
+        if not word or not tag:
+            raise DataError(f"{document.name}:{number}: the {'word' if not word else 'tag'} is empty: {line.strip()!r}")
+        words.append(word)
+        tags.append(tag)
+    if words:  # the last sentence often has no blank line after it
+        yield TaggedSentence(tuple(words), tuple(tags))
+
+
+def _too_few(document: Document, number: int, options: Options, cells: list[str], line: str) -> str:
+    return (
+        f"{document.name}:{number}: expected a word in column {options.token} and a tag in column {options.tag}, "
+        f"found {len(cells)} column(s): {line.strip()[:60]!r}"
+    )

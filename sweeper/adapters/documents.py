@@ -1,0 +1,68 @@
+"""A file to be read, and how text comes out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from ..errors import DataError
+
+
+@dataclass(frozen=True)
+class Document:
+    """One file of a dataset.
+
+    Args:
+        path: where it lies now, perhaps for a moment only.
+        name: what to call it in a message: its path, or its package and member.
+        part: "train", "validation", "test", or "all" where the split is ours to make.
+        folder: name of the folder that it was found in, for a folder a class.
+    """
+
+    path: Path
+    name: str
+    part: str = "all"
+    folder: str = ""
+
+    def text(self, encodings: tuple[str, ...]) -> str:
+        """The whole text; a byte order mark is dropped.
+
+        Args:
+            encodings: tried one after another.
+
+        Raises:
+            DataError: the bytes are in none of them; the first encoding's complaint is shown.
+        """
+        content = self._bytes()
+        first: UnicodeDecodeError | None = None
+        for encoding in encodings:
+            try:
+                return content.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
+            except UnicodeDecodeError as error:
+                first = first or error
+            except LookupError:
+                raise DataError(f"{self.name}: Python knows no encoding {encoding!r}; write for example encoding = [\"gb18030\"]") from None
+        assert first is not None, "a card has at least one encoding"
+        raise self._undecodable(content, first)
+
+    def lines(self, encodings: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+        """Lines with their numbers from 1, without their ends; LF, CRLF and CR all end a line."""
+        text = self.text(encodings).replace("\r\n", "\n").replace("\r", "\n")
+        return enumerate(text.split("\n") if text else [], start=1)
+
+    def _bytes(self) -> bytes:
+        try:
+            return self.path.read_bytes()
+        except FileNotFoundError:
+            raise DataError(f"{self.name}: no such file") from None
+        except PermissionError:
+            raise DataError(f"{self.name}: may not be read; change its permissions") from None
+
+    def _undecodable(self, content: bytes, error: UnicodeDecodeError) -> DataError:
+        line = content.count(b"\n", 0, error.start) + 1
+        offset = error.start - (content.rfind(b"\n", 0, error.start) + 1)
+        return DataError(
+            f"{self.name}:{line}: byte {content[error.start]:#04x} at offset {offset} of the line is not {error.encoding}; "
+            f'declare the encoding in the card\'s [adapter], for example encoding = ["gb18030"], or pass --encoding'
+        )

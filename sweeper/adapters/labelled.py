@@ -1,0 +1,158 @@
+"""Labelled tables: csv, tsv, jsonl, parquet; or a folder of texts for each class."""
+
+from __future__ import annotations
+
+import csv
+import io
+import json
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import DataError, listed, unknown
+from ..records import LabelledText
+from .documents import Document
+
+ROW = tuple[int, Mapping[str, Any]]
+FOLDER = "folder"
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a card may say.
+
+    Args:
+        text: column of the text.
+        label: column of the label. For layout "folders" both are unused: a file is a
+            text and the name of its folder its label.
+        where: only rows whose columns have these values.
+        names: label in the file to label in the task; where given, others are errors.
+        layout: "table", or "folders" for a folder a class.
+        skip_lines: line numbers, from 1, that are neither header nor data.
+        separator: between columns, where the file's ending does not say it.
+        encoding: encodings to try, in order.
+    """
+
+    text: str = "text"
+    label: str = "label"
+    where: dict[str, str] = field(default_factory=dict)
+    names: dict[str, str] = field(default_factory=dict)
+    layout: str = "table"
+    skip_lines: tuple[int, ...] = ()
+    separator: str | None = None
+    encoding: tuple[str, ...] = ("utf-8",)
+
+
+def read(document: Document, options: Options) -> Iterator[LabelledText]:
+    """Yield the labelled texts of one file, in order.
+
+    Raises:
+        DataError: a missing column, an empty or unnamed label, a cell that is no text,
+            or a file that is not of its format.
+    """
+    if options.layout == "folders":
+        yield LabelledText(document.text(options.encoding).strip(), _named(options, document.folder, document.name))
+        return
+    for line, row in _rows(document, options):
+        place = f"{document.name}:{line}"
+        for column in (options.text, options.label, *options.where):
+            if column not in row:
+                raise DataError(f"{place}: {unknown('column', column, row)}")
+        if any(str(row[column]) != value for column, value in options.where.items()):
+            continue
+        label = _cell(row[options.label], options.label, place).strip()
+        if not label:
+            raise DataError(f"{place}: the label in column {options.label!r} is empty; give it one or remove the row")
+        yield LabelledText(_cell(row[options.text], options.text, place), _named(options, label, place))
+
+
+def _named(options: Options, label: str, place: str) -> str:
+    if not options.names:
+        return label
+    if label not in options.names:
+        raise DataError(f"{place}: label {label!r} has no name in the card; named: {listed(options.names)}")
+    return options.names[label]
+
+
+def _cell(value: Any, column: str, place: str) -> str:
+    """A cell as text; whole numbers in JSON and Parquet are labels too."""
+    if isinstance(value, str):
+        return value
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, int):
+        return str(value)
+    if isinstance(value, float) and value == value:
+        return f"{value:g}"
+    raise DataError(f"{place}: column {column!r} must hold text, found {'nothing' if value is None else repr(value)}")
+
+
+def _rows(document: Document, options: Options) -> Iterator[ROW]:
+    ending = document.path.suffix.lower()
+    if ending == ".parquet":
+        return _parquet(document)
+    if ending in (".jsonl", ".ndjson"):
+        return _jsonl(document, options)
+    separator = options.separator or ("\t" if ending in (".tsv", ".tab") else ",")
+    return _delimited(document, options, separator)
+
+
+def _delimited(document: Document, options: Options, separator: str) -> Iterator[ROW]:
+    csv.field_size_limit(2**31 - 1)  # a text may be longer than the module's default of 128 KiB
+    text = document.text(options.encoding)
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise DataError(f"{document.name}:{line}: holds a NUL byte; is it a text file, and is its encoding declared?")
+    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
+    header: list[str] | None = None
+    start = 1
+    try:
+        for cells in reader:
+            line, start = start, reader.line_num + 1
+            if line in options.skip_lines or not cells:
+                continue
+            if header is None:
+                header = _header(document, cells, line)
+                continue
+            if len(cells) != len(header):
+                raise DataError(f"{document.name}:{line}: expected {len(header)} columns ({listed(header)}), found {len(cells)}")
+            yield line, dict(zip(header, cells, strict=True))
+    except csv.Error as error:
+        raise DataError(f"{document.name}:{start}: {error}; a quoted cell that begins here is never closed, or a quote is not doubled") from None
+    if header is None:
+        raise DataError(f"{document.name}: is empty; expected a header line with the columns {options.text!r} and {options.label!r}")
+
+
+def _header(document: Document, cells: list[str], line: int) -> list[str]:
+    repeated = sorted({cell for cell in cells if cells.count(cell) > 1})
+    if repeated:
+        raise DataError(f"{document.name}:{line}: the header names {listed(repeated)} more than once")
+    return cells
+
+
+def _jsonl(document: Document, options: Options) -> Iterator[ROW]:
+    for number, line in document.lines(options.encoding):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError as error:
+            raise DataError(f"{document.name}:{number}: not JSON: {error.msg} at column {error.colno}") from None
+        if not isinstance(row, dict):
+            raise DataError(f"{document.name}:{number}: expected one JSON object a line, found {type(row).__name__}")
+        yield number, row
+
+
+def _parquet(document: Document) -> Iterator[ROW]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        with pyarrow.parquet.ParquetFile(document.path) as table:
+            number = 0
+            for batch in table.iter_batches():
+                for row in batch.to_pylist():
+                    number += 1
+                    yield number, row
+    except (pyarrow.ArrowInvalid, OSError) as error:
+        raise DataError(f"{document.name}: not a Parquet file: {error}") from None

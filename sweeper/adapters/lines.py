@@ -1,0 +1,38 @@
+"""Plain lines: one text a line; with a label for each file, a labelled dataset."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from ..errors import DataError, listed
+from ..records import LabelledText
+from .documents import Document
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a card may say.
+
+    Args:
+        labels: file name to label. Where none is given every text has the label "",
+            which only tasks without labels can use.
+        encoding: encodings to try, in order.
+    """
+
+    labels: dict[str, str] = field(default_factory=dict)
+    encoding: tuple[str, ...] = ("utf-8",)
+
+
+def read(document: Document, options: Options) -> Iterator[LabelledText]:
+    """Yield each line that is not blank, in order.
+
+    Raises:
+        DataError: labels are declared, but none for this file.
+    """
+    if options.labels and document.path.name not in options.labels:
+        raise DataError(f"{document.name}: the card's labels name {listed(options.labels)}, but not this file")
+    label = options.labels.get(document.path.name, "")
+    for _, line in document.lines(options.encoding):
+        if line.strip():
+            yield LabelledText(line.strip(), label)

@@ -1,0 +1,85 @@
+"""Tagging schemes for spans: IOB1, IOB2, BIOES (or BILOU) and BMES in, IOB2 out.
+
+IOB2 marks the first token of every span B-TYPE, the others I-TYPE, and tokens outside O.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from ..errors import DataError
+
+SCHEMES = ("iob1", "iob2", "bioes", "bmes", "none")
+OUTSIDE = "O"
+PREFIXES = {"iob1": "BI", "iob2": "BI", "bioes": "BIESLU", "bmes": "BMESIO"}
+FIRST, LAST = {"bioes": "BSU", "bmes": "BS"}, {"bioes": "ESLU", "bmes": "ES"}
+
+
+def infer_scheme(tags: Iterable[str]) -> str:
+    """The scheme that explains every tag; "none" where they are no span tags.
+
+    IOB1 shows itself by a B- that always follows the same type and an I- that begins
+    a span; told apart by sentence, it needs `looks_like_iob1`.
+    """
+    kinds = {tag.split("-", 1)[0] if "-" in tag else tag for tag in tags}
+    if not kinds - {OUTSIDE} or not kinds <= set("OBIMESLU"):
+        return "none"
+    if "M" in kinds:
+        return "bmes"
+    return "bioes" if kinds & set("ESLU") else "iob2"
+
+
+def looks_like_iob1(sentences: Iterable[Sequence[str]]) -> bool:
+    """Whether B- is used only to part neighbours of one type, and some span begins with I-."""
+    begins_inside = False
+    for tags in sentences:
+        before = OUTSIDE
+        for tag in tags:
+            if tag.startswith("B-") and before[2:] != tag[2:]:
+                return False
+            begins_inside |= tag.startswith("I-") and before[2:] != tag[2:]
+            before = tag
+    return begins_inside
+
+
+def to_iob2(tags: Sequence[str], scheme: str, place: str) -> tuple[tuple[str, ...], int]:
+    """Rewrite the tags of one sentence.
+
+    A transition that the scheme forbids is read as the official scorers read it: an
+    inside tag after another type or after O begins a span.
+
+    Args:
+        tags: as they stand in the file.
+        scheme: one of `SCHEMES`.
+        place: for messages.
+
+    Returns:
+        IOB2 tags of equal number, and how many forbidden transitions there were.
+
+    Raises:
+        DataError: a tag is not of the scheme.
+    """
+    if scheme == "none":
+        return tuple(tags), 0
+    written, repaired = [], 0
+    open_type: str | None = None  # of the span that the next token may continue
+    for tag in tags:
+        prefix, _, kind = tag.partition("-")
+        if tag == OUTSIDE:
+            written.append(OUTSIDE)
+            open_type = None
+            continue
+        if not kind or prefix not in tuple(PREFIXES[scheme]):
+            raise DataError(f"{place}: {tag!r} is no tag of the scheme {scheme!r}; declare scheme = one of {', '.join(SCHEMES)}")
+        begins = prefix in FIRST.get(scheme, "B")
+        continues = not begins and open_type == kind
+        if not begins and not continues and scheme != "iob1":
+            repaired += 1
+        written.append(f"I-{kind}" if continues else f"B-{kind}")
+        open_type = None if prefix in LAST.get(scheme, "") else kind
+    return tuple(written), repaired
+
+
+def spread(tag: str, pieces: int) -> tuple[str, ...]:
+    """The tags of a token's pieces when it is cut into `pieces`: a B- is followed by I-."""
+    return (tag, *((f"I-{tag[2:]}",) if tag.startswith("B-") else (tag,)) * (pieces - 1))

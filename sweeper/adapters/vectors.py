@@ -1,0 +1,91 @@
+"""Pretrained word vectors: word2vec and GloVe text files, and arrays with an index of words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from ..errors import DataError
+from ..records import Example
+from .documents import Document
+
+if TYPE_CHECKING:
+    import numpy as np
+
+
+@dataclass(frozen=True)
+class Options:
+    """What a card may say.
+
+    Args:
+        word: column of the word in a Parquet index that lies beside an array of vectors.
+        encoding: encodings to try, in order, for a text file.
+    """
+
+    word: str = "word"
+    encoding: tuple[str, ...] = ("utf-8",)
+
+
+def read(document: Document, options: Options) -> Iterator[Example]:
+    raise DataError(f"{document.name}: holds word vectors, not examples; name it as the parameter 'vectors' of a search space")
+
+
+def load(documents: Iterable[Document], options: Options, wanted: set[str]) -> tuple[dict[str, np.ndarray], int]:
+    """The vectors of the `wanted` words.
+
+    Args:
+        documents: one text file (`word v1 v2 ...`, a word2vec header line allowed), or a
+            .npy array, float (words, width), and its .parquet index.
+
+    Returns:
+        Word to vector, float32 (width,), for the wanted words that are there; and the width.
+
+    Raises:
+        DataError: a line whose width differs from the first one's, or a number that is none.
+    """
+    found = list(documents)
+    endings = {document.path.suffix.lower(): document for document in found}
+    if ".npy" in endings and ".parquet" in endings:
+        return _from_array(endings[".npy"], endings[".parquet"], options, wanted)
+    if len(found) != 1:
+        raise DataError(f"{found[0].name if found else 'vectors'}: expected one text file, or a .npy array and its .parquet index, found {len(found)} files")
+    return _from_text(found[0], options, wanted)
+
+
+def _from_array(array: Document, index: Document, options: Options, wanted: set[str]) -> tuple[dict[str, np.ndarray], int]:
+    import numpy as np
+    import pyarrow.parquet
+
+    matrix = np.load(array.path, mmap_mode="r", allow_pickle=False)
+    table = pyarrow.parquet.read_table(index.path)
+    if options.word not in table.column_names:
+        raise DataError(f"{index.name}: has no column {options.word!r}; found {', '.join(table.column_names)}")
+    words = table[options.word].to_pylist()
+    if len(words) != len(matrix):
+        raise DataError(f"{index.name}: names {len(words)} words, but {array.name} has {len(matrix)} rows")
+    return {word: np.array(matrix[row], np.float32) for row, word in enumerate(words) if word in wanted}, matrix.shape[1]
+
+
+def _from_text(document: Document, options: Options, wanted: set[str]) -> tuple[dict[str, np.ndarray], int]:
+    import numpy as np
+
+    width = 0
+    found: dict[str, np.ndarray] = {}
+    for number, line in document.lines(options.encoding):
+        word, *numbers = line.rstrip().split(" ")
+        if number == 1 and len(numbers) == 1 and word.isdigit():
+            continue  # word2vec's header: words and width
+        if not line.strip():
+            continue
+        width = width or len(numbers)
+        if len(numbers) != width or width < 2:
+            raise DataError(f"{document.name}:{number}: expected a word and {width or 'several'} numbers, found {len(numbers)}: {line[:40]!r}")
+        if word in wanted and word not in found:
+            try:
+                found[word] = np.array(numbers, dtype=np.float32)
+            except ValueError as error:
+                raise DataError(f"{document.name}:{number}: {error}") from None
+    if not width:
+        raise DataError(f"{document.name}: holds no vectors; expected lines of a word and its numbers")
+    return found, width

@@ -1,0 +1,1 @@
+"""From a declared dataset to integer arrays on disk."""

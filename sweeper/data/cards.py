@@ -1,0 +1,177 @@
+"""Dataset cards: what a dataset is, where it comes from, how it is read and how it is split."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from .. import adapters, declarations, parameters
+from ..declarations import Fields
+from ..errors import unknown
+
+PARTS = ("train", "validation", "test")
+Where = str | tuple[str, ...] | dict[str, str]
+"""One path, several that belong together, or one for each given part of the split."""
+
+VECTORS = "vectors"
+"""The `task` of a card that holds pretrained word vectors."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where the files are: exactly one of `file`, `url`, `pypi`, `huggingface`.
+
+    Args:
+        file: path relative to the card, or absolute; a folder stands for all its files.
+        url: address of one file, or one for each part.
+        pypi: `name==version` of a published package.
+        member: the file inside the package's archive; one that ends in `/` is a folder.
+            A member under `NAME-VERSION/` lies in the source distribution, any other in
+            the wheel.
+        sha256: of the downloaded archive or file, in hexadecimal.
+        huggingface: `owner/name` of a dataset repository (needs `pip install sweeper[huggingface]`).
+        revision: the commit of that repository.
+    """
+
+    file: Where | None = None
+    url: str | dict[str, str] | None = None
+    pypi: str | None = None
+    member: Where | None = None
+    sha256: str | dict[str, str] | None = None
+    huggingface: str | None = None
+    revision: str | None = None
+
+
+@dataclass(frozen=True)
+class Split:
+    """How examples are divided; shares are of all examples, or of the training part where the test part is given."""
+
+    validation: float = 0.1
+    test: float = 0.1
+    seed: int = 0
+
+
+@dataclass(frozen=True)
+class Card:
+    """One declared dataset.
+
+    Args:
+        adapter: a key of `adapters.ADAPTERS`; `options` is that adapter's own record.
+        folder: what relative paths are relative to.
+        text: the declaration, kept with the sweep and part of the data's digest.
+    """
+
+    name: str
+    about: str
+    task: str
+    source: Source
+    adapter: str
+    options: Any
+    split: Split = field(default_factory=Split)
+    language: str = ""
+    licence: str = ""
+    homepage: str = ""
+    folder: Path = Path()
+    text: str = ""
+
+
+def load_card(name: str) -> Card:
+    """Read and check a card.
+
+    Args:
+        name: a path to a .toml file, or a name found in datasets/ of the working folder
+            or among those shipped.
+
+    Raises:
+        DeclarationError: with file, line, rule, what was found and what to write.
+    """
+    path = declarations.find("datasets", "dataset", name)
+    return parse_card(declarations.read(path), path.stem)
+
+
+@dataclass(frozen=True)
+class _Header:
+    about: str
+    task: str
+    language: str = ""
+    licence: str = ""
+    homepage: str = ""
+
+
+def summaries() -> list[Mapping[str, str]]:
+    """Name, task, language, licence and description of every card, without checking the rest."""
+    rows = []
+    for name, path in declarations.declared("datasets").items():
+        header = declarations.read(path).into(_Header, ignore=("source", "adapter", "split"))
+        rows.append({"dataset": name, "task": header.task, "language": header.language, "licence": header.licence, "about": header.about})
+    return rows
+
+
+def parse_card(fields: Fields, name: str) -> Card:
+    """Check a card that has been read."""
+    header = fields.into(_Header, ignore=("source", "adapter", "split"))
+    if header.task not in (*parameters.tasks(), VECTORS):
+        raise fields.error("task", unknown("task", header.task, (*parameters.tasks(), VECTORS)))
+    source = _source(fields.table("source"))
+    adapter = fields.table("adapter")
+    form = adapter.values.get("format")
+    if form not in adapters.ADAPTERS:
+        raise adapter.error("format", unknown("format", str(form), adapters.ADAPTERS))
+    return Card(
+        name=name,
+        about=header.about,
+        task=header.task,
+        source=source,
+        adapter=form,
+        options=adapter.into(adapters.ADAPTERS[form].options, ignore=("format",)),
+        split=_split(fields.table("split", {})),
+        language=header.language,
+        licence=header.licence,
+        homepage=header.homepage,
+        folder=fields.path.parent,
+        text=fields.text,
+    )
+
+
+def _source(fields: Fields) -> Source:
+    source = fields.into(Source)
+    kinds = [kind for kind in ("file", "url", "pypi", "huggingface") if getattr(source, kind) is not None]
+    if len(kinds) != 1:
+        raise fields.error(None, f"needs exactly one of file, url, pypi, huggingface, found {', '.join(kinds) or 'none'}")
+    kind = kinds[0]
+    if kind == "pypi" and not re.fullmatch(r"[\w.-]+==[\w.!+-]+", source.pypi or ""):
+        raise fields.error("pypi", f'must be "name==version", found {source.pypi!r}')
+    if kind in ("url", "pypi") and source.sha256 is None:
+        raise fields.error(None, f'a {kind} source needs sha256 = "..." of the downloaded file')
+    if kind in ("pypi", "huggingface") and source.member is None:
+        raise fields.error(None, f'a {kind} source needs member = "path/inside/it"')
+    if kind == "huggingface" and source.revision is None:
+        raise fields.error(None, 'a huggingface source needs revision = "..." (a commit), so that it stays the same')
+    for key in ("file", "url", "member", "sha256"):
+        _check_parts(fields, key, getattr(source, key))
+    if isinstance(source.url, dict) and not (isinstance(source.sha256, dict) and set(source.sha256) == set(source.url)):
+        raise fields.error("sha256", f"needs one checksum for each of {', '.join(source.url)}")
+    return source
+
+
+def _check_parts(fields: Fields, key: str, value: Any) -> None:
+    if not isinstance(value, dict):
+        return
+    for part in value:
+        if part not in PARTS:
+            raise fields.table(key).error(part, unknown("part of a split", part, PARTS))
+    if "train" not in value:
+        raise fields.error(key, "names parts of a split, but not train")
+
+
+def _split(fields: Fields) -> Split:
+    split = fields.into(Split)
+    for key in ("validation", "test"):
+        if not 0 < getattr(split, key) < 1:
+            raise fields.error(key, f"must be a share between 0 and 1, found {getattr(split, key)}")
+    if split.validation + split.test >= 1:
+        raise fields.error("validation", f"validation and test leave nothing to train on: {split.validation} + {split.test}")
+    return split

@@ -1,0 +1,71 @@
+"""Dividing examples into training, validation and test; no example in two of them."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import pandas as pd
+
+from .cards import PARTS, Split
+
+
+class Divided(NamedTuple):
+    """Args:
+    examples: the table, training rows first, then validation, then test.
+    dropped: rows left out because another split has an equal one.
+    """
+
+    examples: pd.DataFrame
+    dropped: int
+
+
+def divide(examples: pd.DataFrame, split: Split, strata: pd.Series | None, key: pd.Series) -> Divided:
+    """Settle the column `split` of a table of examples.
+
+    Args:
+        examples: with a column `split`: "train", "validation", "test", or "all" where it
+            is for us to say.
+        split: shares and seed.
+        strata: label by row; every split gets its share of each, training the remainder
+            of small classes. None for a plain random split.
+        key: what makes two examples equal, by row.
+
+    Returns:
+        Rows of "all" are divided at random; a missing validation part is taken from the
+        training part. Of equal rows in two splits, test keeps its own, then validation.
+    """
+    parts = examples["split"].to_numpy(dtype=object).copy()
+    generator = np.random.default_rng(split.seed)
+    if (parts == "all").any():
+        everything = np.flatnonzero(parts == "all")
+        shares = {"test": split.test, "validation": split.validation}
+        parts[everything] = _assign(everything, shares, strata, generator)
+    elif not (parts == "validation").any():
+        training = np.flatnonzero(parts == "train")
+        parts[training] = _assign(training, {"validation": split.validation}, strata, generator)
+    if not (parts == "test").any():
+        training = np.flatnonzero(parts == "train")
+        parts[training] = _assign(training, {"test": split.test}, strata, generator)
+
+    divided = examples.assign(split=parts)
+    rank = divided["split"].map({name: position for position, name in enumerate(PARTS)})
+    kept = rank == rank.groupby(key).transform("max")
+    order = rank[kept].sort_values(kind="stable").index
+    return Divided(divided.loc[order].reset_index(drop=True), int((~kept).sum()))
+
+
+def _assign(rows: np.ndarray, shares: dict[str, float], strata: pd.Series | None, generator: np.random.Generator) -> np.ndarray:
+    """A part for each of `rows`: each share of every stratum, rounded down, the rest to training."""
+    chosen = np.full(len(rows), "train", dtype=object)
+    labels = np.zeros(len(rows)) if strata is None else strata.iloc[rows].to_numpy()
+    for label in pd.unique(labels):
+        members = generator.permutation(np.flatnonzero(labels == label))
+        start = 0
+        for part, share in shares.items():
+            # Rounding at random, not always down, keeps the shares right when classes are many and small.
+            exact = share * len(members)
+            count = min(int(exact + generator.random()), len(members) - 1 - start)
+            chosen[members[start : start + max(count, 0)]] = part
+            start += max(count, 0)
+    return chosen

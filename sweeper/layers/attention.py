@@ -1,0 +1,73 @@
+"""Global attention with the three score functions of Luong et al."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+MASKED = -1e9  # far below any score, so that a masked step's weight is exactly 0 in float32
+
+
+@keras.saving.register_keras_serializable(package="sweeper")
+class LuongAttention(keras.layers.Layer):
+    """Weigh the states of a sequence by how well they answer a query.
+
+    score(q, h) is q . h for "dot", q . W h for "general", and v . tanh(W [q; h]) for
+    "concat". Weights are the softmax of the scores over the unmasked steps: padding has
+    weight exactly 0, and the weights of one query sum to 1. A sequence that is all
+    padding gets equal weights.
+
+    Args:
+        score: "dot", "general" or "concat". "dot" needs queries as wide as the states.
+        units: rows of W for "concat"; unused otherwise.
+
+    Call arguments:
+        query: float (batch, queries, features).
+        states: float (batch, time, features).
+        mask: bool (batch, time), False on padding.
+
+    Returns:
+        Contexts, float (batch, queries, features), and weights, float (batch, queries, time).
+
+    Source: Luong, Pham and Manning 2015, "Effective Approaches to Attention-based Neural
+    Machine Translation", eq. 7 and 8.
+    """
+
+    def __init__(self, score: str, units: int = 64, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        if score not in ("dot", "general", "concat"):
+            raise ValueError(f"score must be dot, general or concat, found {score!r}")
+        self.score = score
+        self.units = units
+        self.supports_masking = True
+
+    def build(self, query_shape: Any, states_shape: Any, mask_shape: Any = None) -> None:
+        if self.score == "general":
+            self.general = self.add_weight(shape=(states_shape[-1], query_shape[-1]), name="general")
+        if self.score == "concat":
+            self.of_query = self.add_weight(shape=(query_shape[-1], self.units), name="of_query")
+            self.of_state = self.add_weight(shape=(states_shape[-1], self.units), name="of_state")
+            self.v = self.add_weight(shape=(self.units,), name="v", initializer=keras.initializers.RandomNormal(stddev=self.units**-0.5))
+
+    def scores(self, query: Any, states: Any) -> Any:
+        """float (batch, queries, time), before masking."""
+        if self.score == "dot":
+            return ops.einsum("bqf,btf->bqt", query, states)
+        if self.score == "general":
+            return ops.einsum("bqf,btf->bqt", query, ops.matmul(states, self.general))
+        # W [q; h] = W_q q + W_h h, computed once a query and once a state.
+        hidden = ops.expand_dims(ops.matmul(query, self.of_query), 2) + ops.expand_dims(ops.matmul(states, self.of_state), 1)
+        return ops.einsum("bqtu,u->bqt", ops.tanh(hidden), self.v)
+
+    def call(self, query: Any, states: Any, mask: Any) -> tuple[Any, Any]:
+        scores = ops.where(ops.expand_dims(mask, 1), self.scores(query, states), MASKED)
+        weights = ops.softmax(scores, axis=-1)
+        return ops.einsum("bqt,btf->bqf", weights, states), weights
+
+    def compute_mask(self, *args: Any, **kwargs: Any) -> tuple[None, None]:
+        return None, None  # what comes out has no padding of its own
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "score": self.score, "units": self.units}

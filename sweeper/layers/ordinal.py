@@ -1,0 +1,53 @@
+"""A head for labels in an order."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+from keras import ops
+
+TINY = 1e-7  # keeps the logarithm of an impossible class finite
+
+
+@keras.saving.register_keras_serializable(package="sweeper")
+class OrdinalHead(keras.layers.Layer):
+    """Log-probabilities of ordered classes from one score and ordered thresholds.
+
+    P(y > k) = sigmoid(w . x - b_k) with b_0 < b_1 < ...; a class's probability is the
+    difference of its two neighbours, so that one number moves the whole distribution up
+    or down the order. The log-probabilities serve as logits: their softmax is the
+    distribution itself.
+
+    Args:
+        classes: how many, at least 2.
+
+    Call arguments:
+        x: float (batch, features).
+
+    Returns:
+        float (batch, classes).
+
+    Source: McCullagh 1980, "Regression Models for Ordinal Data", eq. 2 (proportional odds).
+    """
+
+    def __init__(self, classes: int, kernel_regularizer: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.classes = classes
+        self.kernel_regularizer = keras.regularizers.get(kernel_regularizer)
+
+    def build(self, shape: Any) -> None:
+        self.kernel = self.add_weight(shape=(shape[-1], 1), name="kernel", regularizer=self.kernel_regularizer)
+        # Steps between thresholds pass through softplus, which keeps the thresholds in order; 0.54 is softplus^-1(1).
+        self.lowest = self.add_weight(shape=(1,), name="lowest", initializer=keras.initializers.Constant(1 - self.classes / 2))
+        self.steps = self.add_weight(shape=(self.classes - 2,), name="steps", initializer=keras.initializers.Constant(0.54))
+
+    def call(self, x: Any) -> Any:
+        thresholds = ops.cumsum(ops.concatenate([self.lowest, ops.softplus(self.steps)]))
+        above = ops.sigmoid(ops.matmul(x, self.kernel) - thresholds)  # (batch, classes - 1)
+        ones = ops.ones_like(above[:, :1])
+        probabilities = ops.concatenate([ones, above], axis=1) - ops.concatenate([above, ops.zeros_like(ones)], axis=1)
+        return ops.log(ops.maximum(probabilities, TINY))
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "classes": self.classes, "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer)}

@@ -1,0 +1,114 @@
+"""The model builder. Its parts, not its tasks, are the unit: input, recurrent stack, attention, head."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+from ..layers.attention import LuongAttention
+from ..layers.ordinal import OrdinalHead
+from ..records import Configuration
+from .recurrent import drop_words, embed, last_state, one_hot_width, pool, recurrent_stack
+
+
+@dataclass(frozen=True, eq=False)
+class Sizes:
+    """What the data settle.
+
+    Args:
+        vocabulary: number of token ids, padding and <unk> included.
+        labels: number of labels.
+        vectors: float32 (at least vocabulary, width), where the configuration wants pretrained ones.
+        seed: of weights and dropout.
+    """
+
+    vocabulary: int
+    labels: int
+    vectors: np.ndarray | None = None
+    seed: int = 0
+
+
+def build_classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
+    """One label a text.
+
+    Returns:
+        A model from ids, int32 (batch, time), 0 on padding, to a dictionary: `logits`,
+        float (batch, labels), and with attention `attention`, float (batch, time): the
+        weight of each token, 0 on padding.
+    """
+    ids, mask, states = _read(configuration, sizes)
+    outputs = {}
+    if configuration["attention"] == "none":
+        summary = pool(states, mask, pooling=configuration["pooling"], direction=configuration["direction"])
+    else:
+        query = last_state(states, mask, configuration["direction"])
+        context, weights = _attention(configuration)(ops.expand_dims(query, 1), states, mask=mask)
+        summary = _attentional(ops.squeeze(context, 1), query)
+        outputs["attention"] = ops.squeeze(weights, 1)
+    if configuration.get("head") == "ordinal":
+        outputs["logits"] = OrdinalHead(sizes.labels, kernel_regularizer=_penalty(configuration), name="ordinal")(summary)
+    else:
+        outputs["logits"] = keras.layers.Dense(sizes.labels, kernel_regularizer=_penalty(configuration), name="softmax")(summary)
+    return keras.Model(ids, outputs, name="classifier")
+
+
+def build_tagger(configuration: Configuration, sizes: Sizes) -> keras.Model:
+    """One label a token.
+
+    Returns:
+        A model from ids, int32 (batch, time), 0 on padding, to a dictionary: `logits`,
+        float (batch, time, labels), meaningless on padding, and with attention
+        `attention`, float (batch, time, time): row t is what token t looks at.
+    """
+    ids, mask, states = _read(configuration, sizes)
+    outputs = {}
+    if configuration["attention"] != "none":
+        context, outputs["attention"] = _attention(configuration)(states, states, mask=mask)
+        states = _attentional(context, states)
+    outputs["logits"] = keras.layers.Dense(sizes.labels, kernel_regularizer=_penalty(configuration), name="softmax")(states)
+    return keras.Model(ids, outputs, name="tagger")
+
+
+def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any]:
+    """Ids int32 (batch, time), mask bool (batch, time), states float (batch, time, features)."""
+    keras.utils.set_random_seed(sizes.seed)
+    ids = keras.Input((None,), dtype="int32", name="ids")
+    mask = ops.not_equal(ids, 0)
+    stack = {key: configuration[key] for key in ("cell", "direction", "depth", "units", "dropout", "recurrent_dropout", "l2")}
+    one_hot = configuration["input"] == "one_hot"
+    if one_hot:
+        width = one_hot_width(cell=stack["cell"], direction=stack["direction"], units=stack["units"])
+        rows = keras.layers.Embedding(
+            sizes.vocabulary, width, embeddings_initializer=keras.initializers.GlorotUniform(seed=sizes.seed), embeddings_regularizer=_penalty(configuration), name="one_hot"
+        )(ids)
+        x = drop_words(rows, configuration["embedding_dropout"], sizes.seed)
+    else:
+        x = embed(
+            ids,
+            vocabulary=sizes.vocabulary,
+            units=configuration.get("embedding_units", 0),
+            dropout=configuration["embedding_dropout"],
+            vectors=sizes.vectors if configuration["input"] == "pretrained" else None,
+            frozen=configuration.get("vectors_training") == "frozen",
+            seed=sizes.seed,
+        )
+    states = recurrent_stack(x, mask, **stack, residual=configuration.get("residual") == "yes", one_hot=one_hot, seed=sizes.seed)
+    return ids, mask, states
+
+
+def _attention(configuration: Configuration) -> LuongAttention:
+    return LuongAttention(configuration["attention"], configuration.get("attention_units", 1), name="attention")
+
+
+def _attentional(context: Any, state: Any) -> Any:
+    """tanh(W [c; h]), float, shaped as `state`. Source: Luong et al. 2015, eq. 5."""
+    both = keras.layers.Concatenate(name="context_and_state")([context, state])
+    return keras.layers.Dense(state.shape[-1], activation="tanh", use_bias=False, name="attentional")(both)
+
+
+def _penalty(configuration: Configuration) -> Any:
+    return keras.regularizers.L2(configuration["l2"]) if configuration["l2"] else None

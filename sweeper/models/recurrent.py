@@ -1,0 +1,164 @@
+"""How tokens enter, and the recurrent stack that reads them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+from keras import ops
+
+CELLS = {"simple_rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
+GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
+DIRECTIONS = {"forward": 1, "backward": 1, "both": 2}
+
+
+def embed(ids: Any, *, vocabulary: int, units: int, dropout: float, vectors: np.ndarray | None, frozen: bool, seed: int) -> Any:
+    """Look up a vector for each token, and in training drop whole words.
+
+    Args:
+        ids: int32 (batch, time).
+        vectors: float32 (vocabulary, width) to start from, a row of NaN where there is
+            none; such rows, like all rows without `vectors`, are drawn at random.
+        frozen: leave the vectors as they are.
+
+    Returns:
+        float (batch, time, units), or (batch, time, width) with `vectors`.
+    """
+    initializer: Any = keras.initializers.RandomUniform(-0.05, 0.05, seed=seed)
+    if vectors is not None:
+        units = vectors.shape[1]
+        initializer = keras.initializers.Constant(_filled(vectors[:vocabulary], seed))
+    x = keras.layers.Embedding(vocabulary, units, embeddings_initializer=initializer, trainable=not frozen, name="embedding")(ids)
+    return drop_words(x, dropout, seed)
+
+
+def drop_words(x: Any, rate: float, seed: int) -> Any:
+    """In training, zero the whole vector of a share `rate` of the words. x: float (batch, time, features)."""
+    if not rate:
+        return x
+    return keras.layers.Dropout(rate, noise_shape=(None, None, 1), seed=seed, name="word_dropout")(x)
+
+
+def _filled(vectors: np.ndarray, seed: int) -> np.ndarray:
+    """Random rows, as spread as the known ones, where a word has no vector."""
+    whole = np.array(vectors, np.float32)
+    missing = np.isnan(whole).any(axis=1)
+    spread = float(whole[~missing].std()) if (~missing).any() else 0.05
+    whole[missing] = np.random.default_rng(seed).normal(0.0, spread, (int(missing.sum()), whole.shape[1]))
+    return whole
+
+
+def one_hot_width(*, cell: str, direction: str, units: int) -> int:
+    """Width of the rows that `recurrent_stack(..., one_hot=True)` reads."""
+    return GATES[cell] * units * DIRECTIONS[direction]
+
+
+def recurrent_stack(
+    x: Any,
+    mask: Any,
+    *,
+    cell: str,
+    direction: str,
+    depth: int,
+    units: int,
+    residual: bool = False,
+    dropout: float = 0.0,
+    recurrent_dropout: float = 0.0,
+    l2: float = 0.0,
+    one_hot: bool = False,
+    seed: int = 0,
+) -> Any:
+    """Read a sequence `depth` times over, one recurrent layer on top of another.
+
+    Args:
+        x: float (batch, time, features).
+        mask: bool (batch, time), False on padding; padding is never read.
+        cell: a key of `CELLS`.
+        direction: "forward", "backward" (right to left), or "both".
+        depth: number of layers, at least 1.
+        units: width of one direction of one layer.
+        residual: add each layer's input to its output, from the second layer on.
+        dropout: share of features dropped after each layer, in training.
+        recurrent_dropout: share of the state dropped at each step, in training.
+        l2: penalty on the kernels.
+        one_hot: `x` holds rows of the first layer's own input kernel, of
+            `one_hot_width`. A one-hot vector times a kernel is a row of the kernel, so the
+            row is looked up and the matrix of zeros never exists.
+
+    Returns:
+        float (batch, time, units), or (batch, time, 2 * units) for "both": forward
+        states first. Step t of a backward state has read from the end down to t.
+    """
+    for level in range(depth):
+        first = level == 0
+        layer = CELLS[cell](
+            units,
+            return_sequences=True,
+            recurrent_dropout=recurrent_dropout,
+            kernel_regularizer=keras.regularizers.L2(l2) if l2 and not (one_hot and first) else None,
+            recurrent_regularizer=keras.regularizers.L2(l2) if l2 else None,
+            go_backwards=direction == "backward",
+            seed=seed + level,
+            name=f"{cell}_{level}",
+        )
+        wrapped = keras.layers.Bidirectional(layer, name=f"both_{level}") if direction == "both" else layer
+        states = wrapped(x, mask=mask)
+        if direction == "backward":
+            states = ops.flip(states, axis=1)  # the last step read is the first one of the text
+        if one_hot and first:
+            _read_rows_as_they_are(wrapped, direction)
+        if residual and not first:
+            states = keras.layers.Add(name=f"residual_{level}")([x, states])
+        x = keras.layers.Dropout(dropout, seed=seed + level, name=f"dropout_{level}")(states) if dropout else states
+    return x
+
+
+def _read_rows_as_they_are(layer: Any, direction: str) -> None:
+    """Fix the input kernel to the identity on the rows' part for each direction."""
+    cells = [layer.forward_layer.cell, layer.backward_layer.cell] if direction == "both" else [layer.cell]
+    for place, cell in enumerate(cells):
+        height, width = cell.kernel.shape
+        cell.kernel.assign(np.eye(height, width, -place * width, dtype=np.float32))
+        cell.kernel.trainable = False
+
+
+def last_state(states: Any, mask: Any, direction: str) -> Any:
+    """The state after the whole text was read.
+
+    Args:
+        states: float (batch, time, features), as `recurrent_stack` returns them.
+        mask: bool (batch, time), False on padding, which is on the right.
+
+    Returns:
+        float (batch, features): of forward states the one at the last real step, of
+        backward states the one at the first step.
+    """
+    features = states.shape[-1]
+    forward = {"forward": features, "backward": 0, "both": features // 2}[direction]
+    length = ops.sum(ops.cast(mask, "int32"), axis=1)
+    index = ops.maximum(length - 1, 0)[:, None, None]
+    at_end = ops.squeeze(ops.take_along_axis(states[:, :, :forward], index, axis=1), axis=1) if forward else None
+    at_start = states[:, 0, forward:] if forward < features else None
+    parts = [part for part in (at_end, at_start) if part is not None]
+    return parts[0] if len(parts) == 1 else ops.concatenate(parts, axis=-1)
+
+
+def pool(states: Any, mask: Any, *, pooling: str, direction: str) -> Any:
+    """Summarise states without attention.
+
+    Args:
+        states: float (batch, time, features).
+        mask: bool (batch, time), False on padding; padding never counts.
+        pooling: "last", "max" or "mean".
+
+    Returns:
+        float (batch, features).
+    """
+    if pooling == "last":
+        return last_state(states, mask, direction)
+    real = ops.expand_dims(mask, -1)
+    if pooling == "max":
+        return ops.max(ops.where(real, states, -1e9), axis=1)
+    count = ops.maximum(ops.sum(ops.cast(real, states.dtype), axis=1), 1.0)
+    return ops.sum(ops.where(real, states, 0.0), axis=1) / count

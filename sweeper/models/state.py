@@ -1,0 +1,33 @@
+"""A model's weights and its optimizer's state as one file of plain arrays; nothing is pickled."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+
+def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
+    """Write arrays in one step: a reader sees the whole file or none."""
+    with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
+        np.savez(file, **arrays)  # type: ignore[arg-type]
+    os.replace(file.name, path)
+
+
+def load_arrays(path: Path) -> dict[str, np.ndarray]:
+    with np.load(path, allow_pickle=False) as file:
+        return {name: file[name] for name in file.files}
+
+
+def values(variables: list[Any], prefix: str) -> dict[str, np.ndarray]:
+    """Keras variables by their place in the list."""
+    return {f"{prefix}{place}": np.array(variable) for place, variable in enumerate(variables)}
+
+
+def assign(variables: list[Any], arrays: dict[str, np.ndarray], prefix: str) -> None:
+    """Put back what `values` took."""
+    for place, variable in enumerate(variables):
+        variable.assign(arrays[f"{prefix}{place}"])

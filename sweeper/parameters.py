@@ -1,0 +1,219 @@
+"""Every parameter that a builder knows: its default, its legal values, and when it matters.
+
+The defaults are one known-good configuration for each task; it is always trial 0.
+`sweeper spaces parameters TASK` prints this table.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from .errors import DeclarationError, unknown
+from .records import Configuration
+
+CLASSIFICATION = ("sentiment", "text")
+EVERY_TASK = (*CLASSIFICATION, "tagging")
+
+
+@dataclass(frozen=True)
+class Words:
+    """One of a few words."""
+
+    words: tuple[str, ...]
+
+    def refuses(self, value: Any) -> str | None:
+        return None if value in self.words else f"must be one of {', '.join(self.words)}, found {value!r}"
+
+    def __str__(self) -> str:
+        return " | ".join(self.words)
+
+
+@dataclass(frozen=True)
+class Whole:
+    """A whole number; both bounds included."""
+
+    low: int
+    high: int
+
+    def refuses(self, value: Any) -> str | None:
+        if isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high:
+            return None
+        return f"must be a whole number from {self.low} to {self.high}, found {value!r}"
+
+    def __str__(self) -> str:
+        return f"{self.low} .. {self.high}"
+
+
+@dataclass(frozen=True)
+class Real:
+    """A number; both bounds included."""
+
+    low: float
+    high: float
+
+    def refuses(self, value: Any) -> str | None:
+        if isinstance(value, (int, float)) and not isinstance(value, bool) and self.low <= value <= self.high:
+            return None
+        return f"must be a number from {self.low:g} to {self.high:g}, found {value!r}"
+
+    def __str__(self) -> str:
+        return f"{self.low:g} .. {self.high:g}"
+
+
+@dataclass(frozen=True)
+class Text:
+    """A name or a path."""
+
+    what: str
+
+    def refuses(self, value: Any) -> str | None:
+        return None if isinstance(value, str) and value else f"must be {self.what}, found {value!r}"
+
+    def __str__(self) -> str:
+        return self.what
+
+
+Domain = Words | Whole | Real | Text
+
+
+@dataclass(frozen=True)
+class Known:
+    """One documented parameter.
+
+    Args:
+        default: its value where a space leaves it out; `defaults` overrides it for a task.
+        when: other parameters and the values of theirs with which this one matters.
+            Otherwise it is inactive and appears nowhere.
+        ordered_only: it matters only where labels are numbers in an order (stars).
+    """
+
+    name: str
+    default: Any
+    domain: Domain
+    about: str
+    tasks: tuple[str, ...] = EVERY_TASK
+    when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
+    defaults: Mapping[str, Any] = field(default_factory=dict)
+    ordered_only: bool = False
+
+    def default_for(self, task: str) -> Any:
+        return self.defaults.get(task, self.default)
+
+
+YES_NO = Words(("no", "yes"))
+SCORE_FUNCTIONS = ("dot", "general", "concat")
+
+TABLE: tuple[Known, ...] = (
+    # What a token is.
+    Known("tokens", "words", Words(("words", "characters")), "read words and punctuation, or single characters", CLASSIFICATION),
+    Known("lowercase", "yes", YES_NO, "lower-case the text first"),
+    Known("max_vocabulary", 20_000, Whole(10, 1_000_000), "most frequent training tokens kept, padding and <unk> included"),
+    Known("max_length", 400, Whole(1, 100_000), "longer texts are cut to their first so many tokens; how many is logged", CLASSIFICATION),
+    # How a token enters.
+    Known("input", "learned", Words(("learned", "one_hot", "pretrained")), "embedding learned from scratch, one-hot vectors, or pretrained vectors"),
+    Known("embedding_units", 64, Whole(1, 2_048), "width of a learned embedding", when={"input": ("learned",)}, defaults={"tagging": 100}),
+    Known("vectors", "glove-6b-50d", Text("a declared dataset of vectors, or a word2vec/GloVe text file"), "which pretrained vectors", when={"input": ("pretrained",)}),
+    Known("vectors_training", "tuned", Words(("frozen", "tuned")), "keep pretrained vectors as they are, or train them on", when={"input": ("pretrained",)}),
+    # The recurrent stack.
+    Known("cell", "lstm", Words(("simple_rnn", "gru", "lstm")), "recurrent cell"),
+    Known("direction", "both", Words(("forward", "backward", "both")), "reading direction"),
+    Known("depth", 1, Whole(1, 4), "recurrent layers, one on top of another"),
+    Known("units", 64, Whole(1, 2_048), "width of one direction of one layer", defaults={"tagging": 100}),
+    Known("residual", "no", YES_NO, "add each layer's input to its output, from the second layer on", when={"depth": (2, 3, 4)}),
+    # From states to an answer.
+    Known("attention", "none", Words(("none", *SCORE_FUNCTIONS)), "Luong's score function, with the last state (tagging: each state) as the query"),
+    Known("attention_units", 64, Whole(1, 2_048), "width of the concat score's hidden layer", when={"attention": ("concat",)}),
+    Known("pooling", "max", Words(("last", "max", "mean")), "summary of the states where there is no attention", CLASSIFICATION, when={"attention": ("none",)}),
+    Known("head", "ordinal", Words(("softmax", "ordinal")), "for numbers as labels: separate classes, or ordered stars", ("sentiment",), ordered_only=True),
+    # Regularisation.
+    Known("embedding_dropout", 0.2, Real(0, 0.95), "share of words dropped whole", defaults={"tagging": 0.1}),
+    Known("dropout", 0.4, Real(0, 0.95), "share of features dropped after each recurrent layer"),
+    Known("recurrent_dropout", 0.0, Real(0, 0.95), "share of the recurrent state dropped at each step"),
+    Known("l2", 0.0, Real(0, 1), "L2 penalty on recurrent and output kernels"),
+    # Optimisation.
+    Known("optimizer", "adam", Words(("adam", "adamw", "nadam", "rmsprop", "sgd")), "optimizer; sgd has Nesterov momentum 0.9"),
+    Known("learning_rate", 2e-3, Real(1e-7, 10), "first learning rate", defaults={"tagging": 4e-3}),
+    Known("weight_decay", 0.004, Real(0, 1), "decoupled weight decay", when={"optimizer": ("adamw",)}),
+    Known("schedule", "constant", Words(("constant", "linear", "cosine", "exponential")), "learning rate over the planned epochs; linear and cosine end at 0, exponential at a tenth"),
+    Known("clip_norm", 1.0, Real(1e-3, 1_000), "largest norm of the whole gradient"),
+    Known("batch_size", 64, Whole(1, 4_096), "examples a step", defaults={"tagging": 32}),
+    Known("patience", 2, Whole(1, 100), "epochs without a better validation score before a trial stops"),
+)
+
+
+@dataclass(frozen=True)
+class Facts:
+    """What a dataset settles about parameters, beyond its task."""
+
+    ordered: bool = False
+
+
+def known(task: str) -> dict[str, Known]:
+    """The parameters of `task` by name, in the order in which they are listed."""
+    return {p.name: p for p in TABLE if task in p.tasks}
+
+
+def tasks() -> tuple[str, ...]:
+    return EVERY_TASK
+
+
+def lookup(task: str, name: str) -> Known:
+    """The parameter `name` of `task`.
+
+    Raises:
+        DeclarationError: no builder of this task knows it.
+    """
+    table = known(task)
+    if name not in table:
+        raise DeclarationError(unknown(f"parameter of the task {task!r}", name, table))
+    return table[name]
+
+
+def is_active(parameter: Known, values: Mapping[str, Any], facts: Facts) -> bool:
+    """Whether `parameter` matters, given the values of those listed before it."""
+    if parameter.ordered_only and not facts.ordered:
+        return False
+    return all(values.get(name) in allowed for name, allowed in parameter.when.items())
+
+
+def complete(task: str, values: Mapping[str, Any], facts: Facts | None = None) -> dict[str, Any]:
+    """A whole configuration: `values`, defaults for the rest, inactive parameters left out.
+
+    Raises:
+        DeclarationError: an unknown parameter or an illegal value.
+    """
+    facts = facts or Facts()
+    for name, value in values.items():
+        refusal = lookup(task, name).domain.refuses(value)
+        if refusal:
+            raise DeclarationError(f"{name}: {refusal}")
+    whole: dict[str, Any] = {}
+    for parameter in known(task).values():
+        if is_active(parameter, whole, facts):
+            whole[parameter.name] = values.get(parameter.name, parameter.default_for(task))
+    return whole
+
+
+def read_configuration(task: str, logged: Mapping[str, str], facts: Facts | None = None) -> Configuration:
+    """The configuration behind parameters logged as text, so that a trial can be rebuilt from them."""
+    values = {name: _parsed(known(task)[name].domain, text) for name, text in logged.items() if name in known(task)}
+    return complete(task, values, facts)
+
+
+def _parsed(domain: Domain, text: str) -> Any:
+    if isinstance(domain, Whole):
+        return int(text)
+    return float(text) if isinstance(domain, Real) else text
+
+
+def describe(task: str) -> Iterator[dict[str, Any]]:
+    """One row a parameter, for a table."""
+    for parameter in known(task).values():
+        when = " and ".join(f"{name} = {' | '.join(map(str, allowed))}" for name, allowed in parameter.when.items())
+        if parameter.ordered_only:
+            when = "labels are numbers"
+        yield {"parameter": parameter.name, "default": parameter.default_for(task), "values": str(parameter.domain), "when": when, "about": parameter.about}
+
+

@@ -1,0 +1,122 @@
+"""The values that travel between floors and between processes: frozen, plain, picklable."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+Configuration = Mapping[str, Any]
+"""Parameter names to values, complete: active parameters only, defaults filled in."""
+
+Scores = dict[str, float]
+"""Metric names, without a split's prefix, to values."""
+
+
+class LabelledText(NamedTuple):
+    """One example of sentiment and text classification."""
+
+    text: str
+    label: str
+
+
+class TaggedSentence(NamedTuple):
+    """One example of tagging; `len(tokens) == len(tags) >= 1`."""
+
+    tokens: tuple[str, ...]
+    tags: tuple[str, ...]
+
+
+Example = LabelledText | TaggedSentence
+
+
+@dataclass(frozen=True)
+class TrialOrder:
+    """All that a worker needs to run one trial.
+
+    Args:
+        number: the trial's number in its sweep, from 0.
+        task: a key of `tasks.TASKS`.
+        configuration: complete (`parameters.complete`).
+        prepared: folder of the prepared dataset.
+        folder: the trial's own folder; its events, weights and pictures' data go there.
+        seed: of weights, shuffling and dropout.
+        epochs: train up to this many in all, those of `continues` included.
+        deadline: seconds since the epoch (`time.time`); reached, the trial stops at the
+            end of its running epoch and still counts. None for none.
+        stop_file: once this file exists the trial stops likewise.
+        continues: folder of the trial whose last weights and optimizer this one takes up.
+        initial_epoch: epochs that `continues` has already trained.
+    """
+
+    number: int
+    task: str
+    configuration: Configuration
+    prepared: str
+    folder: str
+    seed: int
+    epochs: int
+    deadline: float | None = None
+    stop_file: str | None = None
+    continues: str | None = None
+    initial_epoch: int = 0
+
+
+@dataclass(frozen=True)
+class EpochEvent:
+    """What one epoch of one trial did.
+
+    Args:
+        epoch: counted from 1.
+        metrics: loss, val_loss, val_SCORE for every score of the task, seconds,
+            tokens_per_second.
+        time: when it ended, in seconds since the epoch.
+    """
+
+    trial: int
+    epoch: int
+    metrics: dict[str, float]
+    time: float
+
+
+@dataclass(frozen=True)
+class TrialResult:
+    """How one trial went.
+
+    Args:
+        state: "done" (trained as long as it was meant to, or no longer improved),
+            "stopped" (ended early by budget or by hand at the end of an epoch; it
+            counts), "pruned" (never reached its first epoch's end) or "failed".
+        scores: of the best epoch on the validation split; empty unless it counts.
+        best_epoch: counted from 1; 0 where there is none.
+        epochs: epochs trained in all.
+        seconds: wall-clock time of the whole trial; `fit_seconds` of it in training
+            and validation.
+        parameters: number of weights, trained or not.
+        latency_ms: one example of middle length through the model, batch 1, milliseconds.
+        truncated: training examples longer than `max_length`.
+        error: why it failed, for a person; `trace` for whoever mends it.
+    """
+
+    number: int
+    configuration: Configuration
+    state: str
+    scores: Scores = field(default_factory=dict)
+    best_epoch: int = 0
+    epochs: int = 0
+    seconds: float = 0.0
+    fit_seconds: float = 0.0
+    parameters: int = 0
+    latency_ms: float = 0.0
+    truncated: int = 0
+    error: str | None = None
+    trace: str | None = None
+
+    @property
+    def counts(self) -> bool:
+        """Whether it can win: it has scores."""
+        return self.state in ("done", "stopped") and bool(self.scores)
+
+    def as_dict(self) -> dict[str, Any]:
+        return {**dataclasses.asdict(self), "configuration": dict(self.configuration)}

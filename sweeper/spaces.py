@@ -1,0 +1,305 @@
+"""Declared search spaces: what may vary, within which bounds, and under which conditions.
+
+Knows no Keras and no search algorithm. A space is data; it is checked whole when it is loaded.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from typing import Any, Literal
+
+from . import declarations, parameters
+from .declarations import Fields
+from .errors import DeclarationError, unknown
+
+When = Mapping[str, tuple[Any, ...]]
+"""Parameters on which another depends, each with the values that switch it on; all must hold."""
+
+
+@dataclass(frozen=True)
+class Choice:
+    """One of several values, all words or all numbers."""
+
+    name: str
+    values: tuple[Any, ...]
+    when: When = field(default_factory=dict)
+    default: Any = None
+
+    def __post_init__(self) -> None:
+        if not self.values:
+            raise DeclarationError("a choice needs at least one value")
+        if any(isinstance(value, bool) for value in self.values):
+            raise DeclarationError('true and false are not values; write the words "yes" and "no"')
+        if len({isinstance(value, str) for value in self.values}) > 1:
+            raise DeclarationError(f"a choice is all words or all numbers, found {list(self.values)}")
+        repeated = sorted({str(value) for value in self.values if self.values.count(value) > 1})
+        if repeated:
+            raise DeclarationError(f"each value once, found {', '.join(repeated)} more than once")
+
+    def holds(self, value: Any) -> bool:
+        return value in self.values
+
+    def nearest(self, value: Any) -> Any:
+        return value if value in self.values else self.values[0]
+
+    def extremes(self) -> tuple[Any, ...]:
+        return self.values
+
+
+@dataclass(frozen=True)
+class Int:
+    """A whole number from `low` to `high`, both included, every `step`; or log-uniform."""
+
+    name: str
+    low: int
+    high: int
+    step: int = 1
+    scale: str = "linear"
+    when: When = field(default_factory=dict)
+    default: Any = None
+
+    def __post_init__(self) -> None:
+        if self.step < 1 or self.low > self.high:
+            raise DeclarationError(f"need low <= high and step >= 1, got low={self.low}, high={self.high}, step={self.step}")
+        if self.scale == "log" and (self.low < 1 or self.step != 1):
+            raise DeclarationError(f"a log scale needs low >= 1 and no step, got low={self.low}, step={self.step}")
+        last = self.low + (self.high - self.low) // self.step * self.step
+        if last != self.high:
+            raise DeclarationError(f"steps of {self.step} from {self.low} never reach high={self.high}; write high={last} or change step")
+
+    def holds(self, value: Any) -> bool:
+        whole = isinstance(value, int) and not isinstance(value, bool)
+        return whole and self.low <= value <= self.high and (value - self.low) % self.step == 0
+
+    def nearest(self, value: Any) -> int:
+        clipped = min(max(value, self.low), self.high)
+        return self.low + round((clipped - self.low) / self.step) * self.step
+
+    def extremes(self) -> tuple[Any, ...]:
+        return (self.low, self.high)
+
+
+@dataclass(frozen=True)
+class Float:
+    """A number from `low` to `high`, both included, uniform on a linear or log scale."""
+
+    name: str
+    low: float
+    high: float
+    scale: str = "linear"
+    when: When = field(default_factory=dict)
+    default: Any = None
+
+    def __post_init__(self) -> None:
+        if not (math.isfinite(self.low) and math.isfinite(self.high)) or self.low >= self.high:
+            raise DeclarationError(f"need low < high, got low={self.low}, high={self.high}")
+        if self.scale == "log" and self.low <= 0:
+            raise DeclarationError(f"a log scale needs low > 0, got low={self.low}")
+
+    def holds(self, value: Any) -> bool:
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and self.low <= value <= self.high
+
+    def nearest(self, value: Any) -> float:
+        return float(min(max(value, self.low), self.high))
+
+    def extremes(self) -> tuple[Any, ...]:
+        return (self.low, self.high)
+
+
+Parameter = Choice | Int | Float
+
+
+@dataclass(frozen=True)
+class SearchSpace:
+    """The parameters that vary, each after those on which it depends.
+
+    Args:
+        parameters: fixed ones too, as choices of one value.
+        text: the declaration, kept with the sweep.
+    """
+
+    name: str
+    about: str
+    task: str
+    parameters: tuple[Parameter, ...]
+    text: str = ""
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(self.parameters)
+
+    def active(self, values: Mapping[str, Any]) -> dict[str, Any]:
+        """`values` without those whose conditions do not hold."""
+        kept: dict[str, Any] = {}
+        for parameter in self.parameters:
+            if parameter.name in values and all(kept.get(name) in allowed for name, allowed in parameter.when.items()):
+                kept[parameter.name] = values[parameter.name]
+        return kept
+
+    def first(self) -> dict[str, Any]:
+        """The known-good configuration, moved into this space where the space excludes it."""
+        values = {}
+        for parameter in self.parameters:
+            documented = parameters.lookup(self.task, parameter.name).default_for(self.task)
+            wanted = documented if parameter.default is None else parameter.default
+            values[parameter.name] = parameter.nearest(wanted)
+        return self.active(values)
+
+    def values_of(self, name: str) -> tuple[Any, ...]:
+        """Every value that a choice called `name` may take; its documented default where it does not vary."""
+        for parameter in self.parameters:
+            if parameter.name == name:
+                return parameter.extremes()
+        return (parameters.lookup(self.task, name).default_for(self.task),)
+
+    def refusal(self, values: Mapping[str, Any]) -> str | None:
+        """Why `values` is no configuration of this space; None if it is one."""
+        active = self.active({**self.first(), **values})
+        for parameter in self.parameters:
+            if parameter.name in values and parameter.name not in active:
+                return f"{parameter.name} is set, but its conditions do not hold"
+            if parameter.name in values and not parameter.holds(values[parameter.name]):
+                return f"{parameter.name}: {values[parameter.name]!r} is outside the space"
+        return None
+
+
+def load_space(name: str) -> SearchSpace:
+    """Read and check a declared space.
+
+    Args:
+        name: a path to a .toml file, or a name found in search_spaces/ of the working
+            folder or among those shipped.
+
+    Raises:
+        DeclarationError: with file, line, rule, what was found and what to write.
+    """
+    path = declarations.find("search_spaces", "search space", name)
+    return parse_space(declarations.read(path), path.stem)
+
+
+def parse_space(fields: Fields, name: str) -> SearchSpace:
+    """Check a declaration that has been read."""
+    header = fields.into(_Header, ignore=("parameters",))
+    if header.task not in parameters.tasks():
+        raise fields.error("task", unknown("task", header.task, parameters.tasks()))
+    declared = fields.table("parameters")
+    if not declared.values:
+        raise declared.error(None, "declares no parameter")
+    found = {key: _parameter(declared.table(key), header.task) for key in declared.values}
+    found = {key: _with_intrinsic_conditions(declared.table(key), found, header.task) for key in found}
+    for key, parameter in found.items():
+        _check_conditions(declared.table(key), parameter, found)
+    return SearchSpace(name, header.about, header.task, _in_order(declared, found), fields.text)
+
+
+@dataclass(frozen=True)
+class _Header:
+    about: str
+    task: str
+
+
+@dataclass(frozen=True)
+class _Range:
+    low: float
+    high: float
+    step: int | None = None
+    scale: Literal["linear", "log"] = "linear"
+
+
+KINDS = ("choice", "int", "float", "fixed")
+
+
+def _parameter(fields: Fields, task: str) -> Parameter:
+    """One [parameters.NAME] table."""
+    name = fields.keys[-1]
+    try:
+        documented = parameters.lookup(task, name)
+    except DeclarationError as error:
+        raise fields.error(None, str(error)) from None
+    for key in fields.values:
+        if key not in (*KINDS, "when", "default"):
+            raise fields.error(key, unknown("key", key, (*KINDS, "when", "default")))
+    given = [kind for kind in KINDS if kind in fields.values]
+    if len(given) != 1:
+        raise fields.error(None, f"needs exactly one of {', '.join(KINDS)}, found {', '.join(given) or 'none'}")
+    when = _when(fields)
+    try:
+        parameter = _domain(fields, given[0], name, when)
+    except DeclarationError as error:
+        if str(error).startswith(str(fields.path)):
+            raise
+        raise fields.error(given[0], str(error)) from None
+    for value in (*parameter.extremes(), *([parameter.default] if parameter.default is not None else [])):
+        refusal = documented.domain.refuses(value)
+        if refusal:
+            raise fields.error(given[0], refusal)
+    if parameter.default is not None and not parameter.holds(parameter.default):
+        raise fields.error("default", f"must be a value of this parameter, found {parameter.default!r}")
+    return parameter
+
+
+def _domain(fields: Fields, kind: str, name: str, when: When) -> Parameter:
+    default = fields.values.get("default")
+    value = fields.values[kind]
+    if kind == "fixed":
+        return Choice(name, (value,), when, default)
+    if kind == "choice":
+        if not isinstance(value, list):
+            raise fields.error(kind, f"must be a list of values, found {value!r}")
+        return Choice(name, tuple(value), when, default)
+    bounds = fields.table(kind).into(_Range)
+    if kind == "float":
+        if bounds.step is not None:
+            raise fields.table(kind).error("step", "a float has no step; write a choice of the values that you want")
+        return Float(name, float(bounds.low), float(bounds.high), bounds.scale, when, default)
+    if bounds.low != int(bounds.low) or bounds.high != int(bounds.high):
+        raise DeclarationError(f"low and high of an int are whole numbers, got low={bounds.low}, high={bounds.high}")
+    return Int(name, int(bounds.low), int(bounds.high), 1 if bounds.step is None else bounds.step, bounds.scale, when, default)
+
+
+def _when(fields: Fields) -> When:
+    table = fields.table("when", {})
+    for key, value in table.values.items():
+        if not isinstance(value, list) or not value:
+            raise table.error(key, f"must be a list of the values that switch {fields.keys[-1]} on, found {value!r}")
+    return {key: tuple(value) for key, value in table.values.items()}
+
+
+def _with_intrinsic_conditions(fields: Fields, found: Mapping[str, Parameter], task: str) -> Parameter:
+    """Add the conditions under which the builder reads the parameter at all, so that no trial is wasted on it."""
+    parameter = found[fields.keys[-1]]
+    when = dict(parameter.when)
+    for name, allowed in parameters.lookup(task, parameter.name).when.items():
+        values = found[name].extremes() if name in found else (parameters.lookup(task, name).default_for(task),)
+        if isinstance(found.get(name), Int):
+            values = tuple(range(found[name].low, found[name].high + 1))  # type: ignore[union-attr]
+        useful = tuple(value for value in allowed if value in values)
+        if not useful:
+            raise fields.error(None, f"has an effect only when {name} is {' or '.join(map(str, allowed))}, and in this space it never is")
+        if name in found and name not in when:
+            when[name] = useful
+    return replace(parameter, when=when)
+
+
+def _check_conditions(fields: Fields, parameter: Parameter, found: Mapping[str, Parameter]) -> None:
+    for name, values in parameter.when.items():
+        if name not in found:
+            raise fields.error("when", f"depends on {name!r}, which this space does not declare; declared: {', '.join(found)}")
+        never = [value for value in values if not found[name].holds(value)]
+        if never:
+            raise fields.error("when", f"{name} is never {' or '.join(repr(value) for value in never)} in this space")
+
+
+def _in_order(declared: Fields, found: Mapping[str, Parameter]) -> tuple[Parameter, ...]:
+    """Each parameter after those on which it depends."""
+    done: dict[str, Parameter] = {}
+    while len(done) < len(found):
+        ready = [p for key, p in found.items() if key not in done and all(name in done for name in p.when)]
+        if not ready:
+            stuck = [key for key in found if key not in done]
+            raise declared.table(stuck[0]).error("when", f"conditions form a circle: {' -> '.join((*stuck, stuck[0]))}")
+        done.update((p.name, p) for p in ready)
+    return tuple(done.values())
+
+

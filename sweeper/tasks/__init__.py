@@ -1,0 +1,15 @@
+"""Tasks: one file each. A new task is one file here, one line below, and its rows in `parameters.TABLE`."""
+
+from __future__ import annotations
+
+from ..registry import Registry
+from .base import Baseline, Task
+from .sentiment import SENTIMENT
+from .tagging import TAGGING
+from .text import TEXT
+
+TASKS: Registry[Task] = Registry("task")
+for _task in (SENTIMENT, TEXT, TAGGING):
+    TASKS.add(_task.name, _task)
+
+__all__ = ["TASKS", "Baseline", "Task"]

@@ -1,0 +1,79 @@
+"""What a task is. Imports no TensorFlow: builders and serving modules are imported where they are used."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+import numpy as np
+
+from ..data.prepare import Meta, Prepared
+from ..records import Configuration, Scores
+
+if TYPE_CHECKING:
+    import keras
+
+    from ..models import Sizes
+
+
+class Baseline(NamedTuple):
+    """A simple method's scores, for comparison.
+
+    Args:
+        name: such as "majority".
+        validation, test: scores on these splits, as `Task.scores` gives them.
+    """
+
+    name: str
+    validation: Scores
+    test: Scores
+
+
+class Task(ABC):
+    """One kind of question that a model answers about a text."""
+
+    name: str
+
+    @abstractmethod
+    def objective(self, meta: Meta) -> str:
+        """Which score chooses the best trial; more is better."""
+
+    @abstractmethod
+    def scores(self, meta: Meta, truth: np.ndarray, predicted: np.ndarray, lengths: np.ndarray) -> Scores:
+        """The field's own scores.
+
+        Args:
+            truth, predicted: int label ids, one an example, or one a token end to end.
+            lengths: int (examples,): tokens of each example.
+        """
+
+    @abstractmethod
+    def baselines(self, prepared: Prepared) -> list[Baseline]:
+        """Simple methods, fitted on the training split; the strongest last."""
+
+    @abstractmethod
+    def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
+        """A model from ids to a dictionary with `logits`."""
+
+    @abstractmethod
+    def serving(self, model: keras.Model, vocabulary: list[str], meta: Meta, configuration: Configuration) -> Any:
+        """A tf.Module whose `signatures()` take raw text and answer with label names."""
+
+
+def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:
+    """int (classes, classes): row is the true label, column the predicted one."""
+    table = np.zeros((classes, classes), np.int64)
+    np.add.at(table, (truth, predicted), 1)
+    return table
+
+
+def accuracy(table: np.ndarray) -> float:
+    """Share on the diagonal of a confusion table."""
+    return float(np.trace(table) / max(table.sum(), 1))
+
+
+def macro_f1(table: np.ndarray) -> float:
+    """Mean over the labels that occur, in truth or prediction, of F1 = 2 TP / (true + predicted)."""
+    occurring = table.sum(0) + table.sum(1)
+    f1 = 2 * np.diag(table)[occurring > 0] / occurring[occurring > 0]
+    return float(f1.mean()) if len(f1) else 0.0

@@ -1,0 +1,90 @@
+"""What an exported model runs: raw text in, label names out, stock TensorFlow ops only."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+
+from ..data.tokens import PADDING, TokenOptions, lookup_table, lowered, tokenize
+from ..records import Configuration
+
+WINDOW = 512
+"""Tokens that look at each other in a tagger with attention; longer texts are read window by window."""
+
+
+def token_options(configuration: Configuration) -> TokenOptions:
+    return TokenOptions(configuration.get("tokens", "words"), configuration["lowercase"] == "yes")
+
+
+class ClassifierModule(tf.Module):  # type: ignore[misc]
+    """Label, score and all scores of each text."""
+
+    def __init__(self, model: keras.Model, vocabulary: Sequence[str], labels: Sequence[str], configuration: Configuration) -> None:
+        super().__init__()
+        self.weights = [variable.value for variable in model.variables]  # tracked, so that they are saved
+        self.table = lookup_table(vocabulary)
+        self.labels = tf.constant(list(labels))
+        self._model = _untracked(model)
+        self._options = token_options(configuration)
+        self._max_length = configuration["max_length"]
+
+    def ids(self, text: tf.Tensor) -> tf.Tensor:
+        """int32 (batch, time), 0 on padding."""
+        tokens = tokenize(text, self._options)[:, : self._max_length]
+        return tokens.with_flat_values(self.table.lookup(tokens.flat_values)).to_tensor(PADDING)
+
+    def answer(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        scores = tf.nn.softmax(self._model()(self.ids(text), training=False)["logits"])
+        return {"label": tf.gather(self.labels, tf.argmax(scores, axis=1)), "score": tf.reduce_max(scores, axis=1), "scores": scores}
+
+    def signatures(self) -> dict[str, Any]:
+        text = tf.TensorSpec([None], tf.string, name="text")
+        return {"serving_default": tf.function(self.answer, input_signature=[text])}
+
+
+class TaggerModule(tf.Module):  # type: ignore[misc]
+    """Tokens and their tags, "" on padding; from raw text, or from tokens that are given."""
+
+    def __init__(self, model: keras.Model, vocabulary: Sequence[str], labels: Sequence[str], configuration: Configuration) -> None:
+        super().__init__()
+        self.weights = [variable.value for variable in model.variables]
+        self.table = lookup_table(vocabulary)
+        self.labels = tf.constant(list(labels))
+        self._model = _untracked(model)
+        self._options = token_options(configuration)
+        self._windowed = configuration["attention"] != "none"
+
+    def of_text(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.of_tokens(tokenize(text, TokenOptions("words", lowercase=False)).to_tensor(""))
+
+    def of_tokens(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
+        real = tokens != ""
+        ids = tf.where(real, self.table.lookup(lowered(tokens, self._options)), PADDING)
+        logits = self._by_window(ids) if self._windowed else self._model()(ids, training=False)["logits"]
+        tags = tf.gather(self.labels, tf.argmax(logits, axis=-1))
+        return {"tokens": tokens, "tags": tf.where(real, tags, "")}
+
+    def _by_window(self, ids: tf.Tensor) -> tf.Tensor:
+        """Logits (batch, time, labels) with memory that grows with the length, not with its square."""
+        batch, time = tf.shape(ids)[0], tf.shape(ids)[1]
+        window = tf.minimum(time, WINDOW)
+        windows = -(-time // tf.maximum(window, 1))
+        padded = tf.pad(ids, [[0, 0], [0, windows * window - time]], constant_values=PADDING)
+        logits = self._model()(tf.reshape(padded, [batch * windows, window]), training=False)["logits"]
+        return tf.reshape(logits, [batch, windows * window, len(self.labels)])[:, :time]
+
+    def signatures(self) -> dict[str, Any]:
+        text = tf.TensorSpec([None], tf.string, name="text")
+        tokens = tf.TensorSpec([None, None], tf.string, name="tokens")
+        return {
+            "serving_default": tf.function(self.of_text, input_signature=[text]),
+            "tokens": tf.function(self.of_tokens, input_signature=[tokens]),
+        }
+
+
+def _untracked(model: keras.Model) -> Any:
+    """The model behind a call, so that only its weights are saved and none of Keras's own functions."""
+    return lambda: model

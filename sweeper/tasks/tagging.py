@@ -1,0 +1,89 @@
+"""Sequence tagging: entities (spans, scored by F1) or one tag a token (scored by accuracy)."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data.prepare import Meta, Prepared, open_encoded
+from ..records import Configuration, Scores
+from .base import Baseline, Task, accuracy, confusion, macro_f1
+
+if TYPE_CHECKING:
+    import keras
+
+    from ..models import Sizes
+
+
+class Tagging(Task):
+    """One tag a token; padding counts nowhere."""
+
+    name = "tagging"
+
+    def objective(self, meta: Meta) -> str:
+        return "f1" if meta.kind == "entities" else "accuracy"
+
+    def scores(self, meta: Meta, truth: np.ndarray, predicted: np.ndarray, lengths: np.ndarray) -> Scores:
+        table = confusion(truth, predicted, len(meta.labels))
+        if meta.kind != "entities":
+            return {"accuracy": accuracy(table), "macro_f1": macro_f1(table)}
+        names = np.array(meta.labels, dtype=object)
+        return {**span_scores(_sentences(names[truth], lengths), _sentences(names[predicted], lengths)), "token_accuracy": accuracy(table)}
+
+    def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
+        from ..models import build_tagger
+
+        return build_tagger(configuration, sizes)
+
+    def serving(self, model: keras.Model, vocabulary: list[str], meta: Meta, configuration: Configuration) -> Any:
+        from .serving import TaggerModule
+
+        return TaggerModule(model, vocabulary, meta.labels, configuration)
+
+    def baselines(self, prepared: Prepared) -> list[Baseline]:
+        """The most frequent tag, and each word's most frequent tag."""
+        encoded = open_encoded(prepared, "words", lowercase=True)
+        labels = prepared.labels()
+        inside = {part: slice(encoded.offsets[rows.start], encoded.offsets[rows.stop]) for part in ("train", "validation", "test") for rows in [prepared.rows(part)]}
+        counts = np.zeros((len(encoded.vocabulary), len(prepared.meta.labels)), np.int64)
+        np.add.at(counts, (encoded.ids[inside["train"]], labels[inside["train"]]), 1)
+        frequent = counts.sum(0).argmax()
+        of_word = np.where(counts.any(1), counts.argmax(1), frequent)
+        found = {"majority": np.full(len(of_word), frequent), "most frequent tag": of_word}
+        return [
+            Baseline(name, *(self._baseline_scores(prepared, part, inside[part], choice[encoded.ids[inside[part]]], encoded.offsets) for part in ("validation", "test")))
+            for name, choice in found.items()
+        ]
+
+    def _baseline_scores(self, prepared: Prepared, part: str, inside: slice, predicted: np.ndarray, offsets: np.ndarray) -> Scores:
+        lengths = np.diff(offsets)[prepared.rows(part)]
+        return self.scores(prepared.meta, np.asarray(prepared.labels()[inside]), predicted, lengths)
+
+
+TAGGING = Tagging()
+
+
+def _sentences(tags: np.ndarray, lengths: np.ndarray) -> list[list[str]]:
+    return [part.tolist() for part in np.split(tags, np.cumsum(lengths)[:-1])]
+
+
+def span_scores(truth: Sequence[list[str]], predicted: Sequence[list[str]]) -> Scores:
+    """Precision, recall and F1 of whole spans: type and both bounds must be right (nervaluate's strict counts).
+
+    Args:
+        truth, predicted: IOB2 tags by sentence. An I- that continues nothing begins a span.
+    """
+    from nervaluate.loaders import ListLoader
+    from nervaluate.strategies import StrictEvaluation
+
+    kinds = sorted({tag[2:] for tags in (*truth, *predicted) for tag in tags if tag != "O"})
+    load, strict = ListLoader().load, StrictEvaluation()
+    correct = actual = possible = 0
+    for true_spans, found_spans in zip(load(list(truth)), load(list(predicted)), strict=True):
+        if true_spans or found_spans:
+            result, _ = strict.evaluate(true_spans, found_spans, kinds, 0)
+            correct, actual, possible = correct + result.correct, actual + len(found_spans), possible + len(true_spans)
+    precision, recall = correct / max(actual, 1), correct / max(possible, 1)
+    return {"f1": 2 * correct / max(actual + possible, 1), "precision": precision, "recall": recall}

@@ -1,0 +1,5 @@
+"""Text classification: topics, kinds, intents."""
+
+from .classification import Classification
+
+TEXT = Classification("text")
