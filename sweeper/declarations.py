@@ -54,7 +54,9 @@ def find(kind: str, word: str, name: str) -> Path:
     if path.suffix == ".toml" or os.sep in name:
         if path.is_file():
             return path
-        raise DeclarationError(f"{name}: no such file; give a path to a .toml file or one of: {', '.join(sorted(declared(kind)))}")
+        raise DeclarationError(
+            f"{name}: no such file; give a path to a .toml file or one of: {', '.join(sorted(declared(kind)))}"
+        )
     known = declared(kind)
     if name not in known:
         raise DeclarationError(unknown(word, name, known))
@@ -133,7 +135,9 @@ def read(path: Path) -> Fields:
     except IsADirectoryError:
         raise DeclarationError(f"{path}: is a folder; a declaration is one .toml file") from None
     except UnicodeDecodeError as error:
-        raise DeclarationError(f"{path}: a declaration is UTF-8, found byte {error.object[error.start]:#04x} at offset {error.start}") from None
+        raise DeclarationError(
+            f"{path}: a declaration is UTF-8, found byte {error.object[error.start]:#04x} at offset {error.start}"
+        ) from None
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         where = f"{path}:{line[1]}" if line else f"{path}"

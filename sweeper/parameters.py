@@ -107,36 +107,115 @@ SCORE_FUNCTIONS = ("dot", "general", "concat")
 
 TABLE: tuple[Known, ...] = (
     # What a token is.
-    Known("tokens", "words", Words(("words", "characters")), "read words and punctuation, or single characters", CLASSIFICATION),
+    Known(
+        "tokens",
+        "words",
+        Words(("words", "characters")),
+        "read words and punctuation, or single characters",
+        CLASSIFICATION,
+    ),
     Known("lowercase", "yes", YES_NO, "lower-case the text first"),
-    Known("max_vocabulary", 20_000, Whole(10, 1_000_000), "most frequent training tokens kept, padding and <unk> included"),
-    Known("max_length", 400, Whole(1, 100_000), "longer texts are cut to their first so many tokens; how many is logged", CLASSIFICATION),
+    Known(
+        "max_vocabulary", 20_000, Whole(10, 1_000_000), "most frequent training tokens kept, padding and <unk> included"
+    ),
+    Known(
+        "max_length",
+        400,
+        Whole(1, 100_000),
+        "longer texts are cut to their first so many tokens; how many is logged",
+        CLASSIFICATION,
+    ),
     # How a token enters.
-    Known("input", "learned", Words(("learned", "one_hot", "pretrained")), "embedding learned from scratch, one-hot vectors, or pretrained vectors"),
-    Known("embedding_units", 64, Whole(1, 2_048), "width of a learned embedding", when={"input": ("learned",)}, defaults={"tagging": 100}),
-    Known("vectors", "glove-6b-50d", Text("a declared dataset of vectors, or a word2vec/GloVe text file"), "which pretrained vectors", when={"input": ("pretrained",)}),
-    Known("vectors_training", "tuned", Words(("frozen", "tuned")), "keep pretrained vectors as they are, or train them on", when={"input": ("pretrained",)}),
+    Known(
+        "input",
+        "learned",
+        Words(("learned", "one_hot", "pretrained")),
+        "embedding learned from scratch, one-hot vectors, or pretrained vectors",
+    ),
+    Known(
+        "embedding_units",
+        64,
+        Whole(1, 2_048),
+        "width of a learned embedding",
+        when={"input": ("learned",)},
+        defaults={"tagging": 100},
+    ),
+    Known(
+        "vectors",
+        "glove-6b-50d",
+        Text("a declared dataset of vectors, or a word2vec/GloVe text file"),
+        "which pretrained vectors",
+        when={"input": ("pretrained",)},
+    ),
+    Known(
+        "vectors_training",
+        "tuned",
+        Words(("frozen", "tuned")),
+        "keep pretrained vectors as they are, or train them on",
+        when={"input": ("pretrained",)},
+    ),
     # The recurrent stack.
     Known("cell", "lstm", Words(("simple_rnn", "gru", "lstm")), "recurrent cell"),
     Known("direction", "both", Words(("forward", "backward", "both")), "reading direction"),
     Known("depth", 1, Whole(1, 4), "recurrent layers, one on top of another"),
     Known("units", 64, Whole(1, 2_048), "width of one direction of one layer", defaults={"tagging": 100}),
-    Known("residual", "no", YES_NO, "add each layer's input to its output, from the second layer on", when={"depth": (2, 3, 4)}),
+    Known(
+        "residual",
+        "no",
+        YES_NO,
+        "add each layer's input to its output, from the second layer on",
+        when={"depth": (2, 3, 4)},
+    ),
     # From states to an answer.
-    Known("attention", "none", Words(("none", *SCORE_FUNCTIONS)), "Luong's score function, with the last state (tagging: each state) as the query"),
-    Known("attention_units", 64, Whole(1, 2_048), "width of the concat score's hidden layer", when={"attention": ("concat",)}),
-    Known("pooling", "max", Words(("last", "max", "mean")), "summary of the states where there is no attention", CLASSIFICATION, when={"attention": ("none",)}),
-    Known("head", "ordinal", Words(("softmax", "ordinal")), "for numbers as labels: separate classes, or ordered stars", ("sentiment",), ordered_only=True),
+    Known(
+        "attention",
+        "none",
+        Words(("none", *SCORE_FUNCTIONS)),
+        "Luong's score function, with the last state (tagging: each state) as the query",
+    ),
+    Known(
+        "attention_units",
+        64,
+        Whole(1, 2_048),
+        "width of the concat score's hidden layer",
+        when={"attention": ("concat",)},
+    ),
+    Known(
+        "pooling",
+        "max",
+        Words(("last", "max", "mean")),
+        "summary of the states where there is no attention",
+        CLASSIFICATION,
+        when={"attention": ("none",)},
+    ),
+    Known(
+        "head",
+        "ordinal",
+        Words(("softmax", "ordinal")),
+        "for numbers as labels: separate classes, or ordered stars",
+        ("sentiment",),
+        ordered_only=True,
+    ),
     # Regularisation.
     Known("embedding_dropout", 0.2, Real(0, 0.95), "share of words dropped whole", defaults={"tagging": 0.1}),
     Known("dropout", 0.4, Real(0, 0.95), "share of features dropped after each recurrent layer"),
     Known("recurrent_dropout", 0.0, Real(0, 0.95), "share of the recurrent state dropped at each step"),
     Known("l2", 0.0, Real(0, 1), "L2 penalty on recurrent and output kernels"),
     # Optimisation.
-    Known("optimizer", "adam", Words(("adam", "adamw", "nadam", "rmsprop", "sgd")), "optimizer; sgd has Nesterov momentum 0.9"),
+    Known(
+        "optimizer",
+        "adam",
+        Words(("adam", "adamw", "nadam", "rmsprop", "sgd")),
+        "optimizer; sgd has Nesterov momentum 0.9",
+    ),
     Known("learning_rate", 2e-3, Real(1e-7, 10), "first learning rate", defaults={"tagging": 4e-3}),
     Known("weight_decay", 0.004, Real(0, 1), "decoupled weight decay", when={"optimizer": ("adamw",)}),
-    Known("schedule", "constant", Words(("constant", "linear", "cosine", "exponential")), "learning rate over the planned epochs; linear and cosine end at 0, exponential at a tenth"),
+    Known(
+        "schedule",
+        "constant",
+        Words(("constant", "linear", "cosine", "exponential")),
+        "learning rate over the planned epochs; linear and cosine end at 0, exponential at a tenth",
+    ),
     Known("clip_norm", 1.0, Real(1e-3, 1_000), "largest norm of the whole gradient"),
     Known("batch_size", 64, Whole(1, 4_096), "examples a step", defaults={"tagging": 32}),
     Known("patience", 2, Whole(1, 100), "epochs without a better validation score before a trial stops"),
@@ -214,6 +293,10 @@ def describe(task: str) -> Iterator[dict[str, Any]]:
         when = " and ".join(f"{name} = {' | '.join(map(str, allowed))}" for name, allowed in parameter.when.items())
         if parameter.ordered_only:
             when = "labels are numbers"
-        yield {"parameter": parameter.name, "default": parameter.default_for(task), "values": str(parameter.domain), "when": when, "about": parameter.about}
-
-
+        yield {
+            "parameter": parameter.name,
+            "default": parameter.default_for(task),
+            "values": str(parameter.domain),
+            "when": when,
+            "about": parameter.about,
+        }

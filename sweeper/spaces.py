@@ -62,19 +62,23 @@ class Int:
 
     def __post_init__(self) -> None:
         if self.step < 1 or self.low > self.high:
-            raise DeclarationError(f"need low <= high and step >= 1, got low={self.low}, high={self.high}, step={self.step}")
+            raise DeclarationError(
+                f"need low <= high and step >= 1, got low={self.low}, high={self.high}, step={self.step}"
+            )
         if self.scale == "log" and (self.low < 1 or self.step != 1):
             raise DeclarationError(f"a log scale needs low >= 1 and no step, got low={self.low}, step={self.step}")
         last = self.low + (self.high - self.low) // self.step * self.step
         if last != self.high:
-            raise DeclarationError(f"steps of {self.step} from {self.low} never reach high={self.high}; write high={last} or change step")
+            raise DeclarationError(
+                f"steps of {self.step} from {self.low} never reach high={self.high}; write high={last} or change step"
+            )
 
     def holds(self, value: Any) -> bool:
         whole = isinstance(value, int) and not isinstance(value, bool)
         return whole and self.low <= value <= self.high and (value - self.low) % self.step == 0
 
     def nearest(self, value: Any) -> int:
-        clipped = min(max(value, self.low), self.high)
+        clipped = min(max(int(value), self.low), self.high)
         return self.low + round((clipped - self.low) / self.step) * self.step
 
     def extremes(self) -> tuple[Any, ...]:
@@ -255,7 +259,9 @@ def _domain(fields: Fields, kind: str, name: str, when: When) -> Parameter:
         return Float(name, float(bounds.low), float(bounds.high), bounds.scale, when, default)
     if bounds.low != int(bounds.low) or bounds.high != int(bounds.high):
         raise DeclarationError(f"low and high of an int are whole numbers, got low={bounds.low}, high={bounds.high}")
-    return Int(name, int(bounds.low), int(bounds.high), 1 if bounds.step is None else bounds.step, bounds.scale, when, default)
+    return Int(
+        name, int(bounds.low), int(bounds.high), 1 if bounds.step is None else bounds.step, bounds.scale, when, default
+    )
 
 
 def _when(fields: Fields) -> When:
@@ -271,12 +277,15 @@ def _with_intrinsic_conditions(fields: Fields, found: Mapping[str, Parameter], t
     parameter = found[fields.keys[-1]]
     when = dict(parameter.when)
     for name, allowed in parameters.lookup(task, parameter.name).when.items():
-        values = found[name].extremes() if name in found else (parameters.lookup(task, name).default_for(task),)
-        if isinstance(found.get(name), Int):
-            values = tuple(range(found[name].low, found[name].high + 1))  # type: ignore[union-attr]
-        useful = tuple(value for value in allowed if value in values)
+        if name in found:
+            useful = tuple(value for value in allowed if found[name].holds(value))
+        else:
+            useful = tuple(value for value in allowed if value == parameters.lookup(task, name).default_for(task))
         if not useful:
-            raise fields.error(None, f"has an effect only when {name} is {' or '.join(map(str, allowed))}, and in this space it never is")
+            raise fields.error(
+                None,
+                f"has an effect only when {name} is {' or '.join(map(str, allowed))}, and in this space it never is",
+            )
         if name in found and name not in when:
             when[name] = useful
     return replace(parameter, when=when)
@@ -285,7 +294,9 @@ def _with_intrinsic_conditions(fields: Fields, found: Mapping[str, Parameter], t
 def _check_conditions(fields: Fields, parameter: Parameter, found: Mapping[str, Parameter]) -> None:
     for name, values in parameter.when.items():
         if name not in found:
-            raise fields.error("when", f"depends on {name!r}, which this space does not declare; declared: {', '.join(found)}")
+            raise fields.error(
+                "when", f"depends on {name!r}, which this space does not declare; declared: {', '.join(found)}"
+            )
         never = [value for value in values if not found[name].holds(value)]
         if never:
             raise fields.error("when", f"{name} is never {' or '.join(repr(value) for value in never)} in this space")
@@ -301,5 +312,3 @@ def _in_order(declared: Fields, found: Mapping[str, Parameter]) -> tuple[Paramet
             raise declared.table(stuck[0]).error("when", f"conditions form a circle: {' -> '.join((*stuck, stuck[0]))}")
         done.update((p.name, p) for p in ready)
     return tuple(done.values())
-
-

@@ -53,11 +53,15 @@ def read(document: Document, options: Options) -> Iterator[TaggedSentence]:
             continue
         cells = line.split("\t")
         if len(cells) != COLUMNS:
-            raise DataError(f"{document.name}:{number}: expected {COLUMNS} columns parted by tabs, found {len(cells)}: {line.strip()[:60]!r}")
+            raise DataError(
+                f"{document.name}:{number}: expected {COLUMNS} columns parted by tabs, found {len(cells)}: {line.strip()[:60]!r}"
+            )
         if "-" in cells[0] or "." in cells[0]:
             continue
         if cells[column] in ("", "_") and cells[FORM] != "_":
-            raise DataError(f"{document.name}:{number}: {cells[FORM]!r} has no {options.tags} tag; the other kind is tags = {'xpos' if column == UPOS else 'upos'!r}")
+            raise DataError(
+                f"{document.name}:{number}: {cells[FORM]!r} has no {options.tags} tag; the other kind is tags = {'xpos' if column == UPOS else 'upos'!r}"
+            )
         words.append(cells[FORM])
         tags.append(cells[column])
     if words:

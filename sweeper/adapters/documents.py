@@ -42,7 +42,9 @@ class Document:
             except UnicodeDecodeError as error:
                 first = first or error
             except LookupError:
-                raise DataError(f"{self.name}: Python knows no encoding {encoding!r}; write for example encoding = [\"gb18030\"]") from None
+                raise DataError(
+                    f'{self.name}: Python knows no encoding {encoding!r}; write for example encoding = ["gb18030"]'
+                ) from None
         assert first is not None, "a card has at least one encoding"
         raise self._undecodable(content, first)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -82,7 +83,7 @@ def _cell(value: Any, column: str, place: str) -> str:
         return str(value).lower()
     if isinstance(value, int):
         return str(value)
-    if isinstance(value, float) and value == value:
+    if isinstance(value, float) and math.isfinite(value):
         return f"{value:g}"
     raise DataError(f"{place}: column {column!r} must hold text, found {'nothing' if value is None else repr(value)}")
 
@@ -115,12 +116,18 @@ def _delimited(document: Document, options: Options, separator: str) -> Iterator
                 header = _header(document, cells, line)
                 continue
             if len(cells) != len(header):
-                raise DataError(f"{document.name}:{line}: expected {len(header)} columns ({listed(header)}), found {len(cells)}")
+                raise DataError(
+                    f"{document.name}:{line}: expected {len(header)} columns ({listed(header)}), found {len(cells)}"
+                )
             yield line, dict(zip(header, cells, strict=True))
     except csv.Error as error:
-        raise DataError(f"{document.name}:{start}: {error}; a quoted cell that begins here is never closed, or a quote is not doubled") from None
+        raise DataError(
+            f"{document.name}:{start}: {error}; a quoted cell that begins here is never closed, or a quote is not doubled"
+        ) from None
     if header is None:
-        raise DataError(f"{document.name}: is empty; expected a header line with the columns {options.text!r} and {options.label!r}")
+        raise DataError(
+            f"{document.name}: is empty; expected a header line with the columns {options.text!r} and {options.label!r}"
+        )
 
 
 def _header(document: Document, cells: list[str], line: int) -> list[str]:

@@ -70,7 +70,9 @@ def to_iob2(tags: Sequence[str], scheme: str, place: str) -> tuple[tuple[str, ..
             open_type = None
             continue
         if not kind or prefix not in tuple(PREFIXES[scheme]):
-            raise DataError(f"{place}: {tag!r} is no tag of the scheme {scheme!r}; declare scheme = one of {', '.join(SCHEMES)}")
+            raise DataError(
+                f"{place}: {tag!r} is no tag of the scheme {scheme!r}; declare scheme = one of {', '.join(SCHEMES)}"
+            )
         begins = prefix in FIRST.get(scheme, "B")
         continues = not begins and open_type == kind
         if not begins and not continues and scheme != "iob1":

@@ -28,7 +28,9 @@ class Options:
 
 
 def read(document: Document, options: Options) -> Iterator[Example]:
-    raise DataError(f"{document.name}: holds word vectors, not examples; name it as the parameter 'vectors' of a search space")
+    raise DataError(
+        f"{document.name}: holds word vectors, not examples; name it as the parameter 'vectors' of a search space"
+    )
 
 
 def load(documents: Iterable[Document], options: Options, wanted: set[str]) -> tuple[dict[str, np.ndarray], int]:
@@ -49,11 +51,15 @@ def load(documents: Iterable[Document], options: Options, wanted: set[str]) -> t
     if ".npy" in endings and ".parquet" in endings:
         return _from_array(endings[".npy"], endings[".parquet"], options, wanted)
     if len(found) != 1:
-        raise DataError(f"{found[0].name if found else 'vectors'}: expected one text file, or a .npy array and its .parquet index, found {len(found)} files")
+        raise DataError(
+            f"{found[0].name if found else 'vectors'}: expected one text file, or a .npy array and its .parquet index, found {len(found)} files"
+        )
     return _from_text(found[0], options, wanted)
 
 
-def _from_array(array: Document, index: Document, options: Options, wanted: set[str]) -> tuple[dict[str, np.ndarray], int]:
+def _from_array(
+    array: Document, index: Document, options: Options, wanted: set[str]
+) -> tuple[dict[str, np.ndarray], int]:
     import numpy as np
     import pyarrow.parquet
 
@@ -64,7 +70,9 @@ def _from_array(array: Document, index: Document, options: Options, wanted: set[
     words = table[options.word].to_pylist()
     if len(words) != len(matrix):
         raise DataError(f"{index.name}: names {len(words)} words, but {array.name} has {len(matrix)} rows")
-    return {word: np.array(matrix[row], np.float32) for row, word in enumerate(words) if word in wanted}, matrix.shape[1]
+    return {word: np.array(matrix[row], np.float32) for row, word in enumerate(words) if word in wanted}, matrix.shape[
+        1
+    ]
 
 
 def _from_text(document: Document, options: Options, wanted: set[str]) -> tuple[dict[str, np.ndarray], int]:
@@ -80,7 +88,9 @@ def _from_text(document: Document, options: Options, wanted: set[str]) -> tuple[
             continue
         width = width or len(numbers)
         if len(numbers) != width or width < 2:
-            raise DataError(f"{document.name}:{number}: expected a word and {width or 'several'} numbers, found {len(numbers)}: {line[:40]!r}")
+            raise DataError(
+                f"{document.name}:{number}: expected a word and {width or 'several'} numbers, found {len(numbers)}: {line[:40]!r}"
+            )
         if word in wanted and word not in found:
             try:
                 found[word] = np.array(numbers, dtype=np.float32)

@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..records import Configuration
-from .prepare import Prepared, open_encoded
+from .store import Prepared, open_encoded
 
 UNKNOWN = 1  # as tokens.UNKNOWN, which would import TensorFlow
 SHUFFLED_TOGETHER = 50  # batches' worth of examples sorted by length at a time
@@ -70,7 +70,7 @@ class Split:
         """One epoch in random order: examples of like length share a batch, batches are shuffled."""
         order = generator.permutation(len(self))
         together = batch_size * SHUFFLED_TOGETHER
-        batches = []
+        batches: list[np.ndarray] = []
         for start in range(0, len(order), together):
             part = order[start : start + together]
             part = part[np.argsort(self.lengths[part], kind="stable")]
@@ -93,12 +93,14 @@ class Split:
         """int32: the labels of all examples in order, one a row, or one a token end to end."""
         if not self.per_token:
             return np.asarray(self.labels[self.label_starts])
-        return np.concatenate([self.labels[s : s + n] for s, n in zip(self.label_starts, self.lengths, strict=True)])
+        parts = [self.labels[s : s + n] for s, n in zip(self.label_starts, self.lengths, strict=True)]
+        return np.concatenate(parts)
 
 
 def _within(starts: np.ndarray, steps: np.ndarray, flat: np.ndarray) -> np.ndarray:
     """Positions (batch, time) in a flat array; those of padding may lie anywhere inside it."""
-    return np.minimum(starts[:, None] + steps, len(flat) - 1)
+    positions: np.ndarray = np.minimum(starts[:, None] + steps, len(flat) - 1)
+    return positions
 
 
 def load_split(prepared: Prepared, part: str, configuration: Configuration) -> Split:

@@ -103,10 +103,18 @@ class _Header:
 
 def summaries() -> list[Mapping[str, str]]:
     """Name, task, language, licence and description of every card, without checking the rest."""
-    rows = []
+    rows: list[Mapping[str, str]] = []
     for name, path in declarations.declared("datasets").items():
         header = declarations.read(path).into(_Header, ignore=("source", "adapter", "split"))
-        rows.append({"dataset": name, "task": header.task, "language": header.language, "licence": header.licence, "about": header.about})
+        rows.append(
+            {
+                "dataset": name,
+                "task": header.task,
+                "language": header.language,
+                "licence": header.licence,
+                "about": header.about,
+            }
+        )
     return rows
 
 
@@ -117,9 +125,9 @@ def parse_card(fields: Fields, name: str) -> Card:
         raise fields.error("task", unknown("task", header.task, (*parameters.tasks(), VECTORS)))
     source = _source(fields.table("source"))
     adapter = fields.table("adapter")
-    form = adapter.values.get("format")
+    form = str(adapter.values.get("format", ""))
     if form not in adapters.ADAPTERS:
-        raise adapter.error("format", unknown("format", str(form), adapters.ADAPTERS))
+        raise adapter.error("format", unknown("format", form, adapters.ADAPTERS))
     return Card(
         name=name,
         about=header.about,
@@ -140,7 +148,9 @@ def _source(fields: Fields) -> Source:
     source = fields.into(Source)
     kinds = [kind for kind in ("file", "url", "pypi", "huggingface") if getattr(source, kind) is not None]
     if len(kinds) != 1:
-        raise fields.error(None, f"needs exactly one of file, url, pypi, huggingface, found {', '.join(kinds) or 'none'}")
+        raise fields.error(
+            None, f"needs exactly one of file, url, pypi, huggingface, found {', '.join(kinds) or 'none'}"
+        )
     kind = kinds[0]
     if kind == "pypi" and not re.fullmatch(r"[\w.-]+==[\w.!+-]+", source.pypi or ""):
         raise fields.error("pypi", f'must be "name==version", found {source.pypi!r}')
@@ -173,5 +183,7 @@ def _split(fields: Fields) -> Split:
         if not 0 < getattr(split, key) < 1:
             raise fields.error(key, f"must be a share between 0 and 1, found {getattr(split, key)}")
     if split.validation + split.test >= 1:
-        raise fields.error("validation", f"validation and test leave nothing to train on: {split.validation} + {split.test}")
+        raise fields.error(
+            "validation", f"validation and test leave nothing to train on: {split.validation} + {split.test}"
+        )
     return split

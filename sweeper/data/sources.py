@@ -23,7 +23,7 @@ import zipfile
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
-from typing import Any
+from typing import Any, cast
 
 from ..adapters import Document
 from ..errors import SourceError, listed
@@ -112,10 +112,13 @@ def _by_part(where: Where) -> Iterator[tuple[str, str]]:
 
 
 def _downloads(card: Card) -> list[Document]:
-    urls, sums = card.source.url, card.source.sha256
-    urls, sums = ({"all": urls}, {"all": sums}) if isinstance(urls, str) else (urls, sums)
-    assert isinstance(urls, dict) and isinstance(sums, dict)
-    return [Document(_download(url, sums[part], Path(urllib.parse.urlparse(url).path).name), url, part) for part, url in urls.items()]
+    url, checksum = card.source.url, card.source.sha256
+    urls = url if isinstance(url, dict) else {"all": str(url)}
+    sums = checksum if isinstance(checksum, dict) else {"all": str(checksum)}
+    return [
+        Document(_download(url, sums[part], Path(urllib.parse.urlparse(url).path).name), url, part)
+        for part, url in urls.items()
+    ]
 
 
 def _download(url: str, checksum: str, name: str, verify: str | bool = True) -> Path:
@@ -132,12 +135,18 @@ def _download(url: str, checksum: str, name: str, verify: str | bool = True) -> 
     pooch.get_logger().setLevel(logging.ERROR)
     print(f"fetching {name}", file=sys.stderr)
     try:
-        pooch.retrieve(url, known_hash=f"sha256:{checksum}", fname=name, path=path.parent, downloader=_downloader(url, verify))
+        pooch.retrieve(
+            url, known_hash=f"sha256:{checksum}", fname=name, path=path.parent, downloader=_downloader(url, verify)
+        )
     except ValueError as error:
-        found = re.search(r"[0-9a-f]{64}(?!.*[0-9a-f]{64})", str(error), re.DOTALL)
-        raise SourceError(f"{name}: its sha256 is {found[0] if found else 'another'}, the card says {checksum}; it is not the file that was declared") from None
+        other = re.search(r"[0-9a-f]{64}(?!.*[0-9a-f]{64})", str(error), re.DOTALL)
+        raise SourceError(
+            f"{name}: its sha256 is {other[0] if other else 'another'}, the card says {checksum}; it is not the file that was declared"
+        ) from None
     except Exception as error:  # noqa: BLE001 - each transport has its own errors, and all mean the same to a user
-        raise SourceError(f"{name}: could not be fetched from {_without_secrets(url)}: {_short(error)}; connect to the network once, then it is cached") from None
+        raise SourceError(
+            f"{name}: could not be fetched from {_without_secrets(url)}: {_short(error)}; connect to the network once, then it is cached"
+        ) from None
     return path
 
 
@@ -146,7 +155,8 @@ def _downloader(url: str, verify: str | bool) -> Callable[..., Any]:
 
     if urllib.parse.urlparse(url).scheme == "file":
         return _copy_local
-    return pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), verify=verify, timeout=60)
+    downloader: Callable[..., Any] = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), verify=verify, timeout=60)
+    return downloader
 
 
 def _copy_local(url: str, output_file: Any, pooch: Any) -> None:
@@ -160,7 +170,9 @@ def _without_secrets(url: str) -> str:
 
 
 def _short(error: Exception) -> str:
-    return f"{type(error).__name__}: {re.sub(r'//[^/@ ]*@', '//', str(error)).splitlines()[0][:200] if str(error) else ''}"
+    return (
+        f"{type(error).__name__}: {re.sub(r'//[^/@ ]*@', '//', str(error)).splitlines()[0][:200] if str(error) else ''}"
+    )
 
 
 # ---------------------------------------------------------------- published packages
@@ -223,7 +235,7 @@ def fetch_package(requirement: str, member: Where | None, checksum: Any) -> Path
     logging.getLogger("unearth").setLevel(logging.ERROR)
     verify = ssl.create_default_context(cafile=settings.certificate) if settings.certificate else True
     finder = PackageFinder(
-        session=PyPIClient(verify=verify, trusted_hosts=settings.trusted),
+        session=cast(Any, PyPIClient(verify=verify, trusted_hosts=settings.trusted)),
         index_urls=settings.indexes,
         find_links=settings.links,
         trusted_hosts=settings.trusted,
@@ -233,7 +245,9 @@ def fetch_package(requirement: str, member: Where | None, checksum: Any) -> Path
     try:
         links = [package.link for package in finder.find_matches(requirement, allow_yanked=True) if package.link]
     except Exception as error:  # noqa: BLE001 - each transport has its own errors, and all mean the same to a user
-        raise SourceError(f"{requirement}: no package index answers: {_short(error)}; connect to the network once, then it is cached") from None
+        raise SourceError(
+            f"{requirement}: no package index answers: {_short(error)}; connect to the network once, then it is cached"
+        ) from None
     fitting = [link for link in links if link.is_wheel == wants_wheel]
     if not fitting:
         places = listed(_without_secrets(url) for url in (*settings.indexes, *settings.links))
@@ -268,11 +282,17 @@ def _members(archive: Path, card: Card, folder: Path) -> list[Document]:
     """Copy the card's members out of the archive, each to a place of our own naming inside `folder`."""
     assert card.source.member is not None
     with _names_and_reader(archive) as (names, copy):
-        documents = []
+        documents: list[Document] = []
         for part, wanted in _by_part(card.source.member):
-            found = [name for name in names if name == wanted or (wanted.endswith("/") and name.startswith(wanted) and not name.endswith("/"))]
+            found = [
+                name
+                for name in names
+                if name == wanted or (wanted.endswith("/") and name.startswith(wanted) and not name.endswith("/"))
+            ]
             if not found:
-                raise SourceError(f"{card.source.pypi}: holds no member {wanted!r}; it has {listed(n for n in names if n.endswith(PurePosixPath(wanted).suffix))}")
+                raise SourceError(
+                    f"{card.source.pypi}: holds no member {wanted!r}; it has {listed(n for n in names if n.endswith(PurePosixPath(wanted).suffix))}"
+                )
             for name in found:
                 pure = PurePosixPath(name)
                 place = folder / str(len(documents)) / pure.name
@@ -311,12 +331,18 @@ def _huggingface(card: Card) -> list[Document]:
     try:
         import huggingface_hub
     except ImportError:
-        raise SourceError(f"{card.name}: comes from Hugging Face; install the extra first: pip install 'sweeper[huggingface]'") from None
+        raise SourceError(
+            f"{card.name}: comes from Hugging Face; install the extra first: pip install 'sweeper[huggingface]'"
+        ) from None
     documents = []
     for part, member in _by_part(card.source.member or ""):
         try:
             path = huggingface_hub.hf_hub_download(
-                card.source.huggingface, member, repo_type="dataset", revision=card.source.revision, cache_dir=cache_folder() / "huggingface"
+                card.source.huggingface,
+                member,
+                repo_type="dataset",
+                revision=card.source.revision,
+                cache_dir=cache_folder() / "huggingface",
             )
         except Exception as error:  # noqa: BLE001 - each transport has its own errors, and all mean the same to a user
             raise SourceError(f"{card.source.huggingface}: could not be fetched: {_short(error)}") from None

@@ -55,7 +55,9 @@ def divide(examples: pd.DataFrame, split: Split, strata: pd.Series | None, key: 
     return Divided(divided.loc[order].reset_index(drop=True), int((~kept).sum()))
 
 
-def _assign(rows: np.ndarray, shares: dict[str, float], strata: pd.Series | None, generator: np.random.Generator) -> np.ndarray:
+def _assign(
+    rows: np.ndarray, shares: dict[str, float], strata: pd.Series | None, generator: np.random.Generator
+) -> np.ndarray:
     """A part for each of `rows`: each share of every stratum, rounded down, the rest to training."""
     chosen = np.full(len(rows), "train", dtype=object)
     labels = np.zeros(len(rows)) if strata is None else strata.iloc[rows].to_numpy()

@@ -11,7 +11,7 @@ MASKED = -1e9  # far below any score, so that a masked step's weight is exactly 
 
 
 @keras.saving.register_keras_serializable(package="sweeper")
-class LuongAttention(keras.layers.Layer):
+class LuongAttention(keras.layers.Layer):  # type: ignore[misc]
     """Weigh the states of a sequence by how well they answer a query.
 
     score(q, h) is q . h for "dot", q . W h for "general", and v . tanh(W [q; h]) for
@@ -49,7 +49,9 @@ class LuongAttention(keras.layers.Layer):
         if self.score == "concat":
             self.of_query = self.add_weight(shape=(query_shape[-1], self.units), name="of_query")
             self.of_state = self.add_weight(shape=(states_shape[-1], self.units), name="of_state")
-            self.v = self.add_weight(shape=(self.units,), name="v", initializer=keras.initializers.RandomNormal(stddev=self.units**-0.5))
+            self.v = self.add_weight(
+                shape=(self.units,), name="v", initializer=keras.initializers.RandomNormal(stddev=self.units**-0.5)
+            )
 
     def scores(self, query: Any, states: Any) -> Any:
         """float (batch, queries, time), before masking."""
@@ -58,7 +60,9 @@ class LuongAttention(keras.layers.Layer):
         if self.score == "general":
             return ops.einsum("bqf,btf->bqt", query, ops.matmul(states, self.general))
         # W [q; h] = W_q q + W_h h, computed once a query and once a state.
-        hidden = ops.expand_dims(ops.matmul(query, self.of_query), 2) + ops.expand_dims(ops.matmul(states, self.of_state), 1)
+        hidden = ops.expand_dims(ops.matmul(query, self.of_query), 2) + ops.expand_dims(
+            ops.matmul(states, self.of_state), 1
+        )
         return ops.einsum("bqtu,u->bqt", ops.tanh(hidden), self.v)
 
     def call(self, query: Any, states: Any, mask: Any) -> tuple[Any, Any]:

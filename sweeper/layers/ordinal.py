@@ -11,7 +11,7 @@ TINY = 1e-7  # keeps the logarithm of an impossible class finite
 
 
 @keras.saving.register_keras_serializable(package="sweeper")
-class OrdinalHead(keras.layers.Layer):
+class OrdinalHead(keras.layers.Layer):  # type: ignore[misc]
     """Log-probabilities of ordered classes from one score and ordered thresholds.
 
     P(y > k) = sigmoid(w . x - b_k) with b_0 < b_1 < ...; a class's probability is the
@@ -39,8 +39,12 @@ class OrdinalHead(keras.layers.Layer):
     def build(self, shape: Any) -> None:
         self.kernel = self.add_weight(shape=(shape[-1], 1), name="kernel", regularizer=self.kernel_regularizer)
         # Steps between thresholds pass through softplus, which keeps the thresholds in order; 0.54 is softplus^-1(1).
-        self.lowest = self.add_weight(shape=(1,), name="lowest", initializer=keras.initializers.Constant(1 - self.classes / 2))
-        self.steps = self.add_weight(shape=(self.classes - 2,), name="steps", initializer=keras.initializers.Constant(0.54))
+        self.lowest = self.add_weight(
+            shape=(1,), name="lowest", initializer=keras.initializers.Constant(1 - self.classes / 2)
+        )
+        self.steps = self.add_weight(
+            shape=(self.classes - 2,), name="steps", initializer=keras.initializers.Constant(0.54)
+        )
 
     def call(self, x: Any) -> Any:
         thresholds = ops.cumsum(ops.concatenate([self.lowest, ops.softplus(self.steps)]))
@@ -50,4 +54,8 @@ class OrdinalHead(keras.layers.Layer):
         return ops.log(ops.maximum(probabilities, TINY))
 
     def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "classes": self.classes, "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer)}
+        return {
+            **super().get_config(),
+            "classes": self.classes,
+            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
+        }

@@ -50,9 +50,13 @@ def build_classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
         summary = _attentional(ops.squeeze(context, 1), query)
         outputs["attention"] = ops.squeeze(weights, 1)
     if configuration.get("head") == "ordinal":
-        outputs["logits"] = OrdinalHead(sizes.labels, kernel_regularizer=_penalty(configuration), name="ordinal")(summary)
+        outputs["logits"] = OrdinalHead(sizes.labels, kernel_regularizer=_penalty(configuration), name="ordinal")(
+            summary
+        )
     else:
-        outputs["logits"] = keras.layers.Dense(sizes.labels, kernel_regularizer=_penalty(configuration), name="softmax")(summary)
+        outputs["logits"] = keras.layers.Dense(
+            sizes.labels, kernel_regularizer=_penalty(configuration), name="softmax"
+        )(summary)
     return keras.Model(ids, outputs, name="classifier")
 
 
@@ -69,7 +73,9 @@ def build_tagger(configuration: Configuration, sizes: Sizes) -> keras.Model:
     if configuration["attention"] != "none":
         context, outputs["attention"] = _attention(configuration)(states, states, mask=mask)
         states = _attentional(context, states)
-    outputs["logits"] = keras.layers.Dense(sizes.labels, kernel_regularizer=_penalty(configuration), name="softmax")(states)
+    outputs["logits"] = keras.layers.Dense(sizes.labels, kernel_regularizer=_penalty(configuration), name="softmax")(
+        states
+    )
     return keras.Model(ids, outputs, name="tagger")
 
 
@@ -78,12 +84,18 @@ def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any]:
     keras.utils.set_random_seed(sizes.seed)
     ids = keras.Input((None,), dtype="int32", name="ids")
     mask = ops.not_equal(ids, 0)
-    stack = {key: configuration[key] for key in ("cell", "direction", "depth", "units", "dropout", "recurrent_dropout", "l2")}
+    stack = {
+        key: configuration[key] for key in ("cell", "direction", "depth", "units", "dropout", "recurrent_dropout", "l2")
+    }
     one_hot = configuration["input"] == "one_hot"
     if one_hot:
         width = one_hot_width(cell=stack["cell"], direction=stack["direction"], units=stack["units"])
         rows = keras.layers.Embedding(
-            sizes.vocabulary, width, embeddings_initializer=keras.initializers.GlorotUniform(seed=sizes.seed), embeddings_regularizer=_penalty(configuration), name="one_hot"
+            sizes.vocabulary,
+            width,
+            embeddings_initializer=keras.initializers.GlorotUniform(seed=sizes.seed),
+            embeddings_regularizer=_penalty(configuration),
+            name="one_hot",
         )(ids)
         x = drop_words(rows, configuration["embedding_dropout"], sizes.seed)
     else:
@@ -96,7 +108,9 @@ def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any]:
             frozen=configuration.get("vectors_training") == "frozen",
             seed=sizes.seed,
         )
-    states = recurrent_stack(x, mask, **stack, residual=configuration.get("residual") == "yes", one_hot=one_hot, seed=sizes.seed)
+    states = recurrent_stack(
+        x, mask, **stack, residual=configuration.get("residual") == "yes", one_hot=one_hot, seed=sizes.seed
+    )
     return ids, mask, states
 
 

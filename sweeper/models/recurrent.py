@@ -13,7 +13,9 @@ GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
 DIRECTIONS = {"forward": 1, "backward": 1, "both": 2}
 
 
-def embed(ids: Any, *, vocabulary: int, units: int, dropout: float, vectors: np.ndarray | None, frozen: bool, seed: int) -> Any:
+def embed(
+    ids: Any, *, vocabulary: int, units: int, dropout: float, vectors: np.ndarray | None, frozen: bool, seed: int
+) -> Any:
     """Look up a vector for each token, and in training drop whole words.
 
     Args:
@@ -29,7 +31,9 @@ def embed(ids: Any, *, vocabulary: int, units: int, dropout: float, vectors: np.
     if vectors is not None:
         units = vectors.shape[1]
         initializer = keras.initializers.Constant(_filled(vectors[:vocabulary], seed))
-    x = keras.layers.Embedding(vocabulary, units, embeddings_initializer=initializer, trainable=not frozen, name="embedding")(ids)
+    x = keras.layers.Embedding(
+        vocabulary, units, embeddings_initializer=initializer, trainable=not frozen, name="embedding"
+    )(ids)
     return drop_words(x, dropout, seed)
 
 

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from ..data.prepare import Meta, Prepared
+from ..data.store import Meta, Prepared
 from ..records import Configuration, Scores
 
 if TYPE_CHECKING:

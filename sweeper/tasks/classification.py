@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.prepare import Meta, Prepared, open_encoded
+from ..data.store import Meta, Prepared, open_encoded
 from ..records import Configuration, Scores
 from .base import Baseline, Task, accuracy, confusion, macro_f1
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from ..models import Sizes
 
 LINEAR_FEATURES = 200_000
-LINEAR_STRENGTH = 10.0  # inverse regularisation; TF-IDF rows are short, and 1.0 underfits them
+LINEAR_STRENGTH = 30.0  # inverse regularisation; TF-IDF rows are short, and the usual 1.0 underfits them
 
 
 class Classification(Task):
@@ -56,7 +56,9 @@ class Classification(Task):
         }
         none = np.zeros(0, int)
         return [
-            Baseline(name, *(self.scores(prepared.meta, truth[part], found[part], none) for part in ("validation", "test")))
+            Baseline(
+                name, *(self.scores(prepared.meta, truth[part], found[part], none) for part in ("validation", "test"))
+            )
             for name, found in predicted.items()
         ]
 
@@ -65,6 +67,7 @@ def _linear(prepared: Prepared, labels: np.ndarray) -> dict[str, np.ndarray]:
     """Predicted label ids on validation and test."""
     from sklearn.feature_extraction.text import TfidfVectorizer
     from sklearn.linear_model import LogisticRegression
+    from sklearn.multiclass import OneVsRestClassifier
 
     encoded = open_encoded(prepared, "words", lowercase=True)
 
@@ -72,8 +75,13 @@ def _linear(prepared: Prepared, labels: np.ndarray) -> dict[str, np.ndarray]:
         rows = prepared.rows(part)
         return [encoded.ids[encoded.offsets[row] : encoded.offsets[row + 1]] for row in range(rows.start, rows.stop)]
 
-    vectorizer = TfidfVectorizer(analyzer=_one_and_two_grams, sublinear_tf=True, max_features=LINEAR_FEATURES, min_df=1, dtype=np.float32)
-    model = LogisticRegression(C=LINEAR_STRENGTH, max_iter=200, random_state=0)
+    vectorizer = TfidfVectorizer(
+        analyzer=_one_and_two_grams, sublinear_tf=True, max_features=LINEAR_FEATURES, dtype=np.float32
+    )
+    # One label against the rest: as good as the multinomial form on every dataset shipped, and ten times as fast on 52 labels.
+    model = OneVsRestClassifier(
+        LogisticRegression(C=LINEAR_STRENGTH, solver="liblinear", dual=True, max_iter=1_000, random_state=0)
+    )
     model.fit(vectorizer.fit_transform(documents("train")), labels)
     return {part: model.predict(vectorizer.transform(documents(part))) for part in ("validation", "test")}
 

@@ -22,7 +22,9 @@ def token_options(configuration: Configuration) -> TokenOptions:
 class ClassifierModule(tf.Module):  # type: ignore[misc]
     """Label, score and all scores of each text."""
 
-    def __init__(self, model: keras.Model, vocabulary: Sequence[str], labels: Sequence[str], configuration: Configuration) -> None:
+    def __init__(
+        self, model: keras.Model, vocabulary: Sequence[str], labels: Sequence[str], configuration: Configuration
+    ) -> None:
         super().__init__()
         self.weights = [variable.value for variable in model.variables]  # tracked, so that they are saved
         self.table = lookup_table(vocabulary)
@@ -38,7 +40,11 @@ class ClassifierModule(tf.Module):  # type: ignore[misc]
 
     def answer(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         scores = tf.nn.softmax(self._model()(self.ids(text), training=False)["logits"])
-        return {"label": tf.gather(self.labels, tf.argmax(scores, axis=1)), "score": tf.reduce_max(scores, axis=1), "scores": scores}
+        return {
+            "label": tf.gather(self.labels, tf.argmax(scores, axis=1)),
+            "score": tf.reduce_max(scores, axis=1),
+            "scores": scores,
+        }
 
     def signatures(self) -> dict[str, Any]:
         text = tf.TensorSpec([None], tf.string, name="text")
@@ -48,7 +54,9 @@ class ClassifierModule(tf.Module):  # type: ignore[misc]
 class TaggerModule(tf.Module):  # type: ignore[misc]
     """Tokens and their tags, "" on padding; from raw text, or from tokens that are given."""
 
-    def __init__(self, model: keras.Model, vocabulary: Sequence[str], labels: Sequence[str], configuration: Configuration) -> None:
+    def __init__(
+        self, model: keras.Model, vocabulary: Sequence[str], labels: Sequence[str], configuration: Configuration
+    ) -> None:
         super().__init__()
         self.weights = [variable.value for variable in model.variables]
         self.table = lookup_table(vocabulary)

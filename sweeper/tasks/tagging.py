@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.prepare import Meta, Prepared, open_encoded
+from ..data.store import Meta, Prepared, open_encoded
 from ..records import Configuration, Scores
 from .base import Baseline, Task, accuracy, confusion, macro_f1
 
@@ -30,7 +30,10 @@ class Tagging(Task):
         if meta.kind != "entities":
             return {"accuracy": accuracy(table), "macro_f1": macro_f1(table)}
         names = np.array(meta.labels, dtype=object)
-        return {**span_scores(_sentences(names[truth], lengths), _sentences(names[predicted], lengths)), "token_accuracy": accuracy(table)}
+        return {
+            **span_scores(_sentences(names[truth], lengths), _sentences(names[predicted], lengths)),
+            "token_accuracy": accuracy(table),
+        }
 
     def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
         from ..models import build_tagger
@@ -46,18 +49,32 @@ class Tagging(Task):
         """The most frequent tag, and each word's most frequent tag."""
         encoded = open_encoded(prepared, "words", lowercase=True)
         labels = prepared.labels()
-        inside = {part: slice(encoded.offsets[rows.start], encoded.offsets[rows.stop]) for part in ("train", "validation", "test") for rows in [prepared.rows(part)]}
+        inside = {
+            part: slice(encoded.offsets[rows.start], encoded.offsets[rows.stop])
+            for part in ("train", "validation", "test")
+            for rows in [prepared.rows(part)]
+        }
         counts = np.zeros((len(encoded.vocabulary), len(prepared.meta.labels)), np.int64)
         np.add.at(counts, (encoded.ids[inside["train"]], labels[inside["train"]]), 1)
         frequent = counts.sum(0).argmax()
         of_word = np.where(counts.any(1), counts.argmax(1), frequent)
         found = {"majority": np.full(len(of_word), frequent), "most frequent tag": of_word}
         return [
-            Baseline(name, *(self._baseline_scores(prepared, part, inside[part], choice[encoded.ids[inside[part]]], encoded.offsets) for part in ("validation", "test")))
+            Baseline(
+                name,
+                *(
+                    self._baseline_scores(
+                        prepared, part, inside[part], choice[encoded.ids[inside[part]]], encoded.offsets
+                    )
+                    for part in ("validation", "test")
+                ),
+            )
             for name, choice in found.items()
         ]
 
-    def _baseline_scores(self, prepared: Prepared, part: str, inside: slice, predicted: np.ndarray, offsets: np.ndarray) -> Scores:
+    def _baseline_scores(
+        self, prepared: Prepared, part: str, inside: slice, predicted: np.ndarray, offsets: np.ndarray
+    ) -> Scores:
         lengths = np.diff(offsets)[prepared.rows(part)]
         return self.scores(prepared.meta, np.asarray(prepared.labels()[inside]), predicted, lengths)
 

@@ -1,0 +1,57 @@
+# Every target sets up what it needs. `make help` lists them.
+PYTHON ?= python3
+VENV   := .venv
+BIN    := $(VENV)/bin
+READY  := $(VENV)/.ready
+
+TASK ?=
+ALL_OPTIONS = $(if $(DATASET),--dataset $(DATASET)) $(if $(DATA),--data "$(DATA)") $(if $(TEXT),--text "$(TEXT)") \
+	$(if $(LABEL),--label "$(LABEL)") $(if $(SPACE),--space $(SPACE)) $(if $(ALGORITHM),--algorithm $(ALGORITHM)) \
+	$(if $(TRIALS),--trials $(TRIALS)) $(if $(BUDGET),--budget $(BUDGET)) $(if $(EPOCHS),--epochs $(EPOCHS)) \
+	$(if $(WORKERS),--workers $(WORKERS)) $(if $(SEED),--seed $(SEED)) $(if $(NAME),--name $(NAME)) \
+	$(if $(RESUME),--resume $(filter-out 1,$(RESUME)))
+
+.PHONY: help setup sweep ui export test test-all check fix bench clean
+.DEFAULT_GOAL := help
+
+help:  ## this list
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | expand -t 12
+
+setup: $(READY)  ## make .venv with every pinned package
+
+$(READY): requirements.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo "Python 3.11 or newer is needed; name one: make PYTHON=python3.12 $(MAKECMDGOALS)" >&2; exit 2; }
+	$(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check -r requirements.txt
+	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	@touch $@
+
+sweep: $(READY)  ## TASK=sentiment|text|tagging, or DATA=file.csv TEXT=column LABEL=column; DATASET SPACE TRIALS BUDGET EPOCHS ...
+	@$(BIN)/sweeper sweep $(if $(DATA)$(DATASET)$(RESUME),$(TASK),$(or $(TASK),sentiment)) $(ALL_OPTIONS)
+
+ui: $(READY)  ## browse the trials in MLflow, on the loopback address; PORT=5000
+	@$(BIN)/sweeper ui $(if $(PORT),--port $(PORT))
+
+export: $(READY)  ## the newest sweep's best model as a SavedModel; TO=folder
+	@$(BIN)/sweeper export $(SWEEP) $(if $(TRIAL),--trial $(TRIAL)) --to $(or $(TO),exports/$(shell date +%Y%m%d-%H%M%S))
+
+test: $(READY)  ## the fast tests; ARGS= is passed on to pytest
+	@$(BIN)/python -m pytest -m "not slow" -n auto $(ARGS)
+
+test-all: $(READY)  ## all tests, those that train for a while too
+	@$(BIN)/python -m pytest -n auto $(ARGS)
+
+check: $(READY)  ## formatting, lint, types; edits nothing
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+
+fix: $(READY)  ## format and repair what can be repaired
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+bench: $(READY)  ## measure start-up, overhead and memory; writes benchmarks/RESULTS.md
+	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+clean:  ## remove .venv and caches, but no sweep
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache

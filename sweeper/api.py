@@ -1,0 +1,273 @@
+"""What the command line and Python callers share: one function for each thing a person wants."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import parameters
+from .data import cards
+from .data.cards import VECTORS, Card
+from .errors import UsageError, unknown
+from .spaces import SearchSpace, load_space
+
+if TYPE_CHECKING:
+    import pandas as pd
+
+    from .history import SweepFolder
+    from .sweep import Outcome
+
+DEFAULT_DATASETS = {"sentiment": "rotten-tomatoes", "text": "reuters-r8", "tagging": "peoples-daily"}
+ALGORITHMS = ("random", "grid", "bayesian", "hyperband")
+BUDGET = 300.0  # seconds, where neither trials nor a budget are given
+
+
+def _to_standard_error(line: str) -> None:
+    print(line, file=sys.stderr)
+
+
+def sweep(
+    task: str | None = None,
+    *,
+    dataset: str | None = None,
+    data: str | None = None,
+    text: str | None = None,
+    label: str | None = None,
+    encoding: str | None = None,
+    space: str | None = None,
+    algorithm: str = "random",
+    trials: int | None = None,
+    budget: float | None = None,
+    epochs: int = 10,
+    workers: int | None = None,
+    seed: int = 0,
+    name: str | None = None,
+    resume: str | bool = False,
+    say: Callable[[str], None] = _to_standard_error,
+) -> Outcome:
+    """Search for the best model of a dataset, log every trial, and export the winner.
+
+    Args:
+        task: "sentiment", "text" or "tagging"; may be left out with `data`.
+        dataset: name or path of a card; the task's own example where it is left out.
+        data, text, label, encoding: a file of your own instead, its columns and encoding.
+        space: name or path of a search space; the one named as the task by default.
+        algorithm: "random", "grid", "bayesian" or "hyperband".
+        trials: the most trials.
+        budget: wall-clock seconds; 300 where neither it nor `trials` is given.
+        epochs: the most epochs of one trial.
+        workers: processes, one trial each; as many as cores by default.
+        seed: of everything random.
+        name: of the sweep; from task, dataset and time by default.
+        resume: take up the sweep of this name, or the newest (True).
+        say: receives lines for a person.
+
+    Raises:
+        SweeperError: see `errors`.
+    """
+    from .history import find_folder
+    from .sweep import Settings, run_sweep
+
+    if resume:
+        folder = find_folder(None if resume is True else resume)
+        card, found, settings = _as_begun(folder)
+        return run_sweep(card, found, settings, folder, say)
+    card = _card(task, dataset, data, text, label, encoding, say)
+    found = _space(card.task, space)
+    settings = Settings(
+        algorithm=algorithm,
+        trials=trials,
+        budget=BUDGET if budget is None and trials is None else budget,
+        epochs=epochs,
+        seed=seed,
+    )
+    if workers is not None:
+        settings = dataclasses.replace(settings, workers=workers)
+    _check(settings)
+    return run_sweep(card, found, settings, _new_folder(name, card, found, settings, say), say)
+
+
+def _card(
+    task: str | None,
+    dataset: str | None,
+    data: str | None,
+    text: str | None,
+    label: str | None,
+    encoding: str | None,
+    say: Callable[[str], None],
+) -> Card:
+    if task is not None and task not in parameters.tasks():
+        raise UsageError(unknown("task", task, parameters.tasks()))
+    if data is not None:
+        if dataset is not None:
+            raise UsageError("--data and --dataset: give one of them; a card for your own file is --dataset mine.toml")
+        from .data.infer import infer_card
+
+        card, said = infer_card(data, text, label, encoding, task)
+        say(said)
+        return card
+    if task is None and dataset is None:
+        raise UsageError(
+            f"name a task ({', '.join(parameters.tasks())}), a --dataset, or a file of your own: --data reviews.csv --text review --label stars"
+        )
+    card = cards.load_card(dataset or DEFAULT_DATASETS[str(task)])
+    if card.task == VECTORS:
+        raise UsageError(
+            f"--dataset: {card.name} holds word vectors; name it as the parameter 'vectors' of a search space"
+        )
+    if task is not None and card.task != task:
+        if {card.task, task} <= {"sentiment", "text"}:
+            return dataclasses.replace(card, task=task)  # both read a text and its label
+        raise UsageError(f"--dataset: {card.name} is a dataset for {card.task}, not for {task}")
+    return card
+
+
+def _space(task: str, name: str | None) -> SearchSpace:
+    space = load_space(name or task)
+    if space.task != task:
+        raise UsageError(
+            f"--space: {space.name} is a space for {space.task}, not for {task}; try {task} or {task}-quick"
+        )
+    return space
+
+
+def _check(settings: Any) -> None:
+    if settings.algorithm not in ALGORITHMS:
+        raise UsageError(f"--algorithm: {unknown('algorithm', settings.algorithm, ALGORITHMS)}")
+    for flag, value in (
+        ("--trials", settings.trials),
+        ("--epochs", settings.epochs),
+        ("--workers", settings.workers),
+        ("--budget", settings.budget),
+    ):
+        if value is not None and value <= 0:
+            raise UsageError(f"{flag}: must be above 0, found {value:g}")
+
+
+def _new_folder(
+    name: str | None, card: Card, space: SearchSpace, settings: Any, say: Callable[[str], None]
+) -> SweepFolder:
+    """Only once the data are known to be good, so that a mistake leaves nothing behind."""
+    from .data.prepare import prepare
+    from .history import new_folder
+    from .sweep import encodings, vectors
+
+    prepare(card, encodings(space), vectors(space), say)
+    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    facts = {
+        "card": card.name,
+        "task": card.task,
+        "card_folder": str(card.folder.resolve()),
+        "space": space.name,
+        "settings": dataclasses.asdict(settings),
+    }
+    return new_folder(name or f"{card.task}-{card.name}-{stamp}", facts, card.text, space.text)
+
+
+def _as_begun(folder: SweepFolder) -> tuple[Card, SearchSpace, Any]:
+    """Card, space and settings of a sweep that is taken up."""
+    import tomllib
+
+    from .data.infer import card_from_text
+    from .declarations import Fields
+    from .spaces import parse_space
+    from .sweep import Settings
+
+    facts = folder.facts
+    card = card_from_text(
+        (folder.path / "card.toml").read_text(encoding="utf-8"), facts["card"], Path(facts["card_folder"])
+    )
+    text = (folder.path / "space.toml").read_text(encoding="utf-8")
+    space = parse_space(Fields(tomllib.loads(text), folder.path / "space.toml", text), facts["space"])
+    return dataclasses.replace(card, task=facts["task"]), space, Settings(**facts["settings"])
+
+
+def load_dataset(name: str) -> pd.DataFrame:
+    """All examples of a declared dataset: `text, label` or `tokens, tags`, and `split`.
+
+    Raises:
+        SweeperError: see `errors`.
+    """
+    import pandas as pd
+
+    from .data.prepare import prepare
+
+    prepared = prepare(cards.load_card(name), encodings=())
+    parts = [prepared.examples(part).assign(split=part) for part in cards.PARTS]
+    return pd.concat(parts, ignore_index=True)
+
+
+def leaderboard(sweep: str | None = None) -> pd.DataFrame:
+    """The leaderboard of a sweep, the newest by default; see `report.leaderboard`."""
+    from . import report
+    from .data.store import open_prepared
+    from .history import find_folder
+    from .sweep import baselines_of
+    from .tasks import TASKS
+
+    folder = find_folder(sweep)
+    history = folder.history()
+    if not history.orders:
+        raise UsageError(f"{folder.name}: has no trial yet")
+    prepared = next(iter(history.orders.values())).prepared
+    objective = TASKS[folder.facts["task"]].objective(open_prepared(Path(prepared)).meta)
+    kept = baselines_of(prepared) if (Path(prepared) / "baselines.json").is_file() else []
+    test = {folder.facts["winner"]: folder.facts["test"]} if "winner" in folder.facts else {}
+    return report.leaderboard(list(history.results.values()), kept, objective, test)
+
+
+def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Path:
+    """Export a trial of a sweep, by default the best of the newest, as a SavedModel.
+
+    Args:
+        to: a new folder.
+
+    Returns:
+        The folder.
+
+    Raises:
+        SweeperError: see `errors`; ExportError if the exported model answers otherwise than the trained one.
+    """
+    import shutil
+
+    from .history import check_free, find_folder
+
+    folder = find_folder(sweep)
+    check_free(Path(to))
+    facts = folder.facts
+    ready = folder.path / "export"
+    if trial in (None, facts.get("winner")) and ready.is_dir():
+        Path(to).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copytree(ready, to, dirs_exist_ok=True)  # written and compared when the sweep ended
+        return Path(to)
+    return _export_now(folder, trial, to)
+
+
+def _export_now(folder: SweepFolder, trial: int | None, to: str) -> Path:
+    from .data.store import open_prepared
+    from .pool import Workers
+    from .sweep import baselines_of, card_facts, export_in_worker, score_in_worker
+    from .tasks import TASKS
+
+    history = folder.history()
+    counting = {number: result for number, result in history.results.items() if result.counts}
+    if not counting:
+        raise UsageError(f"{folder.name}: no trial of it gave a model")
+    if trial is not None and trial not in counting:
+        raise UsageError(
+            f"--trial: {trial} gave no model in {folder.name}; these did: {', '.join(map(str, sorted(counting)))}"
+        )
+    card, _, _ = _as_begun(folder)
+    prepared = history.orders[next(iter(counting))].prepared
+    objective = TASKS[card.task].objective(open_prepared(Path(prepared)).meta)
+    best = max(counting.values(), key=lambda result: (result.scores[objective], -result.number)).number
+    order = history.orders[best if trial is None else trial]
+    with Workers(1, folder.path / "workers.log") as workers:
+        test = workers.call(score_in_worker, order).result()
+        facts = card_facts(card, folder.name, test, baselines_of(prepared))
+        workers.call(export_in_worker, order, to, facts).result()
+    return Path(to)

@@ -1,0 +1,164 @@
+"""From a card to one table of examples: read, brought to one tagging scheme, checked, with labels in order."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pandas as pd
+
+from .. import adapters
+from ..adapters import schemes
+from ..errors import DataError, DeclarationError, listed
+from ..records import TaggedSentence
+from . import sources
+from .cards import PARTS, Card
+
+FEWEST = 10  # examples, below which no split has a meaning
+SENTENCE_ENDS, CLAUSE_ENDS = frozenset("。！？!?.；;…"), frozenset("，,、：:")
+
+
+def read_examples(card: Card) -> tuple[pd.DataFrame, dict[str, int]]:
+    """All examples of a card as a table: `text, label` or `tokens, tags`, and `split` as given.
+
+    Returns:
+        The table, and counts of `repaired` transitions and `cut` sentences.
+
+    Raises:
+        DataError: a file that is not what its card says, or has no example.
+    """
+    rows: list[dict[str, Any]] = []
+    counts = {"repaired": 0, "cut": 0}
+    with sources.opened(card) as documents:
+        for document in documents:
+            examples = list(adapters.ADAPTERS[card.adapter].read(document, card.options))
+            if not examples and len(documents) <= len(PARTS):
+                raise DataError(
+                    f"{document.name}: holds no examples{' that the card selects' if document.path.stat().st_size else '; the file is empty'}"
+                )
+            if examples and isinstance(examples[0], TaggedSentence):
+                examples = _spans_in_one_scheme(examples, card, document.name, counts)
+            rows.extend({**example._asdict(), "split": document.part} for example in examples)
+    table = pd.DataFrame(rows)
+    wanted = "tokens" if card.task == "tagging" else "text"
+    if wanted not in table.columns:
+        raise DeclarationError(
+            f"{card.name}: the task {card.task!r} needs examples with {wanted}, which the format {card.adapter!r} does not yield"
+        )
+    return table, counts
+
+
+def _spans_in_one_scheme(sentences: list[Any], card: Card, place: str, counts: dict[str, int]) -> list[Any]:
+    scheme = getattr(card.options, "scheme", "none")
+    if scheme == "auto":
+        scheme = schemes.infer_scheme({tag for sentence in sentences for tag in sentence.tags})
+        if scheme == "iob2" and schemes.looks_like_iob1(sentence.tags for sentence in sentences):
+            scheme = "iob1"
+    if getattr(card.options, "pieces", False):
+        sentences = _in_pieces(sentences)
+    written = []
+    for sentence in sentences:
+        tags, repaired = schemes.to_iob2(sentence.tags, scheme, place)
+        counts["repaired"] += repaired
+        short = list(split_long(TaggedSentence(sentence.tokens, tags), card.options.longest))
+        counts["cut"] += len(short) > 1
+        written.extend(short)
+    return written
+
+
+def _in_pieces(sentences: list[TaggedSentence]) -> list[TaggedSentence]:
+    """Cut every word as the tokeniser cuts raw text."""
+    import tensorflow as tf
+
+    from .tokens import TokenOptions, tokenize
+
+    words = sorted({token for sentence in sentences for token in sentence.tokens})
+    cut = tokenize(tf.constant(words), TokenOptions("words", lowercase=False)).to_list()
+    pieces = {word: tuple(piece.decode("utf-8") for piece in found) for word, found in zip(words, cut, strict=True)}
+    return [
+        TaggedSentence(
+            tuple(piece for token in sentence.tokens for piece in pieces[token]),
+            tuple(
+                tag
+                for token, first in zip(sentence.tokens, sentence.tags, strict=True)
+                for tag in schemes.spread(first, len(pieces[token]))
+            ),
+        )
+        for sentence in sentences
+    ]
+
+
+def split_long(sentence: TaggedSentence, longest: int) -> Iterator[TaggedSentence]:
+    """Cut a sentence of more than `longest` tokens: after the last sentence end that fits, else the last
+    comma, else the last place outside a span; nothing is lost, and no span is cut unless it alone is too long."""
+    tokens, tags = sentence
+    while len(tokens) > longest:
+        places = [i for i in range(longest, 0, -1) if not tags[i].startswith("I-")]
+        ends = [i for i in places if tokens[i - 1] in SENTENCE_ENDS] or [
+            i for i in places if tokens[i - 1] in CLAUSE_ENDS
+        ]
+        cut = next(iter(ends or places), longest)
+        yield TaggedSentence(tokens[:cut], tags[:cut])
+        tokens, tags = tokens[cut:], tags[cut:]
+    yield TaggedSentence(tokens, tags)
+
+
+def label_names(card: Card, table: pd.DataFrame) -> tuple[str, ...]:
+    """The labels in order: numbers by value, words by name, O first."""
+    found = set(table["tags"].explode()) if card.task == "tagging" else set(table["label"])
+    if len(table) < FEWEST:
+        raise DataError(
+            f"{card.name}: has {len(table)} examples; at least {FEWEST} are needed to train, choose and test"
+        )
+    if len(found) < 2:
+        raise DataError(
+            f"{card.name}: every example has the label {next(iter(found))!r}; a classifier needs at least two labels"
+        )
+    if card.task != "tagging" and not table["text"].str.strip().any():
+        raise DataError(f"{card.name}: every text is empty; is the text column the right one?")
+    if all(_number(label) is not None for label in found):
+        return tuple(sorted(found, key=float))
+    return tuple(sorted(found, key=lambda label: (label != schemes.OUTSIDE, label)))
+
+
+def _number(label: str) -> float | None:
+    try:
+        return float(label)
+    except ValueError:
+        return None
+
+
+def are_stars(names: Sequence[str]) -> bool:
+    """Numbers in an order: three to eleven of them, none negative."""
+    numbers = [_number(name) for name in names]
+    return 3 <= len(names) <= 11 and all(number is not None and 0 <= number <= 10 for number in numbers)
+
+
+def warnings(
+    card: Card, table: pd.DataFrame, examples: pd.DataFrame, sizes: dict[str, int], dropped: int, counts: dict[str, int]
+) -> Iterator[str]:
+    for part in PARTS:
+        if not sizes[part]:
+            raise DataError(
+                f"{card.name}: no example is left for the {part} split of {len(table)}; give it a larger share in [split], or more data"
+            )
+    if dropped:
+        yield f"{dropped:,} examples equal one of another split and were dropped from the earlier of the two (training first)"
+    if counts["repaired"]:
+        yield f"{counts['repaired']:,} tags follow one that their scheme forbids and were read as the official scorers read them"
+    if counts["cut"]:
+        yield f"{counts['cut']:,} sentences are longer than {card.options.longest} tokens and were split at sentence ends"
+    if card.task == "tagging":
+        return
+    empty = int((examples["text"].str.strip() == "").sum())
+    if empty:
+        yield f"{empty:,} texts are empty"
+    trained = set(examples.loc[examples["split"] == "train", "label"])
+    unseen = sorted(set(examples["label"]) - trained)
+    if unseen:
+        yield f"no training example has the label {listed(unseen)}; every such test example will count as wrong"
+    folded = Counter(" ".join(str(label).lower().split()) for label in set(examples["label"]))
+    alike = sorted(label for label in set(examples["label"]) if folded[" ".join(label.lower().split())] > 1)
+    if alike:
+        yield f"labels that differ only by case or blanks are kept apart: {listed(map(repr, alike))}"

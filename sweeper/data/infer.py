@@ -1,0 +1,165 @@
+"""A card for a person's own file: format by its ending, task by its labels, and both said aloud."""
+
+from __future__ import annotations
+
+import csv
+import json
+import re
+from collections.abc import Iterable
+from pathlib import Path
+
+from .. import adapters
+from ..adapters import schemes
+from ..declarations import Fields
+from ..errors import DataError, UsageError, listed, unknown
+from ..records import LabelledText
+from . import sources
+from .cards import Card, parse_card
+
+TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet")
+COLUMNS = (".conll", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".txt")
+FEELINGS = frozenset(["positive", "negative", "neutral", "pos", "neg", "neu", "good", "bad", "mixed", "正面", "负面", "中性", "积极", "消极", "好评", "差评"])
+TEXT_NAMES = ("text", "sentence", "review", "content", "comment", "body", "文本", "内容", "评论")
+LABEL_NAMES = ("label", "class", "category", "sentiment", "stars", "rating", "标签", "类别")
+LOOKED_AT = 2_000  # examples that settle the task
+
+
+def infer_card(
+    data: str, text: str | None = None, label: str | None = None, encoding: str | None = None, task: str | None = None
+) -> tuple[Card, str]:
+    """A card for one file or folder, and a sentence that says what was inferred.
+
+    Args:
+        data: the path.
+        text, label: columns of a table; found by name where they are not given.
+        encoding: of the file's text; UTF-8 where it is not given.
+        task: where the person has said it.
+
+    Raises:
+        UsageError: the file's kind is unknown, or a column must be named.
+        DataError, SourceError: as reading it would.
+    """
+    path = Path(data)
+    if not path.exists():
+        near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
+        raise UsageError(f"--data: {data}: no such file{f'; {path.parent} has {listed(near)}' if near else ''}")
+    adapter = _adapter(path, text, label, encoding)
+    draft = _card(path, adapter, "text" if adapter["format"] in ("labelled", "lines") else "tagging")
+    labels = _labels(draft)
+    found, why = _task(draft, labels)
+    chosen = task or found
+    said = f"{path.name}: {adapter['format']}" + (
+        f", text in {adapter['text']!r}, label in {adapter['label']!r}" if "text" in adapter else ""
+    )
+    how = "as you said" if task else f"because {why}"
+    return _card(path, adapter, chosen), f"{said}; {len(labels)} labels ({listed(labels)}); task: {chosen}, {how}"
+
+
+def _adapter(path: Path, text: str | None, label: str | None, encoding: str | None) -> dict[str, object]:
+    ending = path.suffix.lower()
+    common: dict[str, object] = {"encoding": [encoding]} if encoding else {}
+    if path.is_dir():
+        return {"format": "labelled", "layout": "folders", **common}
+    if ending in TABLES:
+        header = _header(path, encoding or "utf-8")
+        return {
+            "format": "labelled",
+            "text": _column("--text", text, TEXT_NAMES, header),
+            "label": _column("--label", label, LABEL_NAMES, header),
+            **common,
+        }
+    if ending == ".conllu":
+        return {"format": "conllu", **common}
+    if ending in COLUMNS:
+        return {"format": "columns", **common}
+    raise UsageError(
+        f"--data: {path.name}: no adapter for the ending {ending!r}; known: {', '.join((*TABLES, '.conllu', *COLUMNS))}, or a folder of texts for each class"
+    )
+
+
+def _header(path: Path, encoding: str) -> list[str]:
+    """The columns of a table."""
+    ending = path.suffix.lower()
+    document = adapters.Document(path, str(path))
+    if ending == ".parquet":
+        import pyarrow
+        import pyarrow.parquet
+
+        try:
+            return list(pyarrow.parquet.read_schema(path).names)
+        except (pyarrow.ArrowInvalid, OSError) as error:
+            raise DataError(f"{path}: not a Parquet file: {error}") from None
+    if ending in (".jsonl", ".ndjson"):
+        first = next((line for _, line in document.lines((encoding,)) if line.strip()), "")
+        try:
+            row = json.loads(first or "{}")
+        except json.JSONDecodeError as error:
+            raise DataError(f"{path}:1: not JSON: {error.msg} at column {error.colno}") from None
+        return list(row) if isinstance(row, dict) else []
+    first = next((line for _, line in document.lines((encoding,))), "")
+    return next(csv.reader([first], delimiter="\t" if ending in (".tsv", ".tab") else ","), [])
+
+
+def _column(flag: str, given: str | None, usual: tuple[str, ...], header: list[str]) -> str:
+    if given is not None:
+        if given not in header:
+            raise UsageError(f"{flag}: {unknown('column', given, header)}")
+        return given
+    for name in header:
+        if name.lower() in usual:
+            return name
+    raise UsageError(f"{flag} COLUMN is needed: the file has the columns {listed(header) or 'none'}")
+
+
+def _card(path: Path, adapter: dict[str, object], task: str) -> Card:
+    """Through the text of a declaration, so that the sweep keeps a card that anyone can use again."""
+    lines = [
+        f"about = {_quoted(f'{path.name}, a file of your own')}",
+        f"task  = {_quoted(task)}",
+        "",
+        "[source]",
+        f"file = {_quoted(str(path.resolve()))}",
+        "",
+        "[adapter]",
+    ]
+    lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in adapter.items()]
+    name = re.sub(r"[^\w-]+", "-", path.stem).strip("-") or "data"
+    return card_from_text("\n".join(lines) + "\n", name, path.parent)
+
+
+def card_from_text(text: str, name: str, folder: Path) -> Card:
+    """A card from a declaration that is not in a file of its own."""
+    import tomllib
+
+    return parse_card(Fields(tomllib.loads(text), folder / f"{name}.toml", text), name)
+
+
+def _quoted(text: str) -> str:
+    return json.dumps(text, ensure_ascii=False)
+
+
+def _labels(card: Card) -> list[str]:
+    """Labels of the first examples, in the order of a reader."""
+    found: set[str] = set()
+    with sources.opened(card) as documents:
+        for document in documents:
+            for count, example in enumerate(adapters.ADAPTERS[card.adapter].read(document, card.options)):
+                found.update([example.label] if isinstance(example, LabelledText) else example.tags)
+                if count >= LOOKED_AT:
+                    break
+    if not found:
+        raise DataError(f"{card.source.file}: holds no examples")
+    return sorted(found)
+
+
+def _task(card: Card, labels: Iterable[str]) -> tuple[str, str]:
+    if card.task == "tagging":
+        spans = schemes.infer_scheme(labels) != "none"
+        return "tagging", "every token has a tag" + (" and the tags mark spans" if spans else "")
+    if all(re.fullmatch(r"\d+(\.\d+)?", label) and float(label) <= 10 for label in labels):
+        return "sentiment", "the labels are numbers, read as ordered stars" if len(
+            list(labels)
+        ) > 2 else "the labels are two numbers"
+    if {label.lower() for label in labels} <= FEELINGS:
+        return "sentiment", "the labels are feelings"
+    return "text", "the labels are names"

@@ -1,0 +1,177 @@
+"""Prepared datasets on disk: what they hold, and how they are read and written whole.
+
+A prepared folder, named by the digest of data and card:
+
+    meta.json                 labels, counts, what was dropped, checksums
+    examples.parquet          text and label, or tokens and tags; training rows first
+    labels.npy                int32: one a row, or one a token
+    WORDS-lower/              one folder for each token options
+        vocabulary.json       all training tokens, most frequent first, after `tokens.RESERVED`
+        ids.npy offsets.npy   int32 ids of all rows end to end; row i is ids[offsets[i]:offsets[i+1]]
+        VECTORS.npy           float32 (vocabulary, width); a row of NaN for a word without a vector
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import shutil
+import tempfile
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from ..errors import listed
+from ..parameters import Facts
+from .cards import PARTS
+from .sources import sha256
+
+
+@dataclass(frozen=True)
+class Meta:
+    """What the preparation found.
+
+    Args:
+        kind: "labels", "entities" or "tags".
+        ordered: labels are numbers in an order (stars).
+        counts: examples by split.
+        dropped: examples left out because another split has an equal one.
+        repaired: tag transitions that the scheme forbids.
+        cut: sentences that were too long and were split.
+        empty: examples without text.
+        warnings: for a person.
+    """
+
+    name: str
+    task: str
+    digest: str
+    labels: tuple[str, ...]
+    kind: str
+    ordered: bool
+    counts: dict[str, int]
+    dropped: int = 0
+    repaired: int = 0
+    cut: int = 0
+    empty: int = 0
+    warnings: tuple[str, ...] = ()
+    licence: str = ""
+    language: str = ""
+    checksums: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def facts(self) -> Facts:
+        return Facts(ordered=self.ordered)
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A prepared dataset on disk."""
+
+    folder: Path
+    meta: Meta
+
+    def rows(self, part: str) -> slice:
+        """The rows of one split."""
+        start = sum(self.meta.counts[name] for name in PARTS[: PARTS.index(part)])
+        return slice(start, start + self.meta.counts[part])
+
+    def examples(self, part: str | None = None) -> pd.DataFrame:
+        """The table of examples, of one split or of all."""
+        table = pd.read_parquet(self.folder / "examples.parquet")
+        return table if part is None else table.iloc[self.rows(part)].reset_index(drop=True)
+
+    def labels(self) -> np.ndarray:
+        """int32: label ids, one a row, or one a token end to end."""
+        return _mapped(self.folder / "labels.npy")
+
+
+@dataclass(frozen=True)
+class Encoded:
+    """The arrays of one choice of token options; ids are those of the whole vocabulary.
+
+    Args:
+        ids: int32 (all tokens of all rows,), memory-mapped.
+        offsets: int64 (rows + 1,).
+        vocabulary: token by id.
+    """
+
+    ids: np.ndarray
+    offsets: np.ndarray
+    vocabulary: list[str]
+
+
+def open_prepared(folder: Path) -> Prepared:
+    """A prepared folder that is known to be whole."""
+    raw = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    return Prepared(folder, Meta(**{**raw, "labels": tuple(raw["labels"]), "warnings": tuple(raw["warnings"])}))
+
+
+def open_encoded(prepared: Prepared, tokens: str, lowercase: bool) -> Encoded:
+    """The arrays of one choice of token options."""
+    folder = prepared.folder / encoding_key(tokens, lowercase)
+    return Encoded(
+        ids=_mapped(folder / "ids.npy"),
+        offsets=np.load(folder / "offsets.npy", allow_pickle=False),
+        vocabulary=json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")),
+    )
+
+
+def open_vectors(prepared: Prepared, tokens: str, lowercase: bool, vectors: str) -> np.ndarray:
+    """float32 (vocabulary, width), a row of NaN for a word without a vector."""
+    path = prepared.folder / encoding_key(tokens, lowercase) / f"{vectors_key(vectors)}.npy"
+    return _mapped(path)
+
+
+def _mapped(path: Path) -> np.ndarray:
+    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    return array
+
+
+def encoding_key(tokens: str, lowercase: bool) -> str:
+    return f"{tokens}-{'lower' if lowercase else 'cased'}"
+
+
+def vectors_key(name: str) -> str:
+    return "vectors-" + hashlib.sha256(name.encode()).hexdigest()[:16]
+
+
+# ---------------------------------------------------------------- whole or not at all
+
+
+def is_whole(folder: Path, say: Callable[[str], None]) -> bool:
+    """Whether the folder is there and every file is what was written."""
+    try:
+        sums = json.loads((folder / "meta.json").read_text(encoding="utf-8"))["checksums"]
+    except FileNotFoundError:
+        return False
+    except (ValueError, KeyError):
+        sums = {"meta.json": ""}
+    altered = [
+        name for name, expected in sums.items() if not (folder / name).is_file() or sha256(folder / name) != expected
+    ]
+    if altered:
+        say(f"{folder}: {listed(altered)} altered since it was written; preparing again")
+        shutil.rmtree(folder)
+    return not altered
+
+
+def write_whole(folder: Path, write: Callable[[Path], dict[str, Any]]) -> None:
+    """Let `write` fill a new folder and return its meta data, then put it in place in one step."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
+    try:
+        meta = write(place)
+        meta["checksums"] = {path.name: sha256(path) for path in sorted(place.iterdir())}
+        (place / "meta.json").write_text(json.dumps(meta, ensure_ascii=False, indent=1), encoding="utf-8")
+        place.chmod(0o755)
+        try:
+            place.rename(folder)
+        except OSError:  # another sweep has put an equal one there in the meantime
+            if not (folder / "meta.json").is_file():
+                raise
+    finally:
+        shutil.rmtree(place, ignore_errors=True)

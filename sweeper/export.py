@@ -1,0 +1,172 @@
+"""From a finished trial to a SavedModel: written, loaded back in a fresh process, compared, then put in place."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from . import answer
+from .data.batches import load_split
+from .data.store import Meta, Prepared
+from .errors import ExportError
+from .fitting import Fitting
+from .history import check_free
+from .records import TrialOrder
+from .tasks import TASKS
+from .trial import trained, vocabulary
+
+COMPARED = 16  # real rows, from the shortest to the longest
+ODD_TEXTS = ("", " \t\n", "🎬🎬 👨‍👩‍👧", "wow" * 2_000, "a film. " * 2_000, "好" * 3_000, "e\u0301 \u202eabc")
+TOLERANCE = 1e-4  # of scores; labels and tags must be equal
+
+
+def export_trial(order: TrialOrder, to: str, card: Mapping[str, Any]) -> str:
+    """Export a finished trial; run in a worker.
+
+    Args:
+        to: the new folder; it must not exist, or be empty.
+        card: what the model card says beyond what the data and the model know: `scores`,
+            `baselines`, `about`, `sweep`, `versions`.
+
+    Returns:
+        The folder.
+
+    Raises:
+        ExportError: the exported model answers otherwise than the trained one.
+    """
+    import tensorflow as tf
+
+    target = Path(to)
+    check_free(target)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        prepared, fitting = trained(order)
+        module = TASKS[order.task].serving(
+            fitting.model, vocabulary(order, prepared), prepared.meta, order.configuration
+        )
+        tf.saved_model.save(module, str(place), signatures=module.signatures())
+        inputs, expected = _expected(order, prepared, fitting, module)
+        _compare(place, inputs, expected)
+        (place / "labels.json").write_text(json.dumps(list(prepared.meta.labels), ensure_ascii=False), encoding="utf-8")
+        (place / "model_card.md").write_text(model_card(order, prepared.meta, card), encoding="utf-8")
+        place.chmod(0o755)
+        if target.exists():
+            target.rmdir()
+        place.rename(target)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
+    return str(target)
+
+
+def _expected(
+    order: TrialOrder, prepared: Prepared, fitting: Fitting, module: Any
+) -> tuple[list[Any], list[dict[str, Any]]]:
+    """Inputs and the answers that the trained model gives.
+
+    For real rows they come from the prepared arrays, past the exported tokeniser and
+    vocabulary, so that any drift between training and serving shows.
+    """
+    split = load_split(prepared, "validation", order.configuration)
+    rows = np.unique(np.argsort(split.lengths, kind="stable")[np.linspace(0, len(split) - 1, COMPARED).astype(int)])
+    examples = prepared.examples("validation").iloc[rows]
+    names = prepared.meta.labels
+    inputs: list[Any] = []
+    expected: list[dict[str, Any]] = []
+    for row, example in zip(rows, examples.to_dict("records"), strict=True):
+        logits = fitting.logits(split.batch(np.array([row])).ids).numpy()[0]
+        if split.per_token:
+            inputs.append(list(example["tokens"]))
+            expected.append({"tokens": list(example["tokens"]), "tags": [names[place] for place in logits.argmax(-1)]})
+        else:
+            scores = np.exp(logits - logits.max())
+            scores = (scores / scores.sum()).tolist()
+            inputs.append(example["text"])
+            expected.append({"label": names[int(np.argmax(scores))], "score": max(scores), "scores": scores})
+    answers = answer.rows(
+        {name: value.numpy() for name, value in module.signatures()["serving_default"](list(ODD_TEXTS)).items()}
+    )
+    return [*inputs, *ODD_TEXTS], [*expected, *answers]
+
+
+def _compare(folder: Path, inputs: list[Any], expected: list[dict[str, Any]]) -> None:
+    """Ask the folder in a fresh process that has TensorFlow and nothing of ours."""
+    given = "".join(json.dumps(one) + "\n" for one in inputs)
+    asked = subprocess.run(
+        [sys.executable, answer.__file__, str(folder)], input=given, capture_output=True, text=True, check=False
+    )
+    if asked.returncode:
+        raise ExportError(
+            f"the exported model cannot be loaded by plain TensorFlow: {asked.stderr.strip().splitlines()[-1]}"
+        )
+    for one, found, wanted in zip(inputs, map(json.loads, asked.stdout.splitlines()), expected, strict=True):
+        if not _equal(found, wanted):
+            raise ExportError(
+                f"the exported model answers {_brief(found)} to {_brief(one)}, the trained one {_brief(wanted)}"
+            )
+
+
+def _equal(found: Mapping[str, Any], wanted: Mapping[str, Any]) -> bool:
+    if "tags" in wanted:
+        return found == wanted
+    close = np.allclose(found["scores"], wanted["scores"], atol=TOLERANCE)
+    ranked = sorted(wanted["scores"])
+    return bool(close) and (found["label"] == wanted["label"] or ranked[-1] - ranked[-2] < TOLERANCE)
+
+
+def _brief(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False)
+    return text if len(text) < 160 else text[:157] + "..."
+
+
+def model_card(order: TrialOrder, meta: Meta, card: Mapping[str, Any]) -> str:
+    """What a stranger must know before using the model, as Markdown."""
+    rows = [
+        ("this model", card.get("scores", {})),
+        *((f"baseline: {name}", scores) for name, scores in card.get("baselines", {}).items()),
+    ]
+    metrics = [name for name in rows[0][1] if name != "loss"]
+    lines = [
+        f"# {meta.task} on {meta.name}",
+        "",
+        str(card.get("about", "")),
+        "",
+        f"A recurrent model, trial {order.number} of the sweep `{card.get('sweep', '')}`. It takes raw text and answers with label names.",
+        "",
+        "## Scores on the test split",
+        "",
+        f"| | {' | '.join(metrics)} |",
+        f"|---|{'---|' * len(metrics)}",
+        *(f"| {name} | {' | '.join(_number(scores.get(metric)) for metric in metrics)} |" for name, scores in rows),
+        "",
+        "## Data",
+        "",
+        f"- digest: `{meta.digest}`",
+        f"- examples: {', '.join(f'{count:,} {part}' for part, count in meta.counts.items())}",
+        f"- labels: {', '.join(meta.labels[:60])}{' ...' if len(meta.labels) > 60 else ''}",
+        f"- language: {meta.language or 'not stated'}",
+        f"- licence: {meta.licence or 'not stated'}",
+        "",
+        "## Configuration",
+        "",
+        *(f"- {name}: {value}" for name, value in order.configuration.items()),
+        f"- seed: {order.seed}",
+        "",
+        "## Versions",
+        "",
+        *(f"- {name}: {version}" for name, version in card.get("versions", {}).items()),
+        "",
+    ]
+    return "\n".join(lines)
+
+
+def _number(value: float | None) -> str:
+    return "" if value is None else f"{value:.4f}"

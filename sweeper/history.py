@@ -1,0 +1,215 @@
+"""A sweep's folder: its declarations, what was asked and told, and each trial's files.
+
+sweeps/NAME/
+    sweep.json        settings, where card and space came from, the MLflow run
+    card.toml space.toml
+    history.jsonl     one line an event, in order: a trial asked for, a trial's result
+    trials/007/       events, weights, pictures
+    leaderboard.csv report.html winner.json
+    export/           the best model
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from .errors import UsageError, unknown
+from .records import EpochEvent, TrialOrder, TrialResult
+
+if TYPE_CHECKING:
+    from .propose import Proposal
+
+SWEEPS = Path("sweeps")
+
+
+@dataclass
+class History:
+    """What was asked and told so far, on disk and in memory.
+
+    Args:
+        happened: ("asked" or "told", trial), in order.
+        unfinished: trials that were asked for and never told.
+    """
+
+    path: Path
+    orders: dict[int, TrialOrder] = field(default_factory=dict)
+    results: dict[int, TrialResult] = field(default_factory=dict)
+    happened: list[tuple[str, int]] = field(default_factory=list)
+    unfinished: list[TrialOrder] = field(default_factory=list)
+    epochs: dict[int, list[EpochEvent]] = field(default_factory=dict)
+    proposals: dict[int, Proposal] = field(default_factory=dict)
+
+    @classmethod
+    def read(cls, path: Path) -> History:
+        """From the file; a last line that is not whole was never written."""
+        history = cls(path)
+        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+        for line in lines:
+            event = json.loads(line)
+            if "asked" in event:
+                order = TrialOrder(**event["asked"])
+                history._asked(order)
+            else:
+                history._told(TrialResult(**event["told"]))
+        history.unfinished = [order for number, order in history.orders.items() if number not in history.results]
+        return history
+
+    def asked(self, order: TrialOrder) -> None:
+        if order.number not in self.orders:
+            self._write({"asked": {**dataclasses.asdict(order), "configuration": dict(order.configuration)}})
+            self._asked(order)
+
+    def told(self, result: TrialResult) -> None:
+        self._write({"told": result.as_dict()})
+        self._told(result)
+
+    def epoch(self, event: EpochEvent) -> None:
+        """Remember an epoch of this run of the program; the trial's own file keeps it."""
+        self.epochs.setdefault(event.trial, []).append(event)
+
+    def number_of(self, key: str | None) -> int | None:
+        """The trial that ran the proposal called `key`."""
+        return next(
+            (number for number, proposal in self.proposals.items() if key is not None and proposal.key == key), None
+        )
+
+    def _asked(self, order: TrialOrder) -> None:
+        self.orders[order.number] = order
+        self.happened.append(("asked", order.number))
+
+    def _told(self, result: TrialResult) -> None:
+        self.results[result.number] = result
+        self.happened.append(("told", result.number))
+
+    def _write(self, event: dict[str, Any]) -> None:
+        with self.path.open("ab") as file:
+            file.write(json.dumps(event).encode() + b"\n")
+            file.flush()
+            os.fsync(file.fileno())
+
+
+@dataclass
+class SweepFolder:
+    """The folder of one sweep."""
+
+    path: Path
+
+    @property
+    def name(self) -> str:
+        return self.path.name
+
+    @property
+    def stop_file(self) -> Path:
+        return self.path / "stop"
+
+    @property
+    def declarations(self) -> list[Path]:
+        return [self.path / "card.toml", self.path / "space.toml"]
+
+    def trial(self, number: int) -> Path:
+        return self.path / "trials" / f"{number:03d}"
+
+    def confusion(self, number: int) -> np.ndarray | None:
+        """int (labels, labels) of a trial's best epoch on the validation split."""
+        path = self.trial(number) / "confusion.npy"
+        return np.load(path, allow_pickle=False) if path.exists() else None
+
+    def history(self) -> History:
+        return History.read(self.path / "history.jsonl")
+
+    def new_export(self) -> Path:
+        """A free place for the exported model."""
+        taken = sum(1 for _ in self.path.glob("export*"))
+        return self.path / ("export" if not taken else f"export-{taken + 1}")
+
+    # ------------------------------------------------------------ sweep.json
+
+    @property
+    def facts(self) -> dict[str, Any]:
+        try:
+            return dict(json.loads((self.path / "sweep.json").read_text(encoding="utf-8")))
+        except (OSError, ValueError) as error:
+            raise UsageError(f"{self.path}: is no sweep's folder: {error}") from None
+
+    @property
+    def run(self) -> str | None:
+        """The MLflow run of the sweep, once it has one."""
+        return self.facts.get("run")
+
+    def note_run(self, run: str) -> None:
+        self._note(run=run)
+
+    def note_test(self, trial: int, scores: dict[str, float]) -> None:
+        """Keep the winner and its scores on the test split."""
+        self._note(winner=trial, test=scores)
+
+    def _note(self, **facts: Any) -> None:
+        write_atomically(self.path / "sweep.json", json.dumps({**self.facts, **facts}, indent=1, ensure_ascii=False))
+
+
+def new_folder(name: str, facts: dict[str, Any], card: str, space: str) -> SweepFolder:
+    """Make the folder of a new sweep.
+
+    Args:
+        facts: for sweep.json.
+        card, space: the text of both declarations.
+
+    Raises:
+        UsageError: there is a sweep of this name.
+    """
+    path = SWEEPS / name
+    if path.exists():
+        raise UsageError(
+            f"--name: there is a sweep {path} already; give another name, or take it up with --resume {name}"
+        )
+    (path / "trials").mkdir(parents=True)
+    (path / "card.toml").write_text(card, encoding="utf-8")
+    (path / "space.toml").write_text(space, encoding="utf-8")
+    write_atomically(path / "sweep.json", json.dumps(facts, indent=1, ensure_ascii=False))
+    return SweepFolder(path)
+
+
+def find_folder(name: str | None) -> SweepFolder:
+    """A sweep by name or path; the newest where no name is given.
+
+    Raises:
+        UsageError: there is none.
+    """
+    known = {
+        path.parent.name: path.parent
+        for path in sorted(SWEEPS.glob("*/sweep.json"), key=lambda path: path.parent.stat().st_ctime)
+    }
+    if name is None:
+        if not known:
+            raise UsageError("there is no sweep here yet; run: sweeper sweep sentiment")
+        return SweepFolder(list(known.values())[-1])
+    if name in known:
+        return SweepFolder(known[name])
+    if (Path(name) / "sweep.json").is_file():
+        return SweepFolder(Path(name))
+    raise UsageError(unknown("sweep", name, known))
+
+
+def check_free(target: Path) -> None:
+    """Raises:
+    UsageError: an export would overwrite what is there.
+    """
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise UsageError(f"--to: {target} exists already; give a new folder, or remove it first")
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """A reader sees the old file or the new one, never half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,167 @@
+"""Worker processes: configurations in, epochs and results out. The only importer of the process pool.
+
+A worker is a spawned process with one TensorFlow thread. It imports neither MLflow nor
+KerasTuner. One that dies takes its own trial with it and no other. Epochs come back
+through each trial's own file of lines and not through a shared queue: a worker that is
+killed while it writes to a queue can hold the queue's lock for ever.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import json
+import multiprocessing
+import os
+import sys
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from pebble import ProcessExpired, ProcessPool
+
+from .errors import SweeperError
+from .records import EpochEvent, TrialOrder, TrialResult
+
+TRIALS_A_WORKER = 12  # then it is replaced, before what TensorFlow never frees adds up
+THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
+
+
+@dataclass
+class _Running:
+    order: TrialOrder
+    future: Future[TrialResult]
+    read: int = 0  # bytes of the events file that were read
+
+
+@dataclass
+class Workers:
+    """A pool of workers; a context manager.
+
+    Args:
+        count: how many processes.
+        log: file that receives whatever workers print, TensorFlow's chatter above all.
+    """
+
+    count: int
+    log: Path
+    _running: dict[int, _Running] = field(default_factory=dict)
+
+    def __enter__(self) -> Workers:
+        self._pool = ProcessPool(
+            max_workers=self.count,
+            max_tasks=TRIALS_A_WORKER,
+            initializer=_prepare_worker,
+            initargs=(str(self.log.resolve()),),
+            context=multiprocessing.get_context("spawn"),
+        )
+        return self
+
+    def __exit__(self, kind: Any, *_: object) -> None:
+        if kind is None:
+            self._pool.close()  # type: ignore[no-untyped-call]
+        else:
+            self._pool.stop()  # type: ignore[no-untyped-call]
+        self._pool.join()
+
+    def warm_up(self) -> None:
+        """Start the processes now; they import TensorFlow while the caller does something else."""
+        self.call(_nothing)
+
+    def call(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
+        """Run a function of a module in a worker."""
+        return self._pool.schedule(_call, args=[function.__module__, function.__qualname__, *arguments])
+
+    def start(self, order: TrialOrder) -> None:
+        """Hand out a trial."""
+        self._running[order.number] = _Running(order, self.call(_run_trial, order))
+
+    @property
+    def free(self) -> int:
+        """How many workers have no trial."""
+        return self.count - len(self._running)
+
+    @property
+    def running(self) -> list[TrialOrder]:
+        return [running.order for running in self._running.values()]
+
+    def epochs(self) -> Iterator[EpochEvent]:
+        """The epochs that ended since the last call, in order within each trial."""
+        for running in list(self._running.values()):
+            yield from _new_events(running)
+
+    def results(self) -> Iterator[TrialResult]:
+        """The trials that ended since the last call; each one's last epochs are given by `epochs` before."""
+        for number, running in list(self._running.items()):
+            if running.future.done():
+                del self._running[number]
+                yield _result(running)
+
+
+def _new_events(running: _Running) -> Iterator[EpochEvent]:
+    path = Path(running.order.folder) / "events.jsonl"
+    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
+        file.seek(running.read)
+        for line in file:
+            if not line.endswith(b"\n"):
+                break  # still being written
+            running.read += len(line)
+            yield EpochEvent(**json.loads(line))
+
+
+def _result(running: _Running) -> TrialResult:
+    order = running.order
+    try:
+        return running.future.result()
+    except ProcessExpired as error:
+        reason = f"its worker process died (exit code {error.exitcode}); if the machine ran out of memory, fewer workers or smaller models need less"
+        return TrialResult(order.number, order.configuration, "failed", error=reason)
+
+
+# ---------------------------------------------------------------- inside a worker
+
+
+def _prepare_worker(log: str) -> None:
+    """One thread, no chatter on the user's terminal, and TensorFlow imported before the first trial comes."""
+    os.environ.update(THREADS, TF_CPP_MIN_LOG_LEVEL="3")
+    sys.stdout.flush()
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+
+
+def _nothing() -> None:
+    return None
+
+
+def _call(module: str, name: str, *arguments: Any) -> Any:
+    """Run a function by name, and leave nothing of its graphs behind."""
+    import gc
+
+    import keras
+
+    try:
+        return getattr(importlib.import_module(module), name)(*arguments)
+    finally:
+        keras.backend.clear_session()
+        gc.collect()
+
+
+def _run_trial(order: TrialOrder) -> TrialResult:
+    """The outermost frame: a bug in one trial is recorded with its traceback and does not end the sweep."""
+    from .trial import run_trial
+
+    try:
+        return run_trial(order)
+    except SweeperError:
+        raise
+    except Exception as error:  # noqa: BLE001 - recorded, not hidden: see above
+        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+        return TrialResult(order.number, order.configuration, "failed", error=reason, trace=traceback.format_exc())

@@ -1,0 +1,186 @@
+"""Which configuration comes next: ask/tell over KerasTuner's oracles. The only importer of keras_tuner.
+
+KerasTuner's `Tuner` is not used. Its oracles are asked and told from one process, and
+guarded: see `_oracle` and `Proposer.ask`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import keras_tuner
+
+from .errors import SweepError
+from .spaces import Choice, Int, Parameter, SearchSpace
+
+ALGORITHMS = ("random", "grid", "bayesian", "hyperband")
+MOST_REPEATS = 200  # proposals in a row that were tried before; then the space counts as exhausted
+ENDLESS = 10**9
+
+
+@dataclass(frozen=True)
+class Proposal:
+    """A configuration to try.
+
+    Args:
+        key: the oracle's name for it.
+        values: active parameters of the space only.
+        epochs: train up to so many in all; None for the sweep's own number.
+        continues: the key of the proposal whose weights it takes up, trained for
+            `initial_epoch` epochs.
+    """
+
+    key: str
+    values: dict[str, Any]
+    epochs: int | None = None
+    continues: str | None = None
+    initial_epoch: int = 0
+
+
+class Wait:
+    """Nothing to try until a running trial ends."""
+
+
+class Exhausted:
+    """Nothing is left to try."""
+
+
+class Proposer:
+    """Asks an oracle for configurations and tells it how they did.
+
+    Args:
+        algorithm: one of `ALGORITHMS`.
+        epochs: the most that hyperband gives to one configuration.
+    """
+
+    def __init__(self, space: SearchSpace, *, algorithm: str, objective: str, epochs: int, seed: int) -> None:
+        self.space = space
+        self.objective = objective
+        self.oracle = _oracle(space, algorithm, objective, epochs, seed)
+        self._scores: dict[tuple[Any, ...], float | None] = {}  # by what was tried; None while it runs
+
+    def ask(self) -> Proposal | Wait | Exhausted:
+        """The next configuration.
+
+        Bayesian search may propose what was tried already; it is then told the known
+        score and asked again, so that no trial is run twice.
+        """
+        for _ in range(MOST_REPEATS):
+            trial = self.oracle.create_trial(f"asker-{len(self.oracle.trials)}")
+            if trial.status == "IDLE":
+                return Wait()
+            if trial.status != "RUNNING":
+                return Exhausted()
+            proposal = self._proposal(trial)
+            known = self._scores.get(_identity(proposal), ENDLESS)
+            if known == ENDLESS:
+                self._scores[_identity(proposal)] = None
+                return proposal
+            self.tell(proposal, known)
+        return Exhausted()
+
+    def tell(self, proposal: Proposal, score: float | None) -> None:
+        """Say how a proposal did; None if it failed."""
+        self._scores[_identity(proposal)] = score
+        trial = self.oracle.trials[proposal.key]
+        if score is None:
+            trial.status = "FAILED"  # not INVALID, which would be retried, unchanged
+        else:
+            self.oracle.update_trial(proposal.key, {self.objective: score})
+            trial.status = "COMPLETED"
+        self.oracle.end_trial(trial)
+
+    def ask_again(self, configuration: Mapping[str, Any]) -> Proposal:
+        """Ask for what was asked before, so that the oracle's state is rebuilt.
+
+        Raises:
+            SweepError: the oracle proposes something else; the space, the seed or a version differs.
+        """
+        asked = self.ask()
+        if not isinstance(asked, Proposal) or any(
+            configuration.get(name) != value for name, value in asked.values.items()
+        ):
+            raise SweepError(
+                "the oracle no longer proposes what it proposed; was a package updated since the sweep began? Start a new sweep"
+            )
+        return asked
+
+    def _proposal(self, trial: Any) -> Proposal:
+        raw: Mapping[str, Any] = trial.hyperparameters.values
+        # The oracle's table may hold parameters that are not active; the space says which are.
+        values = self.space.active({name: value for name, value in raw.items() if not name.startswith("tuner/")})
+        return Proposal(
+            trial.trial_id,
+            values,
+            epochs=raw.get("tuner/epochs"),
+            continues=raw.get("tuner/trial_id") if raw.get("tuner/initial_epoch") else None,
+            initial_epoch=raw.get("tuner/initial_epoch", 0),
+        )
+
+
+def _identity(proposal: Proposal) -> tuple[Any, ...]:
+    return (*sorted(proposal.values.items()), proposal.epochs, proposal.continues)
+
+
+def _oracle(space: SearchSpace, algorithm: str, objective: str, epochs: int, seed: int) -> Any:
+    """An oracle that never ends by itself, prints nothing, and tries the known-good configuration first."""
+    common = {
+        "objective": keras_tuner.Objective(objective, "max"),
+        "hyperparameters": _hyperparameters(space),
+        "seed": seed + 1,  # 0 would be replaced by a random one
+        "allow_new_entries": False,
+        "tune_new_entries": False,
+        "max_consecutive_failed_trials": ENDLESS,  # failures in a row are ours to judge
+    }
+    match algorithm:
+        case "grid":
+            oracle = keras_tuner.oracles.GridSearchOracle(max_trials=None, **common)
+        case "bayesian":
+            oracle = keras_tuner.oracles.BayesianOptimizationOracle(max_trials=ENDLESS, **common)
+        case "hyperband":
+            oracle = keras_tuner.oracles.HyperbandOracle(max_epochs=epochs, hyperband_iterations=None, **common)
+        case _:
+            oracle = keras_tuner.oracles.RandomSearchOracle(max_trials=ENDLESS, **common)
+    oracle.verbose = 0
+    # A sweep's own history of what was asked and told rebuilds the oracle; its files would only cost time.
+    oracle.save = oracle._save_trial = lambda *_: None
+    oracle._max_collisions = MOST_REPEATS
+    _try_first(oracle, space.first())
+    return oracle
+
+
+def _try_first(oracle: Any, first: dict[str, Any]) -> None:
+    """Let the first random draw be `first`. Grid search begins with the defaults, which are the same."""
+    draw = oracle._random_values
+    oracle._random_values = lambda: draw() if oracle.trials else dict(first)
+
+
+def _hyperparameters(space: SearchSpace) -> keras_tuner.HyperParameters:
+    """The space in KerasTuner's words, conditions nested, each default the known-good value."""
+    table = keras_tuner.HyperParameters()
+    known_good = dict(space.first())
+    for parameter in space:
+        default = known_good.get(parameter.name, parameter.extremes()[0])
+        _declare(table, parameter, default, list(parameter.when.items()))
+    return table
+
+
+def _declare(
+    table: keras_tuner.HyperParameters,
+    parameter: Parameter,
+    default: Any,
+    conditions: list[tuple[str, tuple[Any, ...]]],
+) -> None:
+    if conditions:
+        (name, values), *others = conditions
+        with table.conditional_scope(name, list(values)):
+            _declare(table, parameter, default, others)
+    elif isinstance(parameter, Choice):
+        table.Choice(parameter.name, list(parameter.values), default=default)
+    elif isinstance(parameter, Int):
+        step = {} if parameter.scale == "log" else {"step": parameter.step}
+        table.Int(parameter.name, parameter.low, parameter.high, sampling=parameter.scale, default=default, **step)
+    else:
+        table.Float(parameter.name, parameter.low, parameter.high, sampling=parameter.scale, default=default)

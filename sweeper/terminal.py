@@ -1,0 +1,179 @@
+"""What a person sees while a sweep runs: a live board on a terminal, plain lines elsewhere. All on standard error."""
+
+from __future__ import annotations
+
+import math
+import time
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from typing import Any
+
+from rich import box
+from rich.console import Console, Group
+from rich.live import Live
+from rich.table import Table
+from rich.text import Text
+
+from .records import EpochEvent, TrialOrder, TrialResult
+
+
+def console() -> Console:
+    return Console(stderr=True, highlight=False, soft_wrap=True)
+
+
+@dataclass
+class Board:
+    """The state of a sweep, as it is shown.
+
+    Args:
+        objective: the score that counts, such as "accuracy".
+        deadline: when the budget ends, seconds since the epoch; None for no budget.
+        most: the most trials; None for no limit.
+        baseline: the strongest baseline's validation score, once it is known.
+    """
+
+    objective: str
+    deadline: float | None
+    most: int | None
+    baseline: float | None = None
+    best: float | None = None
+    best_trial: int | None = None
+    done: int = 0
+    failed: int = 0
+    running: dict[int, TrialOrder] = field(default_factory=dict)
+    epochs: dict[int, EpochEvent] = field(default_factory=dict)
+
+    def began(self, order: TrialOrder) -> None:
+        self.running[order.number] = order
+
+    def epoch(self, event: EpochEvent) -> None:
+        self.epochs[event.trial] = event
+        self._offer(event.trial, event.metrics[f"val_{self.objective}"])
+
+    def ended(self, result: TrialResult) -> None:
+        self.running.pop(result.number, None)
+        self.done += result.counts
+        self.failed += not result.counts
+        if result.counts:
+            self._offer(result.number, result.scores[self.objective])
+
+    def _offer(self, trial: int, score: float) -> None:
+        if self.best is None or score > self.best:
+            self.best, self.best_trial = score, trial
+
+    def headline(self) -> str:
+        parts = [
+            f"{self.done} done{f' of {self.most}' if self.most else ''}",
+            f"{len(self.running)} running",
+            f"{self.failed} failed",
+        ]
+        if self.best is not None:
+            parts.append(f"best {self.objective} {self.best:.4f} (trial {self.best_trial})")
+        if self.baseline is not None:
+            parts.append(f"baseline {self.baseline:.4f}")
+        if self.deadline is not None:
+            parts.append(f"{clock(max(self.deadline - time.time(), 0))} left")
+        return " · ".join(parts)
+
+    def __rich__(self) -> Group:
+        table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+        for name in ("trial", "epoch", "loss", f"val {self.objective}", "tokens/s", "configuration"):
+            table.add_column(name, overflow="ellipsis", no_wrap=True)
+        for number, order in self.running.items():
+            event = self.epochs.get(number)
+            table.add_row(*_cells(number, order, event, self.objective))
+        return Group(Text(self.headline(), style="bold"), table)
+
+
+def _cells(number: int, order: TrialOrder, event: EpochEvent | None, objective: str) -> Iterable[str]:
+    measured = ("-", "-", "-", "-")
+    if event is not None:
+        metrics = event.metrics
+        measured = (
+            f"{event.epoch}/{order.epochs}",
+            f"{metrics['loss']:.3f}",
+            f"{metrics[f'val_{objective}']:.4f}",
+            f"{metrics['tokens_per_second']:,.0f}",
+        )
+    return (str(number), *measured, brief(order.configuration))
+
+
+def brief(configuration: Any) -> str:
+    """The words of a configuration that tell most."""
+    names = ("cell", "direction", "depth", "units", "attention", "pooling", "input")
+    return " ".join(f"{'x' if name == 'depth' else ''}{configuration[name]}" for name in names if name in configuration)
+
+
+def clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02d}:{rest:02d}" if hours else f"{minutes}:{rest:02d}"
+
+
+class Screen:
+    """Shows a board: live on a terminal, a line an event elsewhere. A context manager."""
+
+    def __init__(self, board: Board, on: Console | None = None) -> None:
+        self.board = board
+        self.console = on or console()
+        self._live = (
+            Live(board, console=self.console, refresh_per_second=4, transient=True)
+            if self.console.is_terminal
+            else None
+        )
+
+    def __enter__(self) -> Screen:
+        if self._live:
+            self._live.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._live:
+            self._live.stop()
+
+    def say(self, line: str) -> None:
+        """A line that stays."""
+        self.console.print(line, markup=False)
+
+    def began(self, order: TrialOrder) -> None:
+        self.board.began(order)
+        self._plain(f"trial {order.number}: {brief(order.configuration)}")
+
+    def epoch(self, event: EpochEvent) -> None:
+        self.board.epoch(event)
+        metrics, objective = event.metrics, self.board.objective
+        self._plain(
+            f"trial {event.trial}: epoch {event.epoch}: loss {metrics['loss']:.3f}, val {objective} {metrics[f'val_{objective}']:.4f}, "
+            f"{metrics['tokens_per_second']:,.0f} tokens/s"
+        )
+
+    def ended(self, result: TrialResult) -> None:
+        self.board.ended(result)
+        if not result.counts:
+            self.say(f"trial {result.number}: {result.state}{f': {result.error}' if result.error else ''}")
+        self._plain(self.board.headline())
+
+    def _plain(self, line: str) -> None:
+        if not self._live:
+            self.say(line)
+
+
+def leaderboard_table(table: Any, columns: list[str], rows: int = 12) -> Table:
+    """The top of a leaderboard for the terminal.
+
+    Args:
+        table: as `report.leaderboard` gives it.
+    """
+    shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    for name in columns:
+        shown.add_column(name.replace("_", " "), no_wrap=True)
+    for _, row in table.head(rows).iterrows():
+        style = "dim" if str(row["trial"]).startswith("baseline") else None
+        shown.add_row(*(_shown(row.get(name)) for name in columns), style=style)
+    return shown
+
+
+def _shown(value: Any) -> str:
+    if value is None or (isinstance(value, float) and math.isnan(value)):
+        return ""
+    return f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)

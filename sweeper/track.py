@@ -1,0 +1,287 @@
+"""Results to MLflow runs: one parent run a sweep, one nested run a trial. The only importer of mlflow."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import os
+import re
+import subprocess
+import time
+import warnings
+from collections.abc import Iterator, Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from .errors import TrackingError
+from .records import EpochEvent, TrialResult
+
+DEFAULT_STORE = "sqlite:///mlflow.db"
+ARTIFACTS = "mlartifacts"
+STATUS = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
+LONGEST_PARAM = 500  # characters; stores refuse longer ones
+DEFAULTS = {
+    "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
+    "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
+    "MLFLOW_LOGGING_LEVEL": "ERROR",
+}
+"""MLflow's own settings, where the user has not chosen: say early that a server is away, and print no log."""
+
+
+def store() -> str:
+    """The tracking store: MLFLOW_TRACKING_URI, or a SQLite file in the working folder."""
+    return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
+
+
+def without_secrets(text: str) -> str:
+    """`text` with the user and password of any address in it left out."""
+    return re.sub(r"(\w+://)[^/@\s]*@", r"\1", text)
+
+
+class Tracker:
+    """The MLflow side of one sweep.
+
+    Args:
+        experiment: its name, TASK/DATASET.
+
+    Raises:
+        TrackingError: the store cannot be reached or refuses us.
+    """
+
+    def __init__(self, experiment: str) -> None:
+        for name, value in DEFAULTS.items():
+            os.environ.setdefault(name, value)
+        warnings.filterwarnings("ignore", module="mlflow")
+        for name in ("mlflow", "alembic", "sqlalchemy"):
+            logging.getLogger(name).setLevel(logging.ERROR)
+        import mlflow
+
+        self.uri = store()
+        self._runs: dict[int, str] = {}
+        self.parent = ""
+        with self._reached():
+            mlflow.set_tracking_uri(self.uri)
+            self._client = mlflow.MlflowClient(self.uri)
+            self._experiment = self._find_or_create(experiment)
+
+    def _find_or_create(self, name: str) -> str:
+        found = self._client.get_experiment_by_name(name)
+        if found is not None and found.lifecycle_stage != "active":
+            raise TrackingError(
+                f"the MLflow experiment {name!r} was deleted; restore it (mlflow experiments restore -x {found.experiment_id}) or remove it for good (mlflow gc)"
+            )
+        if found is not None:
+            return str(found.experiment_id)
+        local = self.uri.startswith("sqlite:")
+        place = (Path(ARTIFACTS).resolve() / name).as_uri() if local else None
+        return str(self._client.create_experiment(name, artifact_location=place))
+
+    @contextlib.contextmanager
+    def _reached(self) -> Iterator[None]:
+        """Turn MLflow's errors into ours, without credentials."""
+        import mlflow.exceptions
+        import requests
+        import sqlalchemy.exc
+
+        try:
+            yield
+        except (
+            mlflow.exceptions.MlflowException,
+            requests.RequestException,
+            sqlalchemy.exc.SQLAlchemyError,
+            OSError,
+        ) as error:
+            reason = without_secrets(str(error)).splitlines()[0][:300]
+            raise TrackingError(
+                f"MLflow at {without_secrets(self.uri)}: {reason}; is the store there? MLFLOW_TRACKING_URI names it, and unset means {DEFAULT_STORE}"
+            ) from None
+
+    # ------------------------------------------------------------ the sweep
+
+    def sweep_started(
+        self, name: str, params: Mapping[str, Any], dataset: Mapping[str, str], declarations: list[Path]
+    ) -> str:
+        """Open the parent run.
+
+        Args:
+            dataset: name, digest, source_type, source.
+            declarations: files to keep with it.
+
+        Returns:
+            The run's id.
+        """
+        from mlflow.entities import Dataset, DatasetInput, InputTag
+
+        with self._reached():
+            tags = {
+                "sweeper.kind": "sweep",
+                "mlflow.source.type": "LOCAL",
+                "mlflow.source.name": "sweeper",
+                **_commit(),
+            }
+            self.parent = self._client.create_run(self._experiment, tags=tags, run_name=name).info.run_id
+            self._log(self.parent, params=params)
+            inputs = [DatasetInput(Dataset(**dataset), [InputTag("mlflow.data.context", "training")])]
+            self._client.log_inputs(self.parent, inputs)
+            for path in declarations:
+                self._client.log_artifact(self.parent, str(path))
+        return self.parent
+
+    def sweep_taken_up(self, run: str) -> None:
+        """Go on with the parent run of an interrupted sweep; its unfinished trials are KILLED, as they will run anew."""
+        with self._reached():
+            self.parent = run
+            self._client.set_tag(run, "sweeper.resumed", "yes")
+            self._client.update_run(run, status="RUNNING")
+            for child in self._client.search_runs(
+                [self._experiment], f"tags.mlflow.parentRunId = '{run}' and attributes.status = 'RUNNING'"
+            ):
+                self._client.set_terminated(child.info.run_id, "KILLED")
+
+    def sweep_ended(
+        self, metrics: Mapping[str, float], tags: Mapping[str, str], files: list[Path], status: str
+    ) -> None:
+        """Close the parent run.
+
+        Args:
+            status: FINISHED, FAILED or KILLED.
+        """
+        with self._reached():
+            self._log(self.parent, metrics=metrics, tags=tags)
+            for path in files:
+                self._client.log_artifact(self.parent, str(path))
+            self._client.set_terminated(self.parent, status)
+
+    # ------------------------------------------------------------ trials
+
+    def trial_started(self, number: int, configuration: Mapping[str, Any], seed: int) -> str:
+        """Open a nested run."""
+        with self._reached():
+            tags = {"sweeper.kind": "trial", "sweeper.trial": str(number), "mlflow.parentRunId": self.parent}
+            run = self._client.create_run(self._experiment, tags=tags, run_name=f"trial-{number:03d}")
+            self._runs[number] = run.info.run_id
+            self._log(run.info.run_id, params={**configuration, "seed": seed})
+        return str(run.info.run_id)
+
+    def epoch_ended(self, event: EpochEvent) -> None:
+        with self._reached():
+            self._log(self._runs[event.trial], metrics=event.metrics, step=event.epoch, when=event.time)
+
+    def trial_ended(self, result: TrialResult, pictures: list[Path]) -> None:
+        """Close a nested run with its status; the best epoch's scores are its last ones."""
+        with self._reached():
+            run = self._runs.pop(result.number)
+            costs = {
+                "best_epoch": result.best_epoch,
+                "parameters": result.parameters,
+                "latency_ms": result.latency_ms,
+                "trial_seconds": result.seconds,
+                "truncated": result.truncated,
+            }
+            best = {f"best_val_{name}": value for name, value in result.scores.items()}
+            self._log(run, metrics={**best, **costs} if result.counts else {"trial_seconds": result.seconds})
+            tags = {"sweeper.state": result.state}
+            if result.error:
+                tags["sweeper.error"] = result.error[:5_000]
+            self._log(run, tags=tags)
+            if result.trace:
+                self._client.log_text(run, result.trace, "traceback.txt")
+            for path in pictures:
+                self._client.log_artifact(run, str(path), "plots")
+            self._client.set_terminated(run, STATUS[result.state])
+
+    def kill_running(self) -> None:
+        """No run is left RUNNING, whatever happened."""
+        with contextlib.suppress(TrackingError), self._reached():
+            for run in self._runs.values():
+                self._client.set_terminated(run, "KILLED")
+            self._runs.clear()
+
+    # ------------------------------------------------------------ the best
+
+    def log_model(self, export: Path, name: str) -> str:
+        """Log the exported folder as a model of the parent run and register it.
+
+        Returns:
+            The registered version.
+        """
+        import mlflow
+        from mlflow.models import ModelSignature
+        from mlflow.types import ColSpec, DataType, Schema
+
+        signature = ModelSignature(inputs=Schema([ColSpec(DataType.string, "text")]))
+        # Outputs differ by task, so the signature leaves them open.
+        with self._reached(), _quietly(), mlflow.start_run(run_id=self.parent):
+            logged = mlflow.pyfunc.log_model(
+                name="model",
+                python_model=str(Path(__file__).with_name("served.py")),
+                artifacts={"saved_model": str(export)},
+                signature=signature,
+                pip_requirements=[
+                    f"tensorflow=={metadata.version('tensorflow')}",
+                    f"mlflow=={metadata.version('mlflow')}",
+                    "pandas",
+                ],
+                registered_model_name=name,
+            )
+        return str(logged.registered_model_version)
+
+    def _log(
+        self,
+        run: str,
+        metrics: Mapping[str, float] | None = None,
+        params: Mapping[str, Any] | None = None,
+        tags: Mapping[str, str] | None = None,
+        step: int = 0,
+        when: float | None = None,
+    ) -> None:
+        from mlflow.entities import Metric, Param, RunTag
+
+        moment = int(1_000 * (time.time() if when is None else when))
+        self._client.log_batch(
+            run,
+            metrics=[Metric(name, float(value), moment, step) for name, value in (metrics or {}).items()],
+            params=[Param(name, str(value)[:LONGEST_PARAM]) for name, value in (params or {}).items()],
+            tags=[RunTag(name, str(value)) for name, value in (tags or {}).items()],
+        )
+
+
+@contextlib.contextmanager
+def _quietly() -> Iterator[None]:
+    """MLflow prints lines of its own while it logs a model."""
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
+        yield
+
+
+def _commit() -> dict[str, str]:
+    """The git commit of the working folder, as a tag, where there is one."""
+    with contextlib.suppress(OSError):
+        asked = subprocess.run(["git", "rev-parse", "HEAD"], capture_output=True, text=True, check=False)
+        if asked.returncode == 0:
+            return {"mlflow.source.git.commit": asked.stdout.strip()}
+    return {}
+
+
+def serve(port: int) -> int:
+    """Run MLflow's own web page on the loopback address until it is stopped; returns its exit code."""
+    import sys
+
+    command = [
+        sys.executable,
+        "-m",
+        "mlflow",
+        "server",
+        "--backend-store-uri",
+        store(),
+        "--host",
+        "127.0.0.1",
+        "--port",
+        str(port),
+        "--workers",
+        "1",
+    ]
+    try:
+        return subprocess.run(command, check=False).returncode
+    except KeyboardInterrupt:
+        return 0

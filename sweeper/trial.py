@@ -1,0 +1,189 @@
+"""One trial: build, fit and score ONE configuration. Knows no tracker and no pool."""
+
+from __future__ import annotations
+
+import json
+import time
+import traceback
+from dataclasses import asdict
+from pathlib import Path
+
+import numpy as np
+
+from .data.batches import load_split
+from .data.store import Prepared, open_encoded, open_prepared, open_vectors
+from .errors import TrialError
+from .fitting import Epoch, Fitting, Predictions, fit, latency_ms, parameter_count
+from .models import Sizes, state
+from .models.optimizers import build_optimizer
+from .records import EpochEvent, Scores, TrialOrder, TrialResult
+from .tasks import TASKS
+from .tasks.base import confusion
+
+EVENTS, BEST, LAST, CONFUSION = "events.jsonl", "best.npz", "last.npz", "confusion.npy"
+"""Files of a trial's folder: epochs as they end; weights of the best epoch; the state to go on from; validation table."""
+
+
+def run_trial(order: TrialOrder) -> TrialResult:
+    """Score one configuration and say how it went.
+
+    A TrialError, and running out of memory, become a failed result, so that the sweep
+    goes on. Anything else is a bug and is not caught here.
+    """
+    import tensorflow as tf
+
+    started = time.perf_counter()
+    try:
+        return _run(order, started)
+    except TrialError as error:
+        reason = str(error)
+    except (MemoryError, tf.errors.ResourceExhaustedError):
+        reason = "out of memory; a smaller batch_size, units or max_length needs less"
+    return TrialResult(
+        order.number,
+        order.configuration,
+        "failed",
+        seconds=time.perf_counter() - started,
+        error=reason,
+        trace=traceback.format_exc(),
+    )
+
+
+def _run(order: TrialOrder, started: float) -> TrialResult:
+    folder = Path(order.folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    prepared = open_prepared(Path(order.prepared))
+    task, configuration = TASKS[order.task], order.configuration
+    training, validation = (load_split(prepared, part, configuration) for part in ("train", "validation"))
+    steps = -(-len(training) // configuration["batch_size"]) * order.epochs
+    fitting = build_fitting(order, prepared, steps)
+    if order.continues:
+        fitting.restore(Path(order.continues) / LAST)
+        (folder / BEST).write_bytes((Path(order.continues) / BEST).read_bytes())
+        _copy_if_there(Path(order.continues) / CONFUSION, folder / CONFUSION)
+    best: Scores = {}
+    fit_seconds = 0.0
+
+    def score(predictions: Predictions) -> Scores:
+        return task.scores(prepared.meta, validation.true_labels(), predictions.labels, validation.lengths)
+
+    def ended(epoch: Epoch) -> bool:
+        nonlocal best, fit_seconds
+        fit_seconds += epoch.seconds
+        if epoch.improved:
+            best = {**epoch.scores, "loss": epoch.validation.loss}
+            state.save_arrays(folder / BEST, state.values(fitting.model.variables, "model"))
+            np.save(
+                folder / CONFUSION,
+                confusion(validation.true_labels(), epoch.validation.labels, len(prepared.meta.labels)),
+            )
+        _report(folder, _event(order.number, epoch))
+        return _told_to_stop(order)
+
+    ending = fit(
+        fitting,
+        training,
+        validation,
+        epochs=order.epochs,
+        batch_size=configuration["batch_size"],
+        patience=configuration["patience"],
+        seed=order.seed,
+        objective=task.objective(prepared.meta),
+        score=score,
+        ended=ended,
+    )
+    fitting.save(folder / LAST)
+    if not best:  # nothing better than what was taken up
+        state.assign(fitting.model.variables, state.load_arrays(folder / BEST), "model")
+        predictions = fitting.predict(validation)
+        best = {**score(predictions), "loss": predictions.loss}
+    return TrialResult(
+        order.number,
+        configuration,
+        ending,
+        scores=best,
+        best_epoch=fitting.progress.best_epoch,
+        epochs=fitting.progress.epoch,
+        parameters=parameter_count(fitting.model),
+        latency_ms=latency_ms(fitting, validation),
+        truncated=training.truncated,
+        fit_seconds=fit_seconds,
+        seconds=time.perf_counter() - started,
+    )
+
+
+def _copy_if_there(source: Path, target: Path) -> None:
+    if source.exists():
+        target.write_bytes(source.read_bytes())
+
+
+def build_fitting(order: TrialOrder, prepared: Prepared, steps: int) -> Fitting:
+    """The untrained model of an order and its optimizer.
+
+    Raises:
+        TrialError: the configuration cannot be built.
+    """
+    try:
+        model = TASKS[order.task].build(order.configuration, sizes(order, prepared))
+    except ValueError as error:
+        raise TrialError(f"cannot be built: {error}") from error
+    return Fitting(model, build_optimizer(order.configuration, steps), per_token=prepared.meta.kind != "labels")
+
+
+def sizes(order: TrialOrder, prepared: Prepared) -> Sizes:
+    """What the data settle for this configuration's model."""
+    configuration = order.configuration
+    tokens, lowercase = configuration.get("tokens", "words"), configuration["lowercase"] == "yes"
+    vectors = (
+        open_vectors(prepared, tokens, lowercase, configuration["vectors"])
+        if configuration["input"] == "pretrained"
+        else None
+    )
+    return Sizes(len(vocabulary(order, prepared)), len(prepared.meta.labels), vectors, order.seed)
+
+
+def vocabulary(order: TrialOrder, prepared: Prepared) -> list[str]:
+    """The tokens that this configuration keeps, by id."""
+    configuration = order.configuration
+    encoded = open_encoded(prepared, configuration.get("tokens", "words"), configuration["lowercase"] == "yes")
+    return encoded.vocabulary[: configuration["max_vocabulary"]]
+
+
+def trained(order: TrialOrder) -> tuple[Prepared, Fitting]:
+    """The model of a finished trial with the weights of its best epoch."""
+    prepared = open_prepared(Path(order.prepared))
+    fitting = build_fitting(order, prepared, 1)
+    state.assign(fitting.model.variables, state.load_arrays(Path(order.folder) / BEST), "model")
+    return prepared, fitting
+
+
+def score_test(order: TrialOrder) -> Scores:
+    """Scores of a finished trial on the test split: once, for the winner."""
+    prepared, fitting = trained(order)
+    split = load_split(prepared, "test", order.configuration)
+    predictions = fitting.predict(split)
+    scores = TASKS[order.task].scores(prepared.meta, split.true_labels(), predictions.labels, split.lengths)
+    return {**scores, "loss": predictions.loss}
+
+
+def _told_to_stop(order: TrialOrder) -> bool:
+    late = order.deadline is not None and time.time() >= order.deadline
+    return late or (order.stop_file is not None and Path(order.stop_file).exists())
+
+
+def _event(number: int, epoch: Epoch) -> EpochEvent:
+    scores = {f"val_{name}": value for name, value in epoch.scores.items()}
+    metrics = {
+        "loss": epoch.loss,
+        "val_loss": epoch.validation.loss,
+        **scores,
+        "seconds": epoch.seconds,
+        "tokens_per_second": epoch.tokens_per_second,
+    }
+    return EpochEvent(number, epoch.number, metrics, time.time())
+
+
+def _report(folder: Path, event: EpochEvent) -> None:
+    """Append one line. Whoever reads takes whole lines only, so a worker that dies here leaves nothing to repair."""
+    with (folder / EVENTS).open("a", encoding="utf-8") as file:
+        file.write(json.dumps(asdict(event)) + "\n")
