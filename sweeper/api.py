@@ -70,7 +70,8 @@ def sweep(
         SweeperError: see `errors`.
     """
     from .history import find_folder
-    from .sweep import Settings, run_sweep
+    from .records import Settings
+    from .sweep import run_sweep
 
     if resume:
         folder = find_folder(None if resume is True else resume)
@@ -174,8 +175,8 @@ def _as_begun(folder: SweepFolder) -> tuple[Card, SearchSpace, Any]:
 
     from .data.infer import card_from_text
     from .declarations import Fields
+    from .records import Settings
     from .spaces import parse_space
-    from .sweep import Settings
 
     facts = folder.facts
     card = card_from_text(

@@ -27,7 +27,10 @@ from .errors import SweeperError
 from .records import EpochEvent, TrialOrder, TrialResult
 
 TRIALS_A_WORKER = 12  # then it is replaced, before what TensorFlow never frees adds up
-THREADS = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"), "1")
+THREADS = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
+    "1",
+)
 
 
 @dataclass

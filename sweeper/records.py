@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -120,3 +121,30 @@ class TrialResult:
 
     def as_dict(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "configuration": dict(self.configuration)}
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How to search.
+
+    Args:
+        algorithm: one of `propose.ALGORITHMS`.
+        trials: the most trials; None for no limit but the budget.
+        budget: wall-clock seconds from the first trial on; None for none. Trials that run
+            when it ends stop at the end of their epoch and still count.
+        epochs: the most epochs of one trial.
+        workers: processes, one trial each.
+        seed: of everything random.
+    """
+
+    algorithm: str = "random"
+    trials: int | None = None
+    budget: float | None = 300.0
+    epochs: int = 10
+    workers: int = field(default_factory=cores)
+    seed: int = 0

@@ -191,12 +191,13 @@ class Tracker:
                 self._client.log_artifact(run, str(path), "plots")
             self._client.set_terminated(run, STATUS[result.state])
 
-    def kill_running(self) -> None:
-        """No run is left RUNNING, whatever happened."""
+    def abandon(self) -> None:
+        """End every run, whatever happened: none is left RUNNING."""
         with contextlib.suppress(TrackingError), self._reached():
             for run in self._runs.values():
                 self._client.set_terminated(run, "KILLED")
             self._runs.clear()
+            self._client.set_terminated(self.parent, "FAILED")
 
     # ------------------------------------------------------------ the best
 

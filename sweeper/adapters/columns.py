@@ -21,7 +21,7 @@ class Options:
         scheme: how spans are tagged; "auto" looks at the tags, "none" leaves them as they are.
         comment: lines that begin so are skipped.
         separator: between columns; any blanks where it is not given.
-        skip: lines whose word is this are skipped, such as -DOCSTART-.
+        skip: lines that begin with this cell are skipped, such as -DOCSTART-.
         longest: sentences of more tokens are split at sentence ends, then at commas, never inside a span.
         encoding: encodings to try, in order.
     """
@@ -59,7 +59,7 @@ def read(document: Document, options: Options) -> Iterator[TaggedSentence]:
             raise DataError(_too_few(document, number, options, cells, line)) from None
         if len(cells) < 2 and options.token != options.tag:
             raise DataError(_too_few(document, number, options, cells, line))
-        if word == options.skip:
+        if cells[0] == options.skip:
             continue
         if not word or not tag:
             raise DataError(f"{document.name}:{number}: the {'word' if not word else 'tag'} is empty: {line.strip()!r}")

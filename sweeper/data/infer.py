@@ -18,7 +18,26 @@ from .cards import Card, parse_card
 
 TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet")
 COLUMNS = (".conll", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".txt")
-FEELINGS = frozenset(["positive", "negative", "neutral", "pos", "neg", "neu", "good", "bad", "mixed", "正面", "负面", "中性", "积极", "消极", "好评", "差评"])
+FEELINGS = frozenset(
+    [
+        "positive",
+        "negative",
+        "neutral",
+        "pos",
+        "neg",
+        "neu",
+        "good",
+        "bad",
+        "mixed",
+        "正面",
+        "负面",
+        "中性",
+        "积极",
+        "消极",
+        "好评",
+        "差评",
+    ]
+)
 TEXT_NAMES = ("text", "sentence", "review", "content", "comment", "body", "文本", "内容", "评论")
 LABEL_NAMES = ("label", "class", "category", "sentiment", "stars", "rating", "标签", "类别")
 LOOKED_AT = 2_000  # examples that settle the task

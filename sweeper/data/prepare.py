@@ -59,9 +59,9 @@ def prepare(
             say(f"encoding {sum(prepared.meta.counts.values()):,} examples as {'lower-case ' * lowercase}{tokens}")
             write_whole(place, partial(_write_encoding, prepared, tokens, lowercase))
         for name in vectors:
-            target = place / f"{vectors_key(name)}.npy"
-            if not target.is_file():
-                _write_vectors(name, open_encoded(prepared, tokens, lowercase).vocabulary, target)
+            _write_vectors(
+                name, open_encoded(prepared, tokens, lowercase).vocabulary, place / f"{vectors_key(name)}.npy"
+            )
     return prepared
 
 
@@ -157,6 +157,10 @@ def _tokens(examples: pd.DataFrame, options: TokenOptions) -> tuple[np.ndarray, 
 
 
 def _write_vectors(name: str, vocabulary: list[str], target: Path) -> None:
+    """The rows of a vocabulary, unless they are there and their source has not changed."""
+    noted, current = target.with_suffix(".source"), _vectors_fingerprint(name)
+    if target.is_file() and noted.is_file() and noted.read_text(encoding="utf-8") == current:
+        return
     found, width = load_vectors(name, set(vocabulary))
     matrix = np.full((len(vocabulary), width), np.nan, np.float32)
     for row, word in enumerate(vocabulary):
@@ -165,6 +169,25 @@ def _write_vectors(name: str, vocabulary: list[str], target: Path) -> None:
     with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".npy", delete=False) as file:
         np.save(file, matrix)
     os.replace(file.name, target)
+    noted.write_text(current, encoding="utf-8")
+
+
+def _own_file(name: str) -> Path | None:
+    """The path, where `name` is a file of vectors and not a card."""
+    path = Path(name)
+    return path if path.is_file() and path.suffix != ".toml" else None
+
+
+def _vectors_card(name: str) -> Card:
+    card = cards.load_card(name)
+    if card.task != VECTORS:
+        raise DeclarationError(f"{name}: is a dataset for {card.task}, not of word vectors")
+    return card
+
+
+def _vectors_fingerprint(name: str) -> str:
+    path = _own_file(name)
+    return sources.sha256(path) if path else sources.fingerprint(_vectors_card(name))
 
 
 def load_vectors(name: str, wanted: set[str]) -> tuple[dict[str, np.ndarray], int]:
@@ -173,12 +196,9 @@ def load_vectors(name: str, wanted: set[str]) -> tuple[dict[str, np.ndarray], in
     Args:
         name: a declared dataset of vectors, or a path to a word2vec or GloVe text file.
     """
-    path = Path(name)
-    if path.is_file() and path.suffix != ".toml":
-        documents = [adapters.Document(path, name)]
-        return adapters.vectors.load(documents, adapters.vectors.Options(), wanted)
-    card = cards.load_card(name)
-    if card.task != VECTORS:
-        raise DeclarationError(f"{name}: is a dataset for {card.task}, not of word vectors")
+    path = _own_file(name)
+    if path:
+        return adapters.vectors.load([adapters.Document(path, name)], adapters.vectors.Options(), wanted)
+    card = _vectors_card(name)
     with sources.opened(card) as documents:
         return adapters.vectors.load(documents, card.options, wanted)

@@ -246,18 +246,22 @@ def fetch_package(requirement: str, member: Where | None, checksum: Any) -> Path
         links = [package.link for package in finder.find_matches(requirement, allow_yanked=True) if package.link]
     except Exception as error:  # noqa: BLE001 - each transport has its own errors, and all mean the same to a user
         raise SourceError(
-            f"{requirement}: no package index answers: {_short(error)}; connect to the network once, then it is cached"
+            f"{requirement}: no answer from {_places(settings)}: {_short(error)}; connect to the network once, then it is cached"
         ) from None
     fitting = [link for link in links if link.is_wheel == wants_wheel]
     if not fitting:
-        places = listed(_without_secrets(url) for url in (*settings.indexes, *settings.links))
         raise SourceError(
-            f"{requirement}: no {'wheel' if wants_wheel else 'source distribution'} of it was found in {places or 'no index'}; "
+            f"{requirement}: no {'wheel' if wants_wheel else 'source distribution'} of it was found in {_places(settings)}; "
             "is the network there, and does your pip configuration name an index that has it?"
         )
     link = fitting[0]
     verify_download: str | bool = settings.certificate or True
     return _download(link.url_without_fragment, str(checksum), link.filename, verify_download)
+
+
+def _places(settings: IndexSettings) -> str:
+    """Where archives are looked for, without credentials."""
+    return listed(_without_secrets(url) for url in (*settings.indexes, *settings.links)) or "no index"
 
 
 def _cached_archive(checksum: str) -> Path | None:

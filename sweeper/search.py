@@ -1,0 +1,214 @@
+"""The search itself: keep the workers busy, record what they find, stop when it is time."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import signal
+import threading
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import Future
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from . import parameters, report
+from .data.store import Prepared
+from .history import SweepFolder
+from .pool import Workers
+from .quiet import without_chatter
+from .records import Settings, TrialOrder, TrialResult
+from .spaces import SearchSpace
+from .terminal import Screen
+
+if TYPE_CHECKING:
+    from .propose import Proposal, Proposer
+    from .track import Tracker
+
+POLL_SECONDS = 0.1
+
+
+class Search:
+    """One search while it runs.
+
+    Args:
+        objective: the score that is to rise, such as "accuracy".
+        folder: of the sweep; what an interrupted search had finished is taken up.
+    """
+
+    def __init__(
+        self,
+        space: SearchSpace,
+        settings: Settings,
+        prepared: Prepared,
+        objective: str,
+        folder: SweepFolder,
+        workers: Workers,
+        tracker: Tracker,
+    ) -> None:
+        self.space, self.settings, self.prepared, self.objective = space, settings, prepared, objective
+        self.folder, self.workers, self.tracker = folder, workers, tracker
+        self.history = folder.history()
+        self.deadline = None if settings.budget is None else time.time() + settings.budget
+        self._interrupted = False
+        self._proposer: Proposer | None = None
+        self._vain = -1  # how many results there were when the oracle last had nothing to propose
+
+    def run(self, screen: Screen, baselines: Future[Any]) -> str:
+        """Search until there is a reason to end.
+
+        Args:
+            baselines: a list of `tasks.Baseline`, the strongest last, that a worker computes.
+
+        Returns:
+            "trials", "budget", "exhausted" or "interrupted".
+        """
+        for result in self.history.results.values():
+            screen.board.ended(result)
+        with self._interruptible(screen):
+            ended = ""
+            while not ended or self.workers.running:
+                if screen.board.baseline is None and baselines.done():
+                    screen.board.baseline = baselines.result()[-1].validation[self.objective]
+                self._record_news(screen)
+                ended = ended or self._reason_to_end() or self._hand_out(screen)
+                time.sleep(POLL_SECONDS)
+            return ended
+
+    def best(self) -> TrialResult | None:
+        """The trial with the highest validation score; the earlier one of equals."""
+        counting = [result for result in self.history.results.values() if result.counts]
+        return max(counting, key=lambda result: (result.scores[self.objective], -result.number), default=None)
+
+    # ------------------------------------------------------------ hand out
+
+    def _reason_to_end(self) -> str:
+        if self._interrupted:
+            return "interrupted"
+        if self.settings.trials is not None and len(self.history.orders) >= self.settings.trials:
+            return "" if self.history.unfinished else "trials"
+        late = self.deadline is not None and time.time() >= self.deadline
+        return "budget" if late and self.history.orders else ""
+
+    def _hand_out(self, screen: Screen) -> str:
+        """Give every free worker a trial; returns a reason to end where there will be none any more."""
+        while self.workers.free and not self._reason_to_end():
+            order = self._next()
+            if order is None:
+                return "" if self.workers.running else "exhausted"
+            self.tracker.trial_started(order.number, order.configuration, order.seed)
+            self.history.asked(order)
+            self.workers.start(order)
+            screen.began(order)
+        return ""
+
+    def _next(self) -> TrialOrder | None:
+        """The next trial, or None while there is nothing to try."""
+        if self.history.unfinished:
+            return dataclasses.replace(self.history.unfinished.pop(0), deadline=self.deadline)
+        if not self.history.orders and self.settings.algorithm != "hyperband":
+            # The oracle will propose just this first; training need not wait for its import.
+            return self._order(None, self.space.first())
+        if self._vain == len(self.history.results) and self.workers.running:
+            return None  # nothing has changed since the oracle had nothing
+        proposer = self._oracle()
+        from .propose import Proposal
+
+        asked = proposer.ask()
+        if isinstance(asked, Proposal):
+            return self._order(asked, asked.values)
+        self._vain = len(self.history.results)
+        return None
+
+    def _order(self, proposal: Proposal | None, values: Mapping[str, Any]) -> TrialOrder:
+        number = len(self.history.orders)
+        continues = None
+        if proposal is not None:
+            self.history.proposals[number] = proposal
+            continues = self.history.number_of(proposal.continues)
+        return TrialOrder(
+            number=number,
+            task=self.space.task,
+            configuration=parameters.complete(self.space.task, values, self.prepared.meta.facts),
+            prepared=str(self.prepared.folder),
+            folder=str(self.folder.trial(number)),
+            seed=self.settings.seed,
+            epochs=proposal.epochs if proposal and proposal.epochs else self.settings.epochs,
+            deadline=self.deadline,
+            stop_file=str(self.folder.stop_file),
+            continues=None if continues is None else str(self.folder.trial(continues)),
+            initial_epoch=proposal.initial_epoch if proposal else 0,
+        )
+
+    def _oracle(self) -> Proposer:
+        """The oracle: imported once the first worker has its trial, and told all that is known."""
+        if self._proposer is None:
+            with without_chatter():
+                from .propose import Proposer
+            self._proposer = Proposer(
+                self.space,
+                algorithm=self.settings.algorithm,
+                objective=f"val_{self.objective}",
+                epochs=self.settings.epochs,
+                seed=self.settings.seed,
+            )
+            self._replay(self._proposer)
+        return self._proposer
+
+    def _replay(self, proposer: Proposer) -> None:
+        """Ask and tell again what was asked and told: the oracle then stands where it stood."""
+        for kind, number in self.history.happened:
+            if kind == "asked":
+                configuration = self.history.orders[number].configuration
+                self.history.proposals[number] = proposer.ask_again(configuration)
+            else:
+                self._tell(proposer, self.history.results[number])
+
+    def _tell(self, proposer: Proposer, result: TrialResult) -> None:
+        proposal = self.history.proposals[result.number]
+        proposer.tell(proposal, result.scores[self.objective] if result.counts else None)
+
+    # ------------------------------------------------------------ record
+
+    def _record_news(self, screen: Screen) -> None:
+        for event in self.workers.epochs():
+            self.history.epoch(event)
+            self.tracker.epoch_ended(event)
+            screen.epoch(event)
+        for result in self.workers.results():
+            self.history.told(result)
+            if self._proposer is not None:
+                self._tell(self._proposer, result)
+            self.tracker.trial_ended(result, self._pictures(result))
+            screen.ended(result)
+
+    def _pictures(self, result: TrialResult) -> list[Path]:
+        folder, events = self.folder.trial(result.number), self.history.epochs.get(result.number, [])
+        pictures = []
+        if events:
+            pictures.append(report.learning_curve(events, self.objective, folder / "learning_curve.png"))
+        table = self.folder.confusion(result.number)
+        if table is not None:
+            labels = self.prepared.meta.labels
+            pictures.append(report.confusion_picture(table, labels, folder / "confusion.png"))
+        return pictures
+
+    @contextlib.contextmanager
+    def _interruptible(self, screen: Screen) -> Iterator[None]:
+        """The first SIGINT or SIGTERM ends the running trials at the end of their epoch, a second one at once."""
+
+        def stop(*_: object) -> None:
+            if self._interrupted:
+                raise KeyboardInterrupt
+            self._interrupted = True
+            self.folder.stop_file.touch()
+            screen.say("stopping: running trials end with their epoch; once more to stop at once")
+
+        ours = threading.current_thread() is threading.main_thread()  # only there may handlers be set
+        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)} if ours else {}
+        try:
+            yield
+        finally:
+            for number, handler in before.items():
+                signal.signal(number, handler)
+            self.folder.stop_file.unlink(missing_ok=True)

@@ -1,0 +1,103 @@
+"""Shared fixtures: small data, an own cache and working folder for each test, no network."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+GOOD = [
+    "a fine and moving film",
+    "warm , witty and wise",
+    "simply wonderful acting",
+    "a joy from start to end",
+    "bold and brilliant",
+]
+BAD = [
+    "a dull and lifeless film",
+    "cold , clumsy and cheap",
+    "simply terrible acting",
+    "a bore from start to end",
+    "bland and broken",
+]
+
+
+@pytest.fixture(autouse=True)
+def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing of the machine's cache or working folder is read or written."""
+    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
+    work = tmp_path / "work"
+    work.mkdir()
+    monkeypatch.chdir(work)
+
+
+@pytest.fixture
+def rng() -> np.random.Generator:
+    return np.random.default_rng(7)
+
+
+def write(path: Path, text: str) -> Path:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+def reviews(count: int = 120) -> str:
+    """A csv file of reviews, each different; a person can tell good from bad by any word of them."""
+    rows = ["review,verdict"]
+    for number in range(count):
+        texts = GOOD if number % 2 else BAD
+        rows.append(f'"{texts[number // 2 % len(texts)]} number {number}",{"good" if number % 2 else "bad"}')
+    return "\n".join(rows) + "\n"
+
+
+def people(count: int = 120) -> str:
+    """A CoNLL file: words that begin with a capital are persons, one or two tokens long."""
+    names = ["Anna", "Boris Berg", "Carla", "Dora Dahl", "Emil"]
+    lines = []
+    for number in range(count):
+        name = names[number % len(names)].split()
+        lines += [
+            "yesterday O",
+            *(f"{word} {'I' if place else 'B'}-person" for place, word in enumerate(name)),
+            f"met{number} O",
+            "us O",
+            "",
+        ]
+    return "\n".join(lines) + "\n"
+
+
+def card_text(
+    file: str, *, task: str = "text", adapter: str = 'format = "labelled"\ntext = "review"\nlabel = "verdict"'
+) -> str:
+    return f'about = "a test"\ntask = "{task}"\n\n[source]\nfile = "{file}"\n\n[adapter]\n{adapter}\n'
+
+
+@pytest.fixture
+def reviews_card(tmp_path: Path) -> Path:
+    write(tmp_path / "data" / "reviews.csv", reviews())
+    return write(tmp_path / "data" / "reviews.toml", card_text("reviews.csv", task="sentiment"))
+
+
+@pytest.fixture
+def people_card(tmp_path: Path) -> Path:
+    write(tmp_path / "data" / "people.conll", people())
+    return write(
+        tmp_path / "data" / "people.toml", card_text("people.conll", task="tagging", adapter='format = "columns"')
+    )
+
+
+@pytest.fixture
+def tiny_space(tmp_path: Path) -> Path:
+    """Six configurations that train in a moment."""
+    return write(
+        tmp_path / "data" / "tiny.toml",
+        'about = "tiny"\ntask = "sentiment"\n\n[parameters.cell]\nchoice = ["simple_rnn", "gru", "lstm"]\n\n'
+        '[parameters.direction]\nchoice = ["forward", "both"]\n\n[parameters.units]\nfixed = 6\n\n[parameters.embedding_units]\nfixed = 5\n\n'
+        "[parameters.batch_size]\nfixed = 16\n\n[parameters.learning_rate]\nfixed = 0.02\n",
+    )

@@ -1,0 +1,270 @@
+"""Adapters: one contract for all, then what each format has of its own. Every complaint names its place."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeper.adapters import ADAPTERS, Document, columns, conllu, labelled, lines, schemes, vectors, wordtag
+from sweeper.errors import DataError
+from sweeper.records import LabelledText, TaggedSentence
+
+UD = "1\tShe\t_\tPRON\tPRP\t_\t_\t_\t_\t_\n2-3\tdoesn't\t_\t_\t_\t_\t_\t_\t_\t_\n2\tdoes\t_\tAUX\tVBZ\t_\t_\t_\t_\t_\n3\tn't\t_\tPART\tRB\t_\t_\t_\t_\t_\n3.1\tgone\t_\tVERB\tVBN\t_\t_\t_\t_\t_\n"
+CONTRACT = [  # format, file name, text, options, examples
+    ("labelled", "a.csv", 'text,label\n"a, b",x\nc,y\n', {}, [LabelledText("a, b", "x"), LabelledText("c", "y")]),
+    ("labelled", "a.tsv", "text\tlabel\na\tx\n", {}, [LabelledText("a", "x")]),
+    (
+        "labelled",
+        "a.jsonl",
+        '{"text": "a", "label": 4}\n\n{"text": "b", "label": "y"}\n',
+        {},
+        [LabelledText("a", "4"), LabelledText("b", "y")],
+    ),
+    (
+        "columns",
+        "a.conll",
+        "a x O\nb y B-p\n\n\nc z O\n",
+        {},
+        [TaggedSentence(("a", "b"), ("O", "B-p")), TaggedSentence(("c",), ("O",))],
+    ),
+    ("conllu", "a.conllu", f"# c\n{UD}\n", {}, [TaggedSentence(("She", "does", "n't"), ("PRON", "AUX", "PART"))]),
+    (
+        "wordtag",
+        "a.txt",
+        "中国/ns 人/n\n\n1/2/m\n",
+        {},
+        [TaggedSentence(("中国", "人"), ("ns", "n")), TaggedSentence(("1/2",), ("m",))],
+    ),
+    ("lines", "a.txt", "one\n\n two \n", {}, [LabelledText("one", ""), LabelledText("two", "")]),
+]
+
+
+def read(form, path, **options):
+    adapter = ADAPTERS[form]
+    return list(adapter.read(Document(path, path.name), adapter.options(**options)))
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "text", "options", "examples"), CONTRACT, ids=[row[0] + row[1][1:] for row in CONTRACT]
+)
+@pytest.mark.parametrize("ends", ["\n", "\r\n"])
+@pytest.mark.parametrize("mark", ["", "\ufeff"])
+def test_contract(tmp_path, form, name, text, options, examples, ends, mark):
+    path = tmp_path / name
+    path.write_bytes((mark + text.replace("\n", ends)).encode("utf-8"))
+    assert read(form, path, **options) == examples
+    path.write_bytes(path.read_bytes().rstrip(b"\r\n"))  # the last line often has no end
+    assert read(form, path, **options) == examples
+
+
+@pytest.mark.parametrize(
+    ("form", "name", "text", "options", "examples"), CONTRACT, ids=[row[0] + row[1][1:] for row in CONTRACT]
+)
+def test_undecodable_bytes_are_named_with_line_and_offset(tmp_path, form, name, text, options, examples):
+    path = tmp_path / name
+    path.write_bytes(text.encode("utf-8") + b"ok\nab\xffcd\n")
+    line = text.count("\n") + 2
+    with pytest.raises(DataError, match=rf"{name}:{line}: byte 0xff at offset 2 .*encoding = "):
+        read(form, path, **options)
+
+
+def test_a_declared_encoding_is_used_and_the_second_only_where_the_first_fails(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_bytes("text,label\n中文,x\n".encode("gb18030"))
+    assert read("labelled", path, encoding=("utf-8", "gb18030")) == [LabelledText("中文", "x")]
+    with pytest.raises(DataError, match="no encoding 'gbb'"):
+        read("labelled", path, encoding=("gbb",))
+
+
+@pytest.mark.parametrize(
+    ("name", "text", "options", "complaint"),
+    [
+        ("a.csv", "txt,label\na,b\n", {}, r"a.csv:2: no column is called 'text'. Did you mean 'txt'"),
+        ("a.csv", "text,label\na\n", {}, r"a.csv:2: expected 2 columns \(text, label\), found 1"),
+        ("a.csv", "text,label\na,b,c\n", {}, r"a.csv:2: expected 2 columns"),
+        ("a.csv", 'text,label\n"two\nlines",x\n"never closed,y\n', {}, r"a.csv:4: .*never closed"),
+        ("a.csv", "text,label\na, \n", {}, r"a.csv:2: the label in column 'label' is empty"),
+        ("a.csv", "text,text\na,b\n", {}, r"a.csv:1: the header names text more than once"),
+        ("a.csv", "text,label\na\0,b\n", {}, r"a.csv:2: holds a NUL byte"),
+        ("a.csv", "", {}, r"a.csv: is empty"),
+        (
+            "a.csv",
+            "text,label\na,2\n",
+            {"names": {"0": "bad"}},
+            r"a.csv:2: label '2' has no name in the card; named: 0",
+        ),
+        ("a.jsonl", "{oops\n", {}, r"a.jsonl:1: not JSON"),
+        ("a.jsonl", '["text"]\n', {}, r"a.jsonl:1: expected one JSON object a line"),
+        ("a.jsonl", '{"text": null, "label": "x"}\n', {}, r"a.jsonl:1: column 'text' must hold text, found nothing"),
+        ("a.jsonl", '{"text": ["x"], "label": "x"}\n', {}, r"a.jsonl:1: column 'text' must hold text, found \['x'\]"),
+        ("a.parquet", "no parquet", {}, r"a.parquet: not a Parquet file"),
+    ],
+)
+def test_a_bad_table_is_refused_with_its_place(tmp_path, name, text, options, complaint):
+    (tmp_path / name).write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=complaint):
+        read("labelled", tmp_path / name, **options)
+
+
+def test_tables_are_filtered_named_and_their_strange_lines_skipped(tmp_path):
+    path = tmp_path / "a.tab"
+    path.write_text("Text\tKind\tFrom\nstring\td\td\n\nlong\t1\tweb\nshort\t0\tbook\n", encoding="utf-8")
+    found = read(
+        "labelled", path, text="Text", label="Kind", where={"From": "web"}, names={"1": "good"}, skip_lines=(2, 3)
+    )
+    assert found == [LabelledText("long", "good")]
+
+
+def test_parquet_is_read_in_order(tmp_path):
+    import pandas as pd
+
+    pd.DataFrame({"text": ["a", "b"], "label": [1, 2]}).to_parquet(tmp_path / "a.parquet")
+    assert read("labelled", tmp_path / "a.parquet") == [LabelledText("a", "1"), LabelledText("b", "2")]
+
+
+def test_a_folder_a_class(tmp_path):
+    path = tmp_path / "1.txt"
+    path.write_text("two\nlines\n", encoding="utf-8")
+    assert list(labelled.read(Document(path, "1.txt", folder="sports"), labelled.Options(layout="folders"))) == [
+        LabelledText("two\nlines", "sports")
+    ]
+
+
+def test_a_very_long_cell_is_read(tmp_path):
+    (tmp_path / "a.csv").write_text(f"text,label\n{'x' * 1_000_000},y\n", encoding="utf-8")
+    assert len(read("labelled", tmp_path / "a.csv")[0].text) == 1_000_000
+
+
+def test_lines_with_a_label_for_each_file(tmp_path):
+    (tmp_path / "pos.txt").write_text("good\n", encoding="utf-8")
+    assert read("lines", tmp_path / "pos.txt", labels={"pos.txt": "positive"}) == [LabelledText("good", "positive")]
+    with pytest.raises(DataError, match="neg.txt, but not this file"):
+        read("lines", tmp_path / "pos.txt", labels={"neg.txt": "negative"})
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "options", "complaint"),
+    [
+        (
+            "columns",
+            "a O\nrejects\n",
+            {},
+            r"a.txt:2: expected a word in column 0 and a tag in column -1, found 1 column",
+        ),
+        ("columns", "a O\nb O\n", {"tag": 3}, r"a.txt:1: expected a word in column 0 and a tag in column 3, found 2"),
+        ("conllu", "1\ta\tb\n", {}, r"a.txt:1: expected 10 columns parted by tabs, found 3"),
+        (
+            "conllu",
+            "1\ta\t_\t_\tNN\t_\t_\t_\t_\t_\n",
+            {},
+            r"a.txt:1: 'a' has no upos tag; the other kind is tags = 'xpos'",
+        ),
+        ("wordtag", "a/x b\n", {}, r"a.txt:1: expected word/TAG, found 'b'"),
+    ],
+)
+def test_tokens_without_tags_are_refused_with_their_place(tmp_path, form, text, options, complaint):
+    (tmp_path / "a.txt").write_text(text, encoding="utf-8")
+    with pytest.raises(DataError, match=complaint):
+        read(form, tmp_path / "a.txt", **options)
+
+
+def test_columns_can_be_chosen_and_comments_and_document_marks_skipped(tmp_path):
+    (tmp_path / "a.txt").write_text("# id 1\n-DOCSTART- -X- O\n\nO x a\nB-p y b\n", encoding="utf-8")
+    assert read("columns", tmp_path / "a.txt", token=2, tag=0, comment="#") == [
+        TaggedSentence(("a", "b"), ("O", "B-p"))
+    ]
+
+
+def test_the_languages_own_tags(tmp_path):
+    (tmp_path / "a.conllu").write_text(UD, encoding="utf-8")
+    assert read("conllu", tmp_path / "a.conllu", tags="xpos")[0].tags == ("PRP", "VBZ", "RB")
+
+
+def test_family_and_given_name_are_one_entity_and_two_places_are_two(tmp_path):
+    (tmp_path / "a.txt").write_text("江/nr 泽民/nr 在/p 北京/ns 上海/ns\n", encoding="utf-8")
+    found = read("wordtag", tmp_path / "a.txt", entities={"nr": "person", "ns": "place"}, joined=("nr",))
+    assert found[0].tags == ("B-person", "I-person", "O", "B-place", "B-place")
+
+
+# ---------------------------------------------------------------- schemes
+
+SPANS = [  # IOB2, then the same spans in the other schemes
+    (
+        "B-p I-p O B-p B-p",
+        {
+            "iob1": "I-p I-p O I-p B-p",
+            "bioes": "B-p E-p O S-p S-p",
+            "bmes": "B-p E-p O S-p S-p",
+            "iob2": "B-p I-p O B-p B-p",
+        },
+    ),
+    (
+        "B-p I-p I-p B-q",
+        {"iob1": "I-p I-p I-p I-q", "bioes": "B-p I-p E-p S-q", "bmes": "B-p M-p E-p S-q", "iob2": "B-p I-p I-p B-q"},
+    ),
+]
+
+
+@pytest.mark.parametrize("scheme", ["iob1", "iob2", "bioes", "bmes"])
+@pytest.mark.parametrize(("wanted", "written"), SPANS)
+def test_every_scheme_says_the_same(scheme, wanted, written):
+    assert schemes.to_iob2(written[scheme].split(), scheme, "here") == (tuple(wanted.split()), 0)
+
+
+def test_forbidden_transitions_begin_a_span_and_are_counted():
+    assert schemes.to_iob2("O I-p I-q".split(), "iob2", "here") == (("O", "B-p", "B-q"), 2)
+
+
+def test_a_tag_of_another_scheme_is_refused():
+    with pytest.raises(DataError, match="here: 'M-p' is no tag of the scheme 'iob2'"):
+        schemes.to_iob2(["M-p"], "iob2", "here")
+
+
+@pytest.mark.parametrize(
+    ("tags", "scheme"),
+    [
+        ("B-p O I-p", "iob2"),
+        ("B-p M-p E-p", "bmes"),
+        ("S-p O", "bioes"),
+        ("NOUN VERB", "none"),
+        ("O", "none"),
+        ("B-p X", "none"),
+    ],
+)
+def test_the_scheme_is_seen_from_the_tags(tags, scheme):
+    assert schemes.infer_scheme(tags.split()) == scheme
+
+
+def test_iob1_shows_itself_by_spans_that_begin_inside():
+    assert schemes.looks_like_iob1([["I-p", "B-p", "O", "I-q"]])
+    assert not schemes.looks_like_iob1([["B-p", "I-p"]])
+
+
+@given(st.lists(st.sampled_from(["O", "B-p", "I-p", "B-q", "I-q"]), min_size=1, max_size=12))
+def test_what_comes_out_is_legal_and_says_the_same_when_read_again(tags):
+    once, _ = schemes.to_iob2(tags, "iob2", "here")
+    assert schemes.to_iob2(once, "iob2", "here") == (once, 0)
+
+
+# ---------------------------------------------------------------- vectors
+
+
+def test_vectors_from_text_with_and_without_a_header(tmp_path):
+    for name, head in (("glove.txt", ""), ("word2vec.txt", "2 3\n")):
+        (tmp_path / name).write_text(f"{head}the 1 2 3\n中 4 5 6\n", encoding="utf-8")
+        found, width = vectors.load([Document(tmp_path / name, name)], vectors.Options(), {"中", "absent"})
+        assert width == 3
+        assert {word: vector.tolist() for word, vector in found.items()} == {"中": [4, 5, 6]}
+
+
+def test_vectors_of_unequal_width_are_refused(tmp_path):
+    (tmp_path / "v.txt").write_text("the 1 2 3\ncat 4 5\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"v.txt:2: expected a word and 3 numbers, found 2"):
+        vectors.load([Document(tmp_path / "v.txt", "v.txt")], vectors.Options(), {"cat"})
+
+
+def test_an_unknown_option_is_no_option():
+    for module in (columns, conllu, lines, wordtag):
+        with pytest.raises(TypeError):
+            module.Options(oops=1)

@@ -1,0 +1,102 @@
+"""The plan of the house, checked: a module imports only from floors below its own."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "sweeper"
+FLOORS = [  # ground floor first
+    {"errors", "records", "quiet", "versions", "answer", "served"},
+    {"registry", "declarations", "parameters"},
+    {"spaces", "adapters"},
+    {"data"},
+    {"layers"},
+    {"models"},
+    {"tasks"},
+    {"fitting"},
+    {"trial"},
+    {"history", "propose", "track", "pool", "report", "terminal"},
+    {"export", "search", "doctor"},
+    {"sweep"},
+    {"api"},
+    {"cli"},
+    {"__init__", "__main__"},
+]
+FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
+ONE_DOOR = {"keras_tuner": "propose", "mlflow": "track", "pebble": "pool", "unearth": "data", "pooch": "data"}
+MLFLOW_RUNS_IT = "served"  # a script that MLflow itself copies and runs
+
+
+def room(path: Path) -> str:
+    return path.relative_to(PACKAGE).with_suffix("").parts[0]
+
+
+def imports(path: Path) -> tuple[set[str], set[str]]:
+    """Rooms of ours, and other packages, that a module imports when it runs."""
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    only_types = {
+        inner
+        for node in ast.walk(tree)
+        if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"
+        for inner in ast.walk(node)
+    }
+    ours: set[str] = set()
+    others: set[str] = set()
+    depth = len(path.relative_to(PACKAGE).parts)
+    for node in ast.walk(tree):
+        if node in only_types:
+            continue
+        if isinstance(node, ast.Import):
+            others |= {alias.name.split(".")[0] for alias in node.names}
+        elif isinstance(node, ast.ImportFrom) and node.level == 0 and node.module:
+            others.add(node.module.split(".")[0])
+        elif isinstance(node, ast.ImportFrom) and node.level == depth:
+            ours |= (
+                {node.module.split(".")[0]}
+                if node.module
+                else {alias.name for alias in node.names if alias.name in FLOOR}
+            )
+    return ours, others
+
+
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def test_every_room_has_a_floor():
+    assert {room(path) for path in FILES} == set(FLOOR)
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_point_down(path):
+    ours, others = imports(path)
+    upward = {name for name in ours - {room(path)} if FLOOR[name] >= FLOOR[room(path)]}
+    assert not upward, f"{path} imports {upward} from its own floor or above"
+    strangers = {name for name, door in ONE_DOOR.items() if name in others and room(path) not in (door, MLFLOW_RUNS_IT)}
+    assert not strangers, f"{path} imports {strangers}, which has one door elsewhere"
+
+
+def test_workers_import_neither_mlflow_nor_keras_tuner():
+    reached, todo = set(), [PACKAGE / "trial.py", PACKAGE / "export.py"]
+    while todo:
+        path = todo.pop()
+        ours, others = imports(path)
+        assert not others & {"mlflow", "keras_tuner"}, path
+        fresh = ours - reached
+        reached |= fresh
+        todo += [
+            file
+            for name in fresh
+            for file in (
+                [PACKAGE / f"{name}.py"] if (PACKAGE / f"{name}.py").exists() else (PACKAGE / name).rglob("*.py")
+            )
+        ]
+
+
+def test_declaration_folders_are_no_packages():
+    for folder in ("datasets", "search_spaces"):
+        assert not list((PACKAGE.parent / folder).glob("*.py")), (
+            "a package called datasets would hide the well-known one"
+        )

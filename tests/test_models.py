@@ -1,0 +1,286 @@
+"""What the models do, not what shape they have."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+from keras import ops
+
+from sweeper.layers.attention import LuongAttention
+from sweeper.layers.ordinal import OrdinalHead
+from sweeper.models import Sizes, build_classifier, build_tagger
+from sweeper.models.optimizers import build_optimizer
+from sweeper.models.recurrent import last_state, one_hot_width, pool, recurrent_stack
+from sweeper.parameters import Facts, complete
+
+VOCABULARY, LABELS = 13, 3
+SMALL = {"units": 4, "embedding_units": 5, "attention_units": 7, "embedding_dropout": 0.0, "dropout": 0.0}
+BUILD = {"sentiment": build_classifier, "tagging": build_tagger}
+
+
+def model(task, **values):
+    chosen = {**{name: value for name, value in SMALL.items() if name not in values}, **values}
+    return BUILD[task](complete(task, chosen, Facts(ordered="head" in values)), Sizes(VOCABULARY, LABELS, seed=3))
+
+
+def logits(a_model, ids):
+    return a_model(np.asarray(ids, np.int32), training=False)["logits"].numpy()
+
+
+ARCHITECTURES = [
+    *(
+        {"cell": cell, "direction": direction}
+        for cell in ("simple_rnn", "gru", "lstm")
+        for direction in ("forward", "backward", "both")
+    ),
+    *(
+        {"attention": score, "direction": direction}
+        for score in ("dot", "general", "concat")
+        for direction in ("forward", "both")
+    ),
+    {"depth": 3, "residual": "yes"},
+    {"depth": 2, "direction": "backward"},
+    {"input": "one_hot", "cell": "gru"},
+]
+POOLINGS = [
+    {"pooling": name, "direction": direction}
+    for name in ("last", "max", "mean")
+    for direction in ("forward", "backward", "both")
+]
+
+
+@pytest.mark.parametrize(
+    ("task", "values"),
+    [
+        *(("sentiment", v) for v in (*ARCHITECTURES, *POOLINGS)),
+        *(("tagging", v) for v in ARCHITECTURES),
+        ("sentiment", {"head": "ordinal"}),
+    ],
+    ids=str,
+)
+def test_padding_never_changes_an_answer(task, values):
+    a_model = model(task, **values)
+    alone = logits(a_model, [[5, 2, 9]])
+    padded = logits(a_model, [[5, 2, 9, 0, 0, 0], [4, 4, 4, 4, 4, 4]])
+    found = padded[0, :3] if task == "tagging" else padded[0]
+    assert np.allclose(found, alone[0], atol=1e-6)
+
+
+@pytest.mark.parametrize("values", [{"attention": "none"}, {"attention": "dot"}], ids=str)
+def test_the_order_of_a_batch_does_not_matter(values, rng):
+    a_model = model("sentiment", **values)
+    ids = rng.integers(1, VOCABULARY, (5, 7))
+    order = rng.permutation(5)
+    assert np.allclose(logits(a_model, ids)[order], logits(a_model, ids[order]), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("direction", "first_sees_last", "last_sees_first"),
+    [("forward", False, True), ("backward", True, False), ("both", True, True)],
+)
+@pytest.mark.parametrize("depth", [1, 2])
+def test_a_token_reads_only_in_its_direction(direction, first_sees_last, last_sees_first, depth):
+    a_model = model("tagging", direction=direction, depth=depth)
+    before = logits(a_model, [[5, 2, 9, 3]])[0]
+    last_changed = logits(a_model, [[5, 2, 9, 7]])[0]
+    first_changed = logits(a_model, [[7, 2, 9, 3]])[0]
+    assert np.allclose(before[0], last_changed[0]) != first_sees_last
+    assert np.allclose(before[-1], first_changed[-1]) != last_sees_first
+
+
+@pytest.mark.parametrize("direction", ["forward", "backward", "both"])
+def test_the_last_state_has_read_the_whole_text(direction):
+    a_model = model("sentiment", direction=direction, pooling="last")
+    before = logits(a_model, [[5, 2, 9, 3, 0, 0]])
+    assert not np.allclose(before, logits(a_model, [[7, 2, 9, 3, 0, 0]]))
+    assert not np.allclose(before, logits(a_model, [[5, 2, 9, 7, 0, 0]]))
+
+
+@pytest.mark.parametrize("cell", ["simple_rnn", "gru", "lstm"])
+@pytest.mark.parametrize("direction", ["forward", "backward", "both"])
+def test_one_hot_input_equals_a_matrix_of_zeros_and_ones(cell, direction, rng):
+    """The looked-up row is what the stock layer computes from a one-hot vector."""
+    units = 3
+    options = {"cell": cell, "direction": direction, "depth": 1, "units": units}
+    rows = rng.normal(size=(VOCABULARY, one_hot_width(cell=cell, direction=direction, units=units))).astype("float32")
+    ids = rng.integers(1, VOCABULARY, (2, 5))
+    mask = np.ones((2, 5), bool)
+
+    x = keras.Input((None, rows.shape[1]))
+    m = keras.Input((None,), dtype="bool")
+    looked_up = keras.Model([x, m], recurrent_stack(x, m, **options, one_hot=True, seed=1))
+    z = keras.Input((None, VOCABULARY))
+    stock = keras.Model([z, m], recurrent_stack(z, m, **options, seed=1))
+    kernels = [v for v in stock.weights if v.path.endswith("/kernel")]
+    for kernel, part in zip(kernels, np.split(rows, len(kernels), axis=1), strict=True):
+        kernel.assign(part)
+    for ours, theirs in zip(looked_up.weights, stock.weights, strict=True):
+        if not ours.path.endswith("/kernel"):
+            ours.assign(theirs)
+
+    assert np.allclose(looked_up([rows[ids], mask]), stock([np.eye(VOCABULARY, dtype="float32")[ids], mask]), atol=1e-5)
+    assert not [v for v in looked_up.trainable_variables if v.path.endswith("/kernel")]
+
+
+def test_pooling_by_hand():
+    states = np.array([[[1.0, -1.0], [3.0, -5.0], [9.0, 9.0]]])
+    mask = np.array([[True, True, False]])
+    found = {
+        name: np.asarray(pool(states, ops.convert_to_tensor(mask), pooling=name, direction="forward")).tolist()
+        for name in ("last", "max", "mean")
+    }
+    assert found == {"last": [[3.0, -5.0]], "max": [[3.0, -1.0]], "mean": [[2.0, -3.0]]}
+
+
+def test_the_last_state_of_both_directions_is_the_end_of_one_and_the_start_of_the_other():
+    states = np.array([[[1.0, 10.0], [2.0, 20.0], [3.0, 30.0]]])
+    found = last_state(states, ops.convert_to_tensor([[True, True, False]]), "both")
+    assert np.asarray(found).tolist() == [[2.0, 10.0]]
+
+
+def test_residual_layers_add_their_input():
+    plain, residual = (model("tagging", depth=2, residual=word) for word in ("no", "yes"))
+    residual.set_weights(plain.get_weights())
+    first = keras.Model(plain.input, plain.get_layer("both_0").output)
+    second = keras.Model(plain.input, plain.get_layer("both_1").output)
+    added = keras.Model(residual.input, residual.get_layer("residual_1").output)
+    ids = np.array([[5, 2, 9]])
+    assert np.allclose(added(ids), first(ids) + second(ids), atol=1e-6)
+
+
+@pytest.mark.parametrize("values", [{"dropout": 0.5}, {"embedding_dropout": 0.5}, {"recurrent_dropout": 0.5}], ids=str)
+def test_dropout_acts_in_training_only(values):
+    a_model = model("sentiment", **values)
+    ids = np.array([[5, 2, 9, 3, 7, 8]], np.int32)
+    assert np.allclose(logits(a_model, ids), logits(a_model, ids))
+    runs = [a_model(ids, training=True)["logits"].numpy() for _ in range(4)]
+    assert any(not np.allclose(runs[0], run) for run in runs[1:])
+
+
+def test_word_dropout_drops_whole_words():
+    a_model = model("sentiment", embedding_dropout=0.5)
+    dropped = keras.Model(a_model.input, a_model.get_layer("word_dropout").output)(
+        np.arange(1, 13)[None], training=True
+    ).numpy()[0]
+    zeros = (dropped == 0).all(axis=1)
+    assert 0 < zeros.sum() < 12
+    assert (dropped[~zeros] != 0).all()
+
+
+def test_l2_penalises_weights():
+    assert not model("sentiment").losses
+    assert float(ops.sum(ops.stack(model("sentiment", l2=0.1).losses))) > 0
+
+
+def test_pretrained_vectors_are_kept_frozen_or_tuned_and_missing_ones_are_drawn():
+    vectors = np.full((VOCABULARY, 6), np.nan, np.float32)
+    vectors[4] = np.arange(6)
+    for word, trainable in (("frozen", False), ("tuned", True)):
+        configuration = complete("sentiment", {"input": "pretrained", "vectors_training": word, "units": 4})
+        embedding = build_classifier(configuration, Sizes(VOCABULARY, LABELS, vectors)).get_layer("embedding")
+        table = embedding.embeddings.numpy()
+        assert table[4].tolist() == list(range(6))
+        assert np.isfinite(table).all()
+        assert bool(embedding.trainable_variables) == trainable
+
+
+def test_the_same_seed_gives_the_same_weights():
+    for ours, theirs in zip(model("tagging").get_weights(), model("tagging").get_weights(), strict=True):
+        assert (ours == theirs).all()
+
+
+# ---------------------------------------------------------------- attention
+
+
+def attend(score, query, states, mask):
+    layer = LuongAttention(score, units=4)
+    context, weights = layer(query, states, mask=ops.convert_to_tensor(mask))
+    return layer, np.asarray(context), np.asarray(weights)
+
+
+@pytest.mark.parametrize("score", ["dot", "general", "concat"])
+def test_attention_computes_the_formula_of_the_paper(score, rng):
+    query, states = (rng.normal(size=shape).astype("float32") for shape in ((2, 3, 5), (2, 6, 5)))
+    mask = np.array([[True] * 6, [True] * 4 + [False] * 2])
+    layer, context, weights = attend(score, query, states, mask)
+    for (
+        batch,
+        q,
+    ) in np.ndindex(2, 3):
+        real = int(mask[batch].sum())
+        scores = np.array([by_hand(score, layer, query[batch, q], states[batch, t]) for t in range(real)])
+        expected = np.exp(scores - scores.max()) / np.exp(scores - scores.max()).sum()
+        assert np.allclose(weights[batch, q, :real], expected, atol=1e-5)
+        assert (weights[batch, q, real:] == 0).all(), "padding has weight exactly zero"
+        assert np.allclose(context[batch, q], expected @ states[batch, :real], atol=1e-5)
+
+
+def by_hand(score, layer, q, h):
+    if score == "dot":
+        return q @ h
+    if score == "general":
+        return q @ np.asarray(layer.general).T @ h
+    return np.asarray(layer.v) @ np.tanh(q @ np.asarray(layer.of_query) + h @ np.asarray(layer.of_state))
+
+
+def test_attention_weights_come_with_the_answer_and_sum_to_one():
+    answer = model("sentiment", attention="general")(np.array([[5, 2, 9, 0]], np.int32))
+    weights = answer["attention"].numpy()[0]
+    assert weights[3] == 0
+    assert np.isclose(weights.sum(), 1)
+
+
+def test_an_unknown_score_function_is_refused():
+    with pytest.raises(ValueError, match="dot, general or concat"):
+        LuongAttention("cosine")
+
+
+@pytest.mark.parametrize("layer", [LuongAttention("concat", 9), OrdinalHead(4)], ids=["attention", "ordinal"])
+def test_our_layers_survive_their_configuration(layer):
+    assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
+
+
+# ---------------------------------------------------------------- ordinal head
+
+
+def test_ordered_classes_are_a_distribution_that_moves_up_with_the_score():
+    head = OrdinalHead(5)
+    head.build((None, 1))
+    head.kernel.assign([[1.0]])
+    log_probabilities = np.asarray(head(np.linspace(-6, 6, 9, dtype="float32")[:, None]))
+    probabilities = np.exp(log_probabilities)
+    assert np.allclose(probabilities.sum(axis=1), 1, atol=1e-3)
+    expected = probabilities @ np.arange(5)
+    assert (np.diff(expected) > 0).all()
+    assert probabilities[0].argmax() == 0
+    assert probabilities[-1].argmax() == 4
+
+
+def test_thresholds_stay_in_order_whatever_is_learned():
+    head = OrdinalHead(5)
+    head.build((None, 1))
+    head.steps.assign([-9.0, -9.0, 5.0])
+    assert np.isfinite(np.asarray(head(np.array([[3.0]], "float32")))).all()
+    assert (np.exp(np.asarray(head(np.array([[3.0]], "float32")))) > 0).all()
+
+
+# ---------------------------------------------------------------- optimizers
+
+
+@pytest.mark.parametrize("name", ["adam", "adamw", "nadam", "rmsprop", "sgd"])
+def test_every_optimizer_is_built_with_its_clipping(name):
+    optimizer = build_optimizer(complete("sentiment", {"optimizer": name, "clip_norm": 0.5}), 10)
+    assert type(optimizer).__name__.lower() == name
+    assert optimizer.global_clipnorm == 0.5
+
+
+@pytest.mark.parametrize(
+    ("name", "at_end"), [("constant", 1.0), ("linear", 0.0), ("cosine", 0.0), ("exponential", 0.1)]
+)
+def test_schedules_begin_at_the_rate_and_end_where_they_say(name, at_end):
+    optimizer = build_optimizer(complete("sentiment", {"schedule": name, "learning_rate": 0.5}), 100)
+    rate = optimizer._learning_rate
+    at = rate if callable(rate) else lambda step: optimizer.learning_rate
+    assert np.isclose(float(at(0)), 0.5)
+    assert np.isclose(float(at(100)), 0.5 * at_end, atol=1e-6)

@@ -1,0 +1,67 @@
+"""The table of parameters: complete configurations, inactive parameters nowhere, rebuilt from their logged text."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeper import parameters
+from sweeper.errors import DeclarationError
+from sweeper.parameters import Facts, Text, Whole, Words
+from sweeper.tasks import TASKS
+
+
+def values(domain):
+    if isinstance(domain, Words):
+        return st.sampled_from(domain.words)
+    if isinstance(domain, Text):
+        return st.just("glove-6b-50d")
+    kind = st.integers if isinstance(domain, Whole) else st.floats
+    return kind(domain.low, domain.high)
+
+
+CHOSEN = st.sampled_from(parameters.tasks()).flatmap(
+    lambda task: st.tuples(
+        st.just(task),
+        st.fixed_dictionaries({}, optional={name: values(p.domain) for name, p in parameters.known(task).items()}),
+    )
+)
+
+
+def test_every_task_has_parameters_and_every_parameter_its_task():
+    assert set(parameters.tasks()) == set(TASKS)
+
+
+@given(CHOSEN, st.booleans())
+def test_a_configuration_is_rebuilt_from_its_logged_text(chosen, ordered):
+    task, some = chosen
+    whole = parameters.complete(task, some, Facts(ordered))
+    assert (
+        parameters.read_configuration(task, {name: str(value) for name, value in whole.items()}, Facts(ordered))
+        == whole
+    )
+
+
+@given(CHOSEN)
+def test_inactive_parameters_appear_nowhere(chosen):
+    task, some = chosen
+    whole = parameters.complete(task, some)
+    for name in whole:
+        assert all(whole.get(other) in allowed for other, allowed in parameters.known(task)[name].when.items())
+    assert ("attention_units" in whole) == (whole["attention"] == "concat")
+    assert "head" not in whole, "labels are not in an order"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [("cell", "lsmt"), ("units", 0), ("units", 2.5), ("dropout", 1.0), ("units", True), ("vectors", "")],
+)
+def test_an_illegal_value_is_refused(name, value):
+    with pytest.raises(DeclarationError, match=name):
+        parameters.complete("sentiment", {name: value})
+
+
+def test_an_unknown_parameter_is_refused_with_the_nearest_name():
+    with pytest.raises(DeclarationError, match="'recurrent_dropout'"):
+        parameters.complete("sentiment", {"recurent_dropout": 0.1})

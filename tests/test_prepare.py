@@ -1,0 +1,183 @@
+"""Preparation: once for each (data, card, token options); whole or not at all; statistics from training only."""
+
+from __future__ import annotations
+
+import json
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeper.adapters import schemes
+from sweeper.data import cards
+from sweeper.data.examples import split_long
+from sweeper.data.prepare import prepare
+from sweeper.data.store import open_encoded, open_vectors
+from sweeper.errors import DataError
+from sweeper.records import TaggedSentence
+
+from .conftest import card_text, write
+
+
+def load(path):
+    return cards.load_card(str(path))
+
+
+def table(tmp_path, rows, task="text", name="t"):
+    write(tmp_path / f"{name}.csv", "review,verdict\n" + "".join(f'"{text}",{label}\n' for text, label in rows))
+    return load(write(tmp_path / f"{name}.toml", card_text(f"{name}.csv", task=task)))
+
+
+def test_a_second_preparation_reads_nothing_again(reviews_card):
+    said: list[str] = []
+    first = prepare(load(reviews_card), say=said.append)
+    before = {path: path.stat().st_mtime_ns for path in first.folder.rglob("*")}
+    again = prepare(load(reviews_card), say=said.append)
+    assert {path: path.stat().st_mtime_ns for path in again.folder.rglob("*")} == before
+    assert said == ["encoding 120 examples as lower-case words"]
+
+
+def test_other_data_another_card_or_other_options_are_prepared_anew(tmp_path, reviews_card):
+    first = prepare(load(reviews_card))
+    seeded = write(tmp_path / "data" / "seeded.toml", reviews_card.read_text() + "[split]\nseed = 1\n")
+    assert prepare(load(seeded)).folder != first.folder
+    (tmp_path / "data" / "reviews.csv").write_text((tmp_path / "data" / "reviews.csv").read_text() + "one more,good\n")
+    assert prepare(load(reviews_card)).folder != first.folder
+    assert prepare(load(reviews_card), encodings=[("characters", False)]).folder.joinpath("characters-cased").is_dir()
+
+
+def test_an_altered_file_is_noticed_said_and_rebuilt(reviews_card):
+    said: list[str] = []
+    folder = prepare(load(reviews_card)).folder
+    whole = (folder / "words-lower" / "ids.npy").read_bytes()
+    (folder / "words-lower" / "ids.npy").write_bytes(whole[:-4])
+    prepare(load(reviews_card), say=said.append)
+    assert "ids.npy altered since it was written; preparing again" in said[0]
+    assert (folder / "words-lower" / "ids.npy").read_bytes() == whole
+
+
+def test_the_vocabulary_comes_from_the_training_split_only(tmp_path):
+    rows = [(f"shared w{number}", "xy"[number % 2]) for number in range(60)]
+    prepared = prepare(table(tmp_path, rows))
+    encoded = open_encoded(prepared, "words", True)
+    trained = {word for text in prepared.examples("train")["text"] for word in text.split()}
+    assert set(encoded.vocabulary[2:]) == trained
+    tested = prepared.rows("test")
+    ids = encoded.ids[encoded.offsets[tested.start] : encoded.offsets[tested.stop]]
+    assert set(ids.tolist()) == {1, encoded.vocabulary.index("shared")}, "a word seen in test only is <unk>"
+
+
+def test_the_most_frequent_word_comes_first(tmp_path):
+    rows = [(f"often often rare{number}", "xy"[number % 2]) for number in range(30)]
+    assert open_encoded(prepare(table(tmp_path, rows)), "words", True).vocabulary[:3] == ["", "<unk>", "often"]
+
+
+@pytest.mark.parametrize(
+    ("rows", "complaint"),
+    [
+        ([("a", "x")] * 4, "has 4 examples; at least 10 are needed"),
+        ([(f"a{n}", "x") for n in range(20)], "every example has the label 'x'"),
+        ([("  ", "xy"[n % 2]) for n in range(20)], "every text is empty"),
+        ([], "holds no examples"),
+    ],
+)
+def test_data_that_teach_nothing_are_refused(tmp_path, rows, complaint):
+    with pytest.raises(DataError, match=complaint):
+        prepare(table(tmp_path, rows))
+    assert not list((tmp_path / "cache").rglob("meta.json")), "nothing half-written"
+
+
+def test_what_is_odd_is_said(tmp_path):
+    rows = [
+        *((f"text {n}", ("Good", "bad", "good ")[n % 3]) for n in range(60)),
+        *[("same", "bad")] * 20,
+        *[("", "Good")] * 3,
+    ]
+    meta = prepare(table(tmp_path, rows)).meta
+    said = " ".join(meta.warnings)
+    assert "differ only by case or blanks are kept apart: 'Good', 'good'" in said
+    assert "equal one of another split and were dropped" in said
+    assert "texts are empty" in said
+    assert sum(meta.counts.values()) + meta.dropped == len(rows)
+
+
+@pytest.mark.parametrize(
+    ("labels", "ordered", "names"),
+    [
+        ("12345", True, tuple("12345")),
+        ("01", False, ("0", "1")),
+        (["10", "9", "2"], True, ("2", "9", "10")),
+        (["a", "b", "1"], False, ("1", "a", "b")),
+    ],
+)
+def test_stars_are_numbers_in_their_order(tmp_path, labels, ordered, names):
+    rows = [(f"text {n}", labels[n % len(labels)]) for n in range(60)]
+    meta = prepare(table(tmp_path, rows, task="sentiment")).meta
+    assert (meta.ordered, meta.labels) == (ordered, names)
+
+
+def test_a_tagged_dataset_is_entities_or_tags(people_card, tmp_path):
+    meta = prepare(load(people_card)).meta
+    assert (meta.kind, meta.labels) == ("entities", ("O", "B-person", "I-person"))
+    write(tmp_path / "p.conll", "".join(f"a{n} DET\ncat NOUN\n\n" for n in range(30)))
+    card = load(write(tmp_path / "p.toml", card_text("p.conll", task="tagging", adapter='format = "columns"')))
+    assert prepare(card).meta.kind == "tags"
+
+
+def test_words_are_cut_into_the_pieces_that_serving_will_read(tmp_path):
+    write(tmp_path / "w.txt", "".join(f"江/nr 泽民/nr 在{n}/p 中国ABC/ns\n" for n in range(30)))
+    adapter = 'format = "wordtag"\npieces = true\njoined = ["nr"]\nentities = { nr = "person", ns = "place" }'
+    prepared = prepare(load(write(tmp_path / "w.toml", card_text("w.txt", task="tagging", adapter=adapter))))
+    first = prepared.examples().iloc[0]
+    assert list(first["tokens"])[:4] == ["江", "泽", "民", "在"]
+    assert list(first["tags"]) == ["B-person", "I-person", "I-person", "O", "O", "B-place", "I-place", "I-place"]
+
+
+SENTENCES = st.lists(
+    st.tuples(st.sampled_from("ab。，,."), st.sampled_from(["O", "B-p", "I-p"])), min_size=1, max_size=60
+)
+
+
+@given(SENTENCES, st.integers(1, 20))
+def test_a_long_sentence_is_split_without_loss(pairs, longest):
+    tags, _ = schemes.to_iob2([tag for _, tag in pairs], "iob2", "here")
+    whole = TaggedSentence(tuple(token for token, _ in pairs), tags)
+    parts = list(split_long(whole, longest))
+    assert tuple(token for part in parts for token in part.tokens) == whole.tokens
+    assert tuple(tag for part in parts for tag in part.tags) == whole.tags
+    assert all(1 <= len(part.tokens) <= longest for part in parts)
+
+
+def test_a_long_sentence_is_split_after_its_last_full_stop_then_comma_and_never_inside_a_span():
+    def lengths(tokens, tags=None):
+        return [
+            len(part.tokens) for part in split_long(TaggedSentence(tuple(tokens), tuple(tags or "O" * len(tokens))), 5)
+        ]
+
+    assert lengths("ab。c，def") == [3, 5]
+    assert lengths("ab，cdefg") == [3, 5]
+    assert lengths("abcdefg", ["O", "O", "O", "O", "B-p", "I-p", "O"]) == [4, 3]
+
+
+def test_vectors_are_aligned_with_the_vocabulary_and_missing_words_are_marked(tmp_path, reviews_card):
+    path = write(tmp_path / "v.txt", "film 1 2 3\nopera 4 5 6\n")
+    prepared = prepare(load(reviews_card), vectors=[str(path)])
+    matrix = open_vectors(prepared, "words", True, str(path))
+    vocabulary = open_encoded(prepared, "words", True).vocabulary
+    assert matrix[vocabulary.index("film")].tolist() == [1, 2, 3]
+    assert np.isnan(matrix[vocabulary.index("dull")]).all()
+
+
+def test_another_file_of_vectors_under_the_same_name_is_read_again(tmp_path, reviews_card):
+    path = write(tmp_path / "v.txt", "film 1 2 3\n")
+    prepare(load(reviews_card), vectors=[str(path)])
+    path.write_text("film 7 8 9\n", encoding="utf-8")
+    prepared = prepare(load(reviews_card), vectors=[str(path)])
+    matrix = open_vectors(prepared, "words", True, str(path))
+    assert matrix[open_encoded(prepared, "words", True).vocabulary.index("film")].tolist() == [7, 8, 9]
+
+
+def test_meta_is_plain_json(reviews_card):
+    raw = json.loads((prepare(load(reviews_card)).folder / "meta.json").read_text())
+    assert set(raw["checksums"]) == {"examples.parquet", "labels.npy"}

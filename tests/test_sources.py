@@ -1,0 +1,221 @@
+"""Sources: fetched once through the user's own index settings, verified on every use, nothing run, nothing half-written."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import tarfile
+import zipfile
+from pathlib import Path
+
+import pytest
+
+from sweeper.data import cards, sources
+from sweeper.errors import DeclarationError, SourceError
+
+from .conftest import card_text, write
+
+EVIL = "import pathlib; pathlib.Path('was_run').touch()\n"
+
+
+def sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def wheel(folder: Path, members: dict[str, str]) -> Path:
+    """A wheel as an index holds it."""
+    path = folder / "corpus-1.0-py3-none-any.whl"
+    with zipfile.ZipFile(path, "w") as archive:
+        for name, text in {**members, "corpus/__init__.py": EVIL}.items():
+            archive.writestr(name, text)
+        archive.writestr("corpus-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: corpus\nVersion: 1.0\n")
+    return path
+
+
+def source_distribution(folder: Path, members: dict[str, str]) -> Path:
+    path = folder / "corpus-1.0.tar.gz"
+    with tarfile.open(path, "w:gz") as archive:
+        for name, text in {**members, "corpus-1.0/setup.py": EVIL}.items():
+            info = tarfile.TarInfo(name)
+            info.size = len(text.encode())
+            archive.addfile(info, io.BytesIO(text.encode()))
+    return path
+
+
+def card(folder: Path, member: str, checksum: str) -> cards.Card:
+    text = f'about = "x"\ntask = "text"\n[source]\npypi = "corpus==1.0"\nmember = {member}\nsha256 = "{checksum}"\n[adapter]\nformat = "labelled"\n'
+    return cards.load_card(str(write(folder / "corpus.toml", text)))
+
+
+@pytest.fixture
+def index(tmp_path, monkeypatch) -> Path:
+    """A folder of archives as the only place where the user's settings say to look."""
+    folder = tmp_path / "index"
+    folder.mkdir()
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    monkeypatch.setenv("PIP_FIND_LINKS", str(folder))
+    return folder
+
+
+def read(a_card: cards.Card) -> dict[tuple[str, str], str]:
+    with sources.opened(a_card) as documents:
+        return {(document.part, document.path.name): document.text(("utf-8",)) for document in documents}
+
+
+@pytest.mark.parametrize(("make", "root"), [(wheel, "corpus/"), (source_distribution, "corpus-1.0/corpus/")])
+def test_members_are_taken_out_of_a_published_archive_and_nothing_of_it_is_run(index, tmp_path, make, root):
+    archive = make(index, {f"{root}a.csv": "A", f"{root}b.csv": "B", f"{root}more/c.csv": "C"})
+    whole = card(tmp_path, f'{{ train = "{root}a.csv", test = "{root}b.csv" }}', sha256(archive))
+    assert read(whole) == {("train", "a.csv"): "A", ("test", "b.csv"): "B"}
+    assert read(card(tmp_path, f'"{root}"', sha256(archive)))[("all", "c.csv")] == "C"
+    assert not Path("was_run").exists()
+
+
+def test_once_fetched_it_needs_no_index_and_an_altered_copy_is_fetched_again(index, tmp_path, capfd, monkeypatch):
+    archive = wheel(index, {"corpus/a.csv": "A"})
+    whole = card(tmp_path, '"corpus/a.csv"', sha256(archive))
+    read(whole)
+    cached = next((tmp_path / "cache").rglob("*.whl"))
+    cached.write_bytes(b"altered")
+    assert read(whole) == {("all", "a.csv"): "A"}
+    assert "was altered since it was fetched; fetching it again" in capfd.readouterr().err
+    archive.unlink()
+    assert read(whole) == {("all", "a.csv"): "A"}
+
+
+def test_another_archive_than_declared_is_refused_and_not_kept(index, tmp_path):
+    wheel(index, {"corpus/a.csv": "A"})
+    with pytest.raises(SourceError, match="its sha256 is .*, the card says 0000"):
+        read(card(tmp_path, '"corpus/a.csv"', "0" * 64))
+    assert not list((tmp_path / "cache").rglob("*.whl"))
+
+
+def test_a_member_that_is_not_there_is_refused_with_those_that_are(index, tmp_path):
+    archive = wheel(index, {"corpus/a.csv": "A"})
+    with pytest.raises(SourceError, match=r"holds no member 'corpus/b.csv'; it has corpus/a.csv"):
+        read(card(tmp_path, '"corpus/b.csv"', sha256(archive)))
+
+
+def test_no_index_that_has_it_is_one_clear_message(index, tmp_path):
+    with pytest.raises(SourceError, match=r"corpus==1.0: no wheel of it was found in .*pip configuration"):
+        read(card(tmp_path, '"corpus/a.csv"', "0" * 64))
+
+
+def test_an_index_that_does_not_answer_is_one_clear_message_without_its_password(tmp_path, monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "http://user:secret@127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "")
+    monkeypatch.setenv("PIP_FIND_LINKS", "")
+    monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+    with pytest.raises(SourceError, match="127.0.0.1:9") as refused:
+        read(card(tmp_path, '"corpus/a.csv"', "0" * 64))
+    assert "secret" not in str(refused.value)
+
+
+def test_the_users_own_settings_are_read(monkeypatch):
+    monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
+    monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "http://127.0.0.1:8/a http://127.0.0.1:8/b")
+    monkeypatch.setenv("PIP_TRUSTED_HOST", "127.0.0.1")
+    settings = sources.index_settings()
+    assert settings.indexes == ("http://127.0.0.1:9/simple", "http://127.0.0.1:8/a", "http://127.0.0.1:8/b")
+    assert settings.trusted == ("127.0.0.1",)
+
+
+def test_a_member_never_leaves_its_folder(index, tmp_path):
+    archive = wheel(index, {"corpus/../../evil.csv": "A"})
+    assert read(card(tmp_path, '"corpus/../../evil.csv"', sha256(archive))) == {("all", "evil.csv"): "A"}
+    assert not list(tmp_path.glob("evil.csv"))
+    assert not list(tmp_path.parent.glob("evil.csv"))
+
+
+def test_a_file_by_url_is_fetched_and_verified(tmp_path):
+    data = write(tmp_path / "served" / "a.csv", "A")
+    text = f'about = "x"\ntask = "text"\n[source]\nurl = "{data.as_uri()}"\nsha256 = "{sha256(data)}"\n[adapter]\nformat = "labelled"\n'
+    whole = cards.load_card(str(write(tmp_path / "u.toml", text)))
+    assert read(whole) == {("all", "a.csv"): "A"}
+    data.unlink()
+    assert read(whole) == {("all", "a.csv"): "A"}, "offline once fetched"
+
+
+def test_a_file_is_found_beside_its_card_and_a_missing_one_names_its_neighbours(tmp_path):
+    write(tmp_path / "data" / "a.csv", "A")
+    assert read(cards.load_card(str(write(tmp_path / "data" / "a.toml", card_text("a.csv"))))) == {
+        ("all", "a.csv"): "A"
+    }
+    with pytest.raises(SourceError, match=r"b.csv: no such file; .* has a.csv"):
+        read(cards.load_card(str(write(tmp_path / "data" / "b.toml", card_text("b.csv")))))
+
+
+def test_the_fingerprint_of_a_file_is_that_of_its_content(tmp_path):
+    path = write(tmp_path / "a.csv", "A")
+    whole = cards.load_card(str(write(tmp_path / "a.toml", card_text("a.csv"))))
+    before = sources.fingerprint(whole)
+    assert sources.fingerprint(whole) == before
+    path.write_text("B", encoding="utf-8")
+    assert sources.fingerprint(whole) != before
+
+
+@pytest.mark.parametrize(
+    ("source", "complaint"),
+    [
+        ("", "needs exactly one of file, url, pypi, huggingface, found none"),
+        ('file = "a"\nurl = "b"', "found file, url"),
+        ("file = 3", "must be text or a list of texts or a table"),
+        ('url = "http://x/y"', "a url source needs sha256"),
+        ('pypi = "corpus"\nmember = "m"\nsha256 = "0"', 'must be "name==version"'),
+        ('pypi = "corpus==1"\nsha256 = "0"', "needs member"),
+        ('file = { trian = "a" }', "Did you mean 'train'"),
+        ('file = { test = "a" }', "names parts of a split, but not train"),
+        ('flie = "a"', "Did you mean 'file'"),
+        ('huggingface = "a/b"\nmember = "m"', "needs revision"),
+    ],
+)
+def test_a_wrong_source_is_refused_with_its_line(tmp_path, source, complaint):
+    path = write(
+        tmp_path / "wrong.toml", f'about = "x"\ntask = "text"\n[source]\n{source}\n[adapter]\nformat = "labelled"\n'
+    )
+    with pytest.raises(DeclarationError) as refused:
+        cards.load_card(str(path))
+    assert complaint in str(refused.value)
+    assert str(refused.value).startswith(f"{path}:")
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ('task = "tex"\nabout = "x"', "Did you mean 'text'"),
+        ('task = "text"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "label"', "Did you mean 'labelled'"),
+        (
+            'task = "text"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "labelled"\ntxt = "b"',
+            "Did you mean 'text'",
+        ),
+        (
+            'task = "text"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "labelled"\n[split]\ntest = 1.5',
+            "must be a share between 0 and 1",
+        ),
+        (
+            'task = "text"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "labelled"\n[split]\ntest = 0.5\nvalidation = 0.5',
+            "leave nothing to train on",
+        ),
+        (
+            'task = "text"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "columns"\nscheme = "iob3"',
+            "must be one of 'auto', 'iob1'",
+        ),
+    ],
+)
+def test_a_wrong_card_is_refused(tmp_path, text, complaint):
+    with pytest.raises(DeclarationError, match=complaint):
+        cards.load_card(str(write(tmp_path / "wrong.toml", text + "\n")))
+
+
+@pytest.mark.parametrize("row", cards.summaries(), ids=lambda row: row["dataset"])
+def test_shipped_cards_are_whole(row):
+    whole = cards.load_card(row["dataset"])
+    assert whole.about
+    assert whole.licence
+    assert whole.homepage
+
+
+def test_an_unknown_dataset_is_refused_with_the_nearest_name():
+    with pytest.raises(DeclarationError, match="no dataset is called 'imbd'. Did you mean 'imdb'"):
+        cards.load_card("imbd")

@@ -1,0 +1,149 @@
+"""Search spaces: wrong early, with file and line; conditions hold; inactive parameters appear nowhere."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeper import declarations, parameters
+from sweeper.errors import DeclarationError
+from sweeper.spaces import Choice, Float, Int, SearchSpace, load_space
+
+from .conftest import write
+
+HEAD = 'about = "x"\ntask = "sentiment"\n'
+
+
+@pytest.mark.parametrize(
+    ("body", "complaint"),
+    [
+        (
+            "[parameters.units]\nint = { low = 32, high = 100, step = 32 }",
+            ":4: parameters.units.int: steps of 32 from 32 never reach high=100; write high=96 or change step",
+        ),
+        ("[parameters.units]\nint = { low = 64, high = 32 }", ":4: parameters.units.int: need low <= high"),
+        ("[parameters.units]\nint = { low = 1.5, high = 32 }", "low and high of an int are whole numbers"),
+        ("[parameters.unit]\nfixed = 3", "Did you mean 'units'"),
+        ("[parameters.cell]\nchoice = []", "a choice needs at least one value"),
+        ("[parameters.cell]\nchoice = ['lstm', 'lstm']", "lstm more than once"),
+        ("[parameters.cell]\nchoice = ['lsmt']", "must be one of simple_rnn, gru, lstm, found 'lsmt'"),
+        ("[parameters.lowercase]\nchoice = [true, false]", 'write the words "yes" and "no"'),
+        ("[parameters.cell]\nchoice = 'lstm'", "must be a list of values, found 'lstm'"),
+        ("[parameters.cell]\nchoise = ['lstm']", "Did you mean 'choice'"),
+        (
+            "[parameters.cell]\nchoice = ['lstm']\nfixed = 'gru'",
+            "needs exactly one of choice, int, float, fixed, found choice, fixed",
+        ),
+        ("[parameters.dropout]\nfloat = { low = 0.1, high = 0.5, step = 1 }", "a float has no step"),
+        ("[parameters.dropout]\nfloat = { low = 0.5, high = 0.1 }", "need low < high"),
+        ("[parameters.dropout]\nfloat = { low = 0.0, high = 0.5, scale = 'log' }", "a log scale needs low > 0"),
+        (
+            "[parameters.dropout]\nfloat = { low = 0.0, high = 0.5, scale = 'logarithmic' }",
+            "must be one of 'linear', 'log'",
+        ),
+        ("[parameters.dropout]\nfloat = { low = 0.0, high = 2.0 }", "must be a number from 0 to 0.95, found 2.0"),
+        (
+            "[parameters.cell]\nchoice = ['gru']\nwhen = { direction = ['both'] }",
+            "depends on 'direction', which this space does not declare",
+        ),
+        (
+            "[parameters.attention]\nchoice = ['none', 'dot']\n[parameters.pooling]\nchoice = ['max']\nwhen = { attention = ['concat'] }",
+            "attention is never 'concat' in this space",
+        ),
+        (
+            "[parameters.attention_units]\nfixed = 8",
+            "has an effect only when attention is concat, and in this space it never is",
+        ),
+        (
+            "[parameters.cell]\nchoice = ['gru', 'lstm']\nwhen = { direction = ['both'] }\n[parameters.direction]\nchoice = ['both']\nwhen = { cell = ['gru'] }",
+            "conditions form a circle: cell -> direction -> cell",
+        ),
+        ("[parameters.cell]\nchoice = ['gru', 'lstm']\ndefault = 'simple_rnn'", "must be a value of this parameter"),
+        ("parameters = 3", "must be a table"),
+        ("", "needs a table [parameters]"),
+        ("[parameters", "not TOML"),
+    ],
+)
+def test_a_wrong_space_is_refused_with_its_place_and_its_rule(tmp_path, body, complaint):
+    path = write(tmp_path / "wrong.toml", f"{HEAD}{body}\n")
+    with pytest.raises(DeclarationError) as refused:
+        load_space(str(path))
+    assert str(refused.value).startswith(f"{path}:")
+    assert complaint in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    "header",
+    [
+        'about = "x"',
+        'about = "x"\ntask = "sentimental"',
+        'about = 3\ntask = "text"',
+        'about = "x"\ntask = "text"\nabuot = "y"',
+    ],
+)
+def test_a_wrong_header_is_refused(tmp_path, header):
+    with pytest.raises(DeclarationError):
+        load_space(str(write(tmp_path / "wrong.toml", f"{header}\n[parameters.units]\nfixed = 4\n")))
+
+
+@pytest.mark.parametrize("name", sorted(declarations.declared("search_spaces")))
+def test_shipped_spaces_load_and_begin_with_the_known_good_configuration(name):
+    space = load_space(name)
+    assert space.refusal(space.first()) is None
+    whole = parameters.complete(space.task, space.first())
+    assert {key: whole[key] for key in space.first()} == space.first()
+
+
+def test_a_parameter_that_the_builder_would_not_read_is_inactive_without_being_told():
+    space = load_space("sentiment")
+    active = space.active({"attention": "dot", "attention_units": 64, "pooling": "max", "cell": "gru"})
+    assert active == {"attention": "dot", "cell": "gru"}
+
+
+def test_nested_conditions_switch_off_with_the_outermost_one(tmp_path):
+    body = "[parameters.input]\nchoice = ['learned', 'pretrained']\n[parameters.vectors_training]\nchoice = ['frozen', 'tuned']\n"
+    body += "[parameters.dropout]\nfixed = 0.5\nwhen = { vectors_training = ['frozen'] }\n"
+    space = load_space(str(write(tmp_path / "nested.toml", HEAD + body)))
+    everything = {"input": "learned", "vectors_training": "frozen", "dropout": 0.5}
+    assert space.active(everything) == {"input": "learned"}
+    assert space.active({**everything, "input": "pretrained"}) == {**everything, "input": "pretrained"}
+
+
+@given(low=st.integers(-50, 50), steps=st.integers(0, 20), step=st.integers(1, 9), wanted=st.integers(-200, 200))
+def test_the_nearest_value_of_an_int_is_one_of_its_values(low, steps, step, wanted):
+    parameter = Int("n", low, low + steps * step, step)
+    assert parameter.holds(parameter.nearest(wanted))
+    if parameter.holds(wanted):
+        assert parameter.nearest(wanted) == wanted
+
+
+@given(low=st.floats(-5, 5), width=st.floats(0.1, 5), wanted=st.floats(-20, 20))
+def test_the_nearest_value_of_a_float_is_inside(low, width, wanted):
+    parameter = Float("x", low, low + width)
+    assert parameter.holds(parameter.nearest(wanted))
+
+
+def test_refusal_names_what_is_wrong():
+    space = SearchSpace("s", "", "sentiment", (Choice("cell", ("gru", "lstm")), Int("units", 4, 8, 4)))
+    assert space.refusal({"cell": "gru", "units": 8}) is None
+    assert "units: 6" in str(space.refusal({"units": 6}))
+
+
+def test_spaces_and_cards_are_checked_without_importing_anything_heavy():
+    script = (
+        "import sys; from sweeper.cli import main; "
+        "main(['spaces', 'check', 'sentiment']); main(['datasets', 'list']); main(['spaces', 'parameters', 'text']); "
+        "heavy = {'tensorflow', 'keras', 'mlflow', 'pandas', 'sklearn', 'keras_tuner', 'matplotlib'} & set(sys.modules); "
+        "sys.exit(f'imported {heavy}' if heavy else 0)"
+    )
+    asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
+    assert asked.returncode == 0, asked.stderr
+
+
+def test_a_file_of_the_working_folder_comes_before_a_shipped_one(tmp_path):
+    write(tmp_path / "work" / "search_spaces" / "sentiment.toml", f"{HEAD}[parameters.units]\nfixed = 4\n")
+    assert [parameter.name for parameter in load_space("sentiment")] == ["units"]

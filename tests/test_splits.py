@@ -1,0 +1,66 @@
+"""Splits: seeded, stratified, and no example in two of them."""
+
+from __future__ import annotations
+
+import pandas as pd
+from hypothesis import given
+from hypothesis import strategies as st
+
+from sweeper.data.cards import Split
+from sweeper.data.splits import divide
+
+TEXTS = st.lists(st.tuples(st.sampled_from("abcdefghij"), st.sampled_from("xyz")), min_size=1, max_size=60)
+
+
+def table(rows, part="all"):
+    return pd.DataFrame(rows, columns=["text", "label"]).assign(split=part)
+
+
+def cut(examples, **split):
+    return divide(examples, Split(**split), examples["label"], examples["text"])
+
+
+@given(TEXTS)
+def test_no_example_is_in_two_splits_and_none_is_lost_unsaid(rows):
+    examples = table(rows)
+    divided = cut(examples)
+    assert (divided.examples.groupby("text")["split"].nunique() == 1).all()
+    assert len(divided.examples) + divided.dropped == len(examples)
+    assert set(divided.examples["text"]) == set(examples["text"])
+
+
+@given(TEXTS, st.integers(0, 5))
+def test_the_same_seed_gives_the_same_split(rows, seed):
+    pd.testing.assert_frame_equal(cut(table(rows), seed=seed).examples, cut(table(rows), seed=seed).examples)
+
+
+def test_every_label_has_its_share_of_every_split_and_another_seed_another_split():
+    examples = table(
+        [(f"{label}{number}", label) for label, count in (("x", 700), ("y", 250), ("z", 50)) for number in range(count)]
+    )
+    divided = cut(examples, validation=0.2, test=0.1).examples
+    shares = divided.groupby("label")["split"].value_counts(normalize=True).unstack()
+    assert ((shares["validation"] - 0.2).abs() < 0.02).all()
+    assert ((shares["test"] - 0.1).abs() < 0.02).all()
+    assert list(divided["text"]) != list(cut(examples, validation=0.2, test=0.1, seed=1).examples["text"])
+
+
+def test_a_label_with_one_example_is_trained_on():
+    examples = table([("only", "rare"), *((f"t{number}", "common") for number in range(40))])
+    assert cut(examples).examples.set_index("text").loc["only", "split"] == "train"
+
+
+def test_a_given_test_part_is_kept_and_validation_is_taken_from_training():
+    examples = pd.concat(
+        [table([(f"a{n}", "x") for n in range(50)], "train"), table([("a0", "x"), ("b", "x")], "test")],
+        ignore_index=True,
+    )
+    divided = cut(examples, validation=0.2)
+    assert sorted(divided.examples.query("split == 'test'")["text"]) == ["a0", "b"]
+    assert divided.dropped == 1, "a0 was in training too"
+    assert 8 <= (divided.examples["split"] == "validation").sum() <= 11
+
+
+def test_rows_come_training_first_then_validation_then_test():
+    divided = cut(table([(f"t{n}", "x") for n in range(60)])).examples["split"]
+    assert list(divided) == sorted(divided, key=["train", "validation", "test"].index)
