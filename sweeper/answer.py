@@ -7,6 +7,7 @@ A program of its own as well: it reads JSON texts, one a line, and prints JSON a
 
 from __future__ import annotations
 
+import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
@@ -31,10 +32,12 @@ def load(folder: str) -> Callable[[Sequence[Any]], Iterator[dict[str, Any]]]:
         return dict(signatures["tokens"](tokens=tf.ragged.constant(sentences, dtype=tf.string).to_tensor("")))
 
     def answers(inputs: Sequence[Any]) -> Iterator[dict[str, Any]]:
-        for start in range(0, len(inputs), BATCH):
-            some = list(inputs[start : start + BATCH])
-            found = of_texts(some) if isinstance(some[0], str) else of_tokens(some)
-            yield from rows({name: value.numpy() for name, value in found.items()})
+        for are_texts, group in itertools.groupby(inputs, key=lambda one: isinstance(one, str)):
+            alike = list(group)
+            for start in range(0, len(alike), BATCH):
+                some = alike[start : start + BATCH]
+                found = of_texts(some) if are_texts else of_tokens(some)
+                yield from rows({name: value.numpy() for name, value in found.items()})
 
     return answers
 

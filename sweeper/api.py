@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .history import SweepFolder
-    from .sweep import Outcome
+    from .sweeps import Outcome
 
 DEFAULT_DATASETS = {"sentiment": "rotten-tomatoes", "text": "reuters-r8", "tagging": "peoples-daily"}
 ALGORITHMS = ("random", "grid", "bayesian", "hyperband")
@@ -71,7 +71,7 @@ def sweep(
     """
     from .history import find_folder
     from .records import Settings
-    from .sweep import run_sweep
+    from .sweeps import run_sweep
 
     if resume:
         folder = find_folder(None if resume is True else resume)
@@ -155,7 +155,7 @@ def _new_folder(
     """Only once the data are known to be good, so that a mistake leaves nothing behind."""
     from .data.prepare import prepare
     from .history import new_folder
-    from .sweep import encodings, vectors
+    from .sweeps import encodings, vectors
 
     prepare(card, encodings(space), vectors(space), say)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
@@ -207,7 +207,7 @@ def leaderboard(sweep: str | None = None) -> pd.DataFrame:
     from . import report
     from .data.store import open_prepared
     from .history import find_folder
-    from .sweep import baselines_of
+    from .sweeps import baselines_of
     from .tasks import TASKS
 
     folder = find_folder(sweep)
@@ -251,7 +251,7 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
 def _export_now(folder: SweepFolder, trial: int | None, to: str) -> Path:
     from .data.store import open_prepared
     from .pool import Workers
-    from .sweep import baselines_of, card_facts, export_in_worker, score_in_worker
+    from .sweeps import baselines_of, card_facts, export_in_worker, score_in_worker
     from .tasks import TASKS
 
     history = folder.history()

@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 from .errors import SweeperError, UsageError, unknown
 
 if TYPE_CHECKING:
-    from .sweep import Outcome
+    from .sweeps import Outcome
 
 INTERRUPTED = 130
 UNITS = {"s": 1, "m": 60, "h": 3600, "": 1}

@@ -17,7 +17,7 @@ from typing import Any
 from .errors import TrackingError
 from .records import EpochEvent, TrialResult
 
-DEFAULT_STORE = "sqlite:///mlflow.db"
+DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 STATUS = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
 LONGEST_PARAM = 500  # characters; stores refuse longer ones
@@ -30,8 +30,11 @@ DEFAULTS = {
 
 
 def store() -> str:
-    """The tracking store: MLFLOW_TRACKING_URI, or a SQLite file in the working folder."""
-    return os.environ.get("MLFLOW_TRACKING_URI") or DEFAULT_STORE
+    """The tracking store: MLFLOW_TRACKING_URI, or a SQLite file in the working folder.
+
+    The path is made whole, because MLflow keeps one open store for each address it was given.
+    """
+    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(Path.cwd() / DATABASE).as_posix()}"
 
 
 def without_secrets(text: str) -> str:
@@ -94,7 +97,7 @@ class Tracker:
         ) as error:
             reason = without_secrets(str(error)).splitlines()[0][:300]
             raise TrackingError(
-                f"MLflow at {without_secrets(self.uri)}: {reason}; is the store there? MLFLOW_TRACKING_URI names it, and unset means {DEFAULT_STORE}"
+                f"MLflow at {without_secrets(self.uri)}: {reason}; is the store there? MLFLOW_TRACKING_URI names it, and unset means {DATABASE} in the working folder"
             ) from None
 
     # ------------------------------------------------------------ the sweep

@@ -19,8 +19,8 @@ FLOORS = [  # ground floor first
     {"fitting"},
     {"trial"},
     {"history", "propose", "track", "pool", "report", "terminal"},
-    {"export", "search", "doctor"},
-    {"sweep"},
+    {"exports", "search", "doctor"},
+    {"sweeps"},
     {"api"},
     {"cli"},
     {"__init__", "__main__"},
@@ -79,7 +79,7 @@ def test_imports_point_down(path):
 
 
 def test_workers_import_neither_mlflow_nor_keras_tuner():
-    reached, todo = set(), [PACKAGE / "trial.py", PACKAGE / "export.py"]
+    reached, todo = set(), [PACKAGE / "trial.py", PACKAGE / "exports.py"]
     while todo:
         path = todo.pop()
         ours, others = imports(path)

@@ -24,7 +24,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
 
 def values(variables: list[Any], prefix: str) -> dict[str, np.ndarray]:
     """Keras variables by their place in the list."""
-    return {f"{prefix}{place}": np.array(variable) for place, variable in enumerate(variables)}
+    return {f"{prefix}{place}": variable.numpy() for place, variable in enumerate(variables)}
 
 
 def assign(variables: list[Any], arrays: dict[str, np.ndarray], prefix: str) -> None:

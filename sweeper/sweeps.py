@@ -180,7 +180,7 @@ def score_in_worker(order: TrialOrder) -> Scores:
 
 
 def export_in_worker(order: TrialOrder, to: str, card: Mapping[str, Any]) -> str:
-    from .export import export_trial
+    from .exports import export_trial
 
     return export_trial(order, to, card)
 

@@ -1,0 +1,87 @@
+"""Batches: like lengths together, every example once, padding worth nothing."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sweeper.data import cards
+from sweeper.data.batches import UNKNOWN, load_split
+from sweeper.data.prepare import prepare
+from sweeper.data.store import open_encoded
+from sweeper.data import tokens
+from sweeper.parameters import complete
+
+from .conftest import card_text, write
+
+
+@pytest.fixture
+def prepared(tmp_path, rng):
+    rows = [
+        f'"{" ".join(rng.choice(list("abcdefgh"), rng.integers(1, 40)))} n{number}",{"xy"[number % 2]}'
+        for number in range(300)
+    ]
+    write(tmp_path / "t.csv", "review,verdict\n" + "\n".join(rows) + "\n")
+    return prepare(cards.load_card(str(write(tmp_path / "t.toml", card_text("t.csv")))))
+
+
+def split(prepared, part="train", **values):
+    return load_split(prepared, part, complete(prepared.meta.task, values))
+
+
+def test_an_epoch_holds_every_example_once_and_batches_are_of_like_length(prepared):
+    training = split(prepared)
+    batches = list(training.training(16, np.random.default_rng(0)))
+    rows = np.concatenate([batch.rows for batch in batches])
+    assert sorted(rows) == list(range(len(training)))
+    padding = 1 - sum(np.count_nonzero(batch.ids) for batch in batches) / sum(batch.ids.size for batch in batches)
+    assert padding < 0.1
+    lengths = [batch.ids.shape[1] for batch in batches]
+    assert lengths != sorted(lengths), "the order of batches is random"
+
+
+def test_the_order_depends_on_the_seed_alone(prepared):
+    training = split(prepared)
+
+    def order(seed):
+        return [batch.rows.tolist() for batch in training.training(16, np.random.default_rng(seed))]
+
+    assert order(1) == order(1)
+    assert order(1) != order(2)
+
+
+def test_evaluation_holds_every_example_once(prepared):
+    validation = split(prepared, "validation")
+    assert sorted(np.concatenate([batch.rows for batch in validation.evaluation()])) == list(range(len(validation)))
+
+
+def test_ids_are_those_of_the_text_with_rare_words_unknown(prepared):
+    training = split(prepared, max_vocabulary=12)
+    vocabulary = open_encoded(prepared, "words", True).vocabulary
+    text = prepared.examples("train")["text"][7].split()
+    wanted = [vocabulary.index(word) if word in vocabulary[:12] else UNKNOWN for word in text]
+    assert training.batch(np.array([7])).ids[0].tolist() == wanted
+    assert UNKNOWN == tokens.UNKNOWN
+
+
+def test_long_texts_are_cut_to_their_first_tokens_and_counted(prepared):
+    whole, cut = split(prepared), split(prepared, max_length=10)
+    assert (whole.truncated, cut.truncated) == (0, int((whole.lengths > 10).sum()))
+    longest = int(whole.lengths.argmax())
+    assert cut.batch(np.array([longest])).ids[0].tolist() == whole.batch(np.array([longest])).ids[0, :10].tolist()
+
+
+def test_padding_has_no_weight_and_tags_stand_at_their_tokens(people_card):
+    found = prepare(cards.load_card(str(people_card)))
+    training = split(found)
+    rows = np.array([int(training.lengths.argmin()), int(training.lengths.argmax())])
+    batch = training.batch(rows)
+    assert (batch.weights == (batch.ids != 0)).all()
+    assert batch.weights[0].sum() == training.lengths[rows[0]] < batch.ids.shape[1]
+    names = np.array(found.meta.labels)
+    examples = found.examples("train")
+    for place, row in enumerate(rows):
+        assert names[batch.labels[place, : training.lengths[row]]].tolist() == list(examples["tags"][row])
+    assert training.true_labels().tolist() == [
+        found.meta.labels.index(tag) for tags in examples["tags"] for tag in tags
+    ]

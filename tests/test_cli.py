@@ -1,0 +1,159 @@
+"""The command line: one clear message for every mistake, exit code 2, no traceback, nothing half-written."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from sweeper.cli import main
+
+from .conftest import card_text, people, reviews, write
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Files of a person's own, good and bad, in the working folder."""
+    work = tmp_path / "work"
+    write(work / "reviews.csv", reviews())
+    write(work / "stars.csv", "review,stars\n" + "".join(f"text {n},{n % 5 + 1}\n" for n in range(60)))
+    write(work / "topics.csv", "review,topic\n" + "".join(f"text {n},{'abc'[n % 3]}\n" for n in range(60)))
+    write(work / "one.csv", "text,label\n" + "".join(f"text {n},x\n" for n in range(60)))
+    write(work / "empty.csv", "")
+    write(work / "people.conll", people())
+    write(work / "torn.conll", "a O\nb O\n\nlonely\n")
+    write(work / "notes.doc", "x")
+    (work / "latin.csv").write_bytes("text,label\nna\u00efve,x\n".encode("latin-1"))
+    write(work / "gone.toml", card_text("nowhere.csv"))
+    write(
+        work / "space.toml",
+        'about = "x"\ntask = "text"\n[parameters.units]\nint = { low = 32, high = 100, step = 32 }\n',
+    )
+    write(
+        work / "vectors.toml",
+        'about = "x"\ntask = "sentiment"\n[parameters.input]\nfixed = "pretrained"\n[parameters.vectors]\nfixed = "glov-6b"\n',
+    )
+
+
+MISTAKES = [
+    ("sweep", "name a task (sentiment, text, tagging)"),
+    ("sweep sentimental", "no task is called 'sentimental'. Did you mean 'sentiment'"),
+    ("sweep text --dataset reuters", "no dataset is called 'reuters'. Did you mean 'reuters-r8'"),
+    ("sweep text --dataset peoples-daily", "peoples-daily is a dataset for tagging, not for text"),
+    ("sweep text --dataset glove-6b-50d", "holds word vectors"),
+    ("sweep text --dataset gone.toml", "nowhere.csv: no such file"),
+    ("sweep text --dataset missing/card.toml", "missing/card.toml: no such file"),
+    ("sweep text --space sentimnt", "no search space is called 'sentimnt'"),
+    ("sweep text --space tagging", "tagging is a space for tagging, not for text; try text or text-quick"),
+    (
+        "sweep text --space space.toml",
+        "space.toml:4: parameters.units.int: steps of 32 from 32 never reach high=100; write high=96",
+    ),
+    (
+        "sweep --data reviews.csv --label verdict --space vectors.toml",
+        "no dataset is called 'glov-6b'. Did you mean 'glove-6b-50d'",
+    ),
+    (
+        "sweep --data reviews.csv --label verdict --algorithm bayes",
+        "--algorithm: no algorithm is called 'bayes'. Did you mean 'bayesian'",
+    ),
+    ("sweep --data reviews.csv --label verdict --trials 0", "--trials: must be a whole number above 0, found '0'"),
+    (
+        "sweep --data reviews.csv --label verdict --budget soon",
+        "must be a length of time such as 90s, 10m or 1.5h, found 'soon'",
+    ),
+    ("sweep --data review.csv", "review.csv: no such file; . has"),
+    ("sweep --data reviews.csv --dataset imdb", "give one of them"),
+    ("sweep --data notes.doc", "no adapter for the ending '.doc'"),
+    ("sweep --data reviews.csv", "--label COLUMN is needed: the file has the columns review, verdict"),
+    (
+        "sweep --data reviews.csv --text revew --label verdict",
+        "--text: no column is called 'revew'. Did you mean 'review'",
+    ),
+    (
+        "sweep --data reviews.csv --text review --label verdct",
+        "--label: no column is called 'verdct'. Did you mean 'verdict'",
+    ),
+    ("sweep --data empty.csv", "the file has the columns none"),
+    ("sweep --data one.csv", "every example has the label 'x'"),
+    ("sweep --data latin.csv", "latin.csv:2: byte 0xef at offset 2 of the line is not utf-8; declare the encoding"),
+    ("sweep --data torn.conll", "torn.conll:4: expected a word in column 0 and a tag in column -1, found 1"),
+    ("sweep --resume", "there is no sweep here yet"),
+    ("sweep --resume nothing", "no sweep is called 'nothing'"),
+    ("swep text", "no choice is called 'swep'. Did you mean 'sweep'"),
+    ("sweep text --trails 3", "unrecognized arguments: --trails"),
+    ("leaderboard", "there is no sweep here yet"),
+    ("export --to out", "there is no sweep here yet"),
+    ("export", "--to"),
+    ("predict out text", "out: holds no exported model"),
+    ("predict out", "give texts, or --file F"),
+    ("datasets show imbd", "no dataset is called 'imbd'. Did you mean 'imdb'"),
+    ("datasets show", "show: name a dataset"),
+    ("datasets fetsh imdb", "Did you mean 'fetch'"),
+    ("spaces check sentimnt", "no search space is called 'sentimnt'"),
+    ("spaces check space.toml", "write high=96 or change step"),
+    ("spaces parameters sentimnt", "no task is called 'sentimnt'"),
+]
+
+
+@pytest.mark.parametrize(("line", "complaint"), MISTAKES, ids=[line for line, _ in MISTAKES])
+def test_a_mistake_is_one_clear_message_and_leaves_nothing_behind(files, capfd, line, complaint):
+    assert main(line.split()) == 2
+    said = capfd.readouterr()
+    assert complaint in said.err
+    assert said.err.splitlines()[-1].startswith(("sweeper: ", "usage: ")) or said.err.count("\n") <= 8
+    assert "Traceback" not in said.err
+    assert not Path("sweeps").exists()
+    assert not Path("mlflow.db").exists()
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("--data stars.csv --label stars", "task: sentiment, because the labels are numbers, read as ordered stars"),
+        ("--data topics.csv --label topic", "task: text, because the labels are names"),
+        ("--data reviews.csv --label verdict", "task: sentiment, because the labels are feelings"),
+        ("--data people.conll", "task: tagging, because every token has a tag and the tags mark spans"),
+        ("text --data reviews.csv --label verdict", "task: text, as you said"),
+    ],
+)
+def test_the_task_is_inferred_and_said_aloud(files, capfd, line, said):
+    main(["sweep", *line.split(), "--algorithm", "none"])  # stops before anything is trained
+    assert said in capfd.readouterr().err
+
+
+def test_lists_are_tables_and_json_on_demand(capsys):
+    assert main(["datasets", "list"]) == 0
+    listed = capsys.readouterr().out
+    for name in (
+        "rotten-tomatoes",
+        "imdb",
+        "zh-reviews",
+        "reuters-r8",
+        "reuters-r52",
+        "20newsgroups",
+        "bbc-news",
+        "peoples-daily",
+        "turkish-pos",
+        "ud-english-ewt",
+    ):
+        assert name in listed
+    assert main(["spaces", "list", "--json"]) == 0
+    rows = json.loads(capsys.readouterr().out.splitlines()[-1])["spaces"]
+    assert {"sentiment", "text", "tagging", "sentiment-quick", "text-quick", "tagging-quick"} <= {
+        row["space"] for row in rows
+    }
+
+
+def test_a_checked_dataset_is_described(files, capsys):
+    write(Path("mine.toml"), card_text("reviews.csv", task="sentiment"))
+    assert main(["datasets", "check", "mine.toml", "--json"]) == 0
+    found = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert found["labels"] == ["bad", "good"]
+    assert sum(found["examples"].values()) == 120
+
+
+def test_a_declaration_is_shown_as_it_is_written(capsys):
+    assert main(["spaces", "show", "tagging-quick"]) == 0
+    assert "[parameters.cell]" in capsys.readouterr().out

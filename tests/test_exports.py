@@ -1,0 +1,144 @@
+"""Exports: raw text in, label names out, with plain TensorFlow; and the same answers as the model that was trained."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+from sweeper import answer, exports
+from sweeper.data import cards
+from sweeper.data.batches import load_split
+from sweeper.data.prepare import prepare
+from sweeper.errors import ExportError, UsageError
+from sweeper.history import check_free
+from sweeper.parameters import complete
+from sweeper.records import TrialOrder
+from sweeper.trial import run_trial, score_test, trained
+
+SMALL = {"units": 4, "embedding_units": 4, "batch_size": 16, "learning_rate": 0.02, "max_vocabulary": 60}
+
+
+def run(tmp_path, card, **values):
+    """A finished trial."""
+    prepared = prepare(cards.load_card(str(card)), encodings=[("words", True), (values.get("tokens", "words"), True)])
+    configuration = complete(prepared.meta.task, {**SMALL, **values}, prepared.meta.facts)
+    order = TrialOrder(0, prepared.meta.task, configuration, str(prepared.folder), str(tmp_path / "trial"), 3, 2)
+    result = run_trial(order)
+    assert result.counts, result.error
+    return order, result
+
+
+@pytest.mark.parametrize(
+    "values",
+    [{"attention": "concat"}, {"tokens": "characters", "max_length": 12}, {"input": "one_hot", "cell": "gru"}],
+    ids=str,
+)
+def test_a_classifier_exports_and_answers_in_a_fresh_process(tmp_path, reviews_card, values):
+    order, _ = run(tmp_path, reviews_card, **values)
+    folder = exports.export_trial(
+        order,
+        str(tmp_path / "out"),
+        {"about": "x", "scores": {"accuracy": 1.0}, "baselines": {"linear": {"accuracy": 0.9}}},
+    )
+    texts = ["a fine and moving film", "", "🎬", "very long " * 900]
+    asked = subprocess.run(
+        [sys.executable, answer.__file__, folder],
+        input="".join(json.dumps(t) + "\n" for t in texts),
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    answers = [json.loads(line) for line in asked.stdout.splitlines()]
+    assert {one["label"] for one in answers} <= {"good", "bad"}
+    assert all(abs(sum(one["scores"]) - 1) < 1e-5 and one["score"] == max(one["scores"]) for one in answers)
+    assert json.loads((tmp_path / "out" / "labels.json").read_text()) == ["bad", "good"]
+    model_card = (tmp_path / "out" / "model_card.md").read_text()
+    assert "| baseline: linear | 0.9000 |" in model_card
+    assert f"- cell: {order.configuration['cell']}" in model_card
+
+
+@pytest.mark.parametrize("values", [{}, {"attention": "general"}], ids=str)
+def test_a_tagger_exports_with_both_signatures(tmp_path, people_card, values):
+    order, _ = run(tmp_path, people_card, **values)
+    folder = exports.export_trial(order, str(tmp_path / "out"), {})
+    answers = answer.load(folder)
+    from_text, empty = answers(["yesterday Anna met us, OK?", ""])
+    assert from_text["tokens"] == ["yesterday", "Anna", "met", "us", ",", "OK", "?"]
+    assert len(from_text["tags"]) == 7
+    assert empty == {"tokens": [], "tags": []}
+    first, second = answers([["yesterday", "Anna"], ["us"]])
+    assert [len(one["tags"]) for one in (first, second)] == [2, 1]
+    assert next(answers([["us"]]))["tags"] == second["tags"]
+
+
+def test_a_tagger_with_attention_reads_a_long_text_in_windows(tmp_path, people_card):
+    order, _ = run(tmp_path, people_card, attention="dot")
+    module = exports.TASKS["tagging"].serving
+    prepared, fitting = trained(order)
+    served = module(fitting.model, ["", "<unk>", "us"], prepared.meta, order.configuration)
+    tags = served.of_text(tf.constant(["us " * 1_300]))["tags"].numpy()[0]
+    assert len(tags) == 1_300
+    window = served.of_text(tf.constant(["us " * 512]))["tags"].numpy()[0]
+    assert (tags[:512] == window).all()
+    assert (tags[512:1_024] == window).all()
+
+
+def test_a_difference_is_an_error_and_nothing_is_left(tmp_path, reviews_card, monkeypatch):
+    order, _ = run(tmp_path, reviews_card)
+    monkeypatch.setattr(exports, "vocabulary", lambda *_: ["", "<unk>", *(f"other{n}" for n in range(58))])
+    with pytest.raises(ExportError, match="the exported model answers .* the trained one"):
+        exports.export_trial(order, str(tmp_path / "out"), {})
+    assert not list(tmp_path.glob("*out*"))
+
+
+def test_an_export_never_overwrites(tmp_path):
+    (tmp_path / "out").mkdir()
+    check_free(tmp_path / "out")
+    (tmp_path / "out" / "mine").touch()
+    with pytest.raises(UsageError, match="exists already"):
+        check_free(tmp_path / "out")
+
+
+def test_the_winner_is_scored_with_the_weights_of_its_best_epoch(tmp_path, reviews_card):
+    order, result = run(tmp_path, reviews_card)
+    prepared, fitting = trained(order)
+    validation = load_split(prepared, "validation", order.configuration)
+    predicted = fitting.predict(validation).labels
+    assert np.mean(predicted == validation.true_labels()) == result.scores["accuracy"]
+    assert set(score_test(order)) == set(result.scores)
+
+
+@pytest.fixture(scope="module")
+def both(tmp_path_factory):
+    """One exported classifier beside the model it came from."""
+    import os
+
+    from .conftest import card_text, reviews, write
+
+    folder = tmp_path_factory.mktemp("both")
+    os.environ["SWEEPER_CACHE"] = str(folder / "cache")
+    write(folder / "r.csv", reviews())
+    order, _ = run(folder, write(folder / "r.toml", card_text("r.csv", task="sentiment")))
+    prepared, fitting = trained(order)
+    served = exports.TASKS["sentiment"].serving(
+        fitting.model, exports.vocabulary(order, prepared), prepared.meta, order.configuration
+    )
+    tf.saved_model.save(served, str(folder / "out"), signatures=served.signatures())
+    return served, answer.load(str(folder / "out"))
+
+
+@settings(max_examples=40, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    texts=st.lists(st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40), min_size=1, max_size=4)
+)
+def test_any_text_gets_the_same_answer_from_the_savedmodel(both, texts):
+    served, answers = both
+    wanted = served.answer(tf.constant(texts))["scores"].numpy()
+    assert np.allclose([one["scores"] for one in answers(texts)], wanted, atol=1e-5)

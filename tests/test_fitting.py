@@ -1,0 +1,115 @@
+"""Training: it learns, it stops, it keeps its best epoch, and it goes on exactly where it stood."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from sweeper.data import cards
+from sweeper.data.batches import load_split
+from sweeper.data.prepare import prepare
+from sweeper.errors import TrialError
+from sweeper.fitting import Epoch, Fitting, fit, parameter_count
+from sweeper.models import Sizes
+from sweeper.models.optimizers import build_optimizer
+from sweeper.parameters import complete
+from sweeper.tasks import TASKS
+
+QUICK = {
+    "units": 6,
+    "embedding_units": 5,
+    "batch_size": 16,
+    "learning_rate": 0.02,
+    "embedding_dropout": 0.0,
+    "dropout": 0.3,
+}
+
+
+def ready(card, **values):
+    """Splits, an untrained model, and how to score it."""
+    prepared = prepare(cards.load_card(str(card)))
+    task = TASKS[prepared.meta.task]
+    configuration = complete(prepared.meta.task, {**QUICK, **values})
+    training, validation = (load_split(prepared, part, configuration) for part in ("train", "validation"))
+    sizes = Sizes(training.vocabulary, len(prepared.meta.labels), seed=5)
+    fitting = Fitting(
+        task.build(configuration, sizes), build_optimizer(configuration, 50), per_token=training.per_token
+    )
+
+    def score(predictions):
+        return task.scores(prepared.meta, validation.true_labels(), predictions.labels, validation.lengths)
+
+    def run(epochs, ended=lambda epoch: False, patience=50):
+        seen: list[Epoch] = []
+        ending = fit(
+            fitting, training, validation, epochs=epochs, batch_size=16, patience=patience, seed=5, objective=task.objective(prepared.meta),
+            score=score, ended=lambda epoch: seen.append(epoch) or ended(epoch),
+        )  # fmt: skip
+        return ending, seen
+
+    return fitting, run, validation
+
+
+@pytest.mark.parametrize("which", ["reviews_card", "people_card"])
+def test_a_model_learns_what_can_be_learned(which, request):
+    _, run, _ = ready(request.getfixturevalue(which))
+    ending, epochs = run(12)
+    assert ending == "done"
+    assert max(next(iter(epoch.scores.values())) for epoch in epochs) == 1.0
+    assert epochs[-1].loss < epochs[0].loss / 4
+
+
+def test_it_stops_when_nothing_improves_and_not_before(reviews_card):
+    _, run, _ = ready(reviews_card)
+    _, epochs = run(40, patience=3)
+    last_gain = max(epoch.number for epoch in epochs if epoch.improved)
+    assert len(epochs) == last_gain + 3 < 40
+
+
+def test_it_stops_when_told_and_says_so(reviews_card):
+    _, run, _ = ready(reviews_card)
+    ending, epochs = run(9, ended=lambda epoch: epoch.number == 2)
+    assert (ending, len(epochs)) == ("stopped", 2)
+
+
+@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
+def test_a_fit_that_is_taken_up_equals_one_that_was_never_interrupted(reviews_card, tmp_path, optimizer):
+    whole, run_whole, _ = ready(reviews_card, optimizer=optimizer)
+    run_whole(4)
+    first, run_first, _ = ready(reviews_card, optimizer=optimizer)
+    run_first(2)
+    first.save(tmp_path / "last.npz")
+    second, run_second, _ = ready(reviews_card, optimizer=optimizer)
+    second.restore(tmp_path / "last.npz")
+    _, epochs = run_second(4)
+    assert [epoch.number for epoch in epochs] == [3, 4]
+    for ours, theirs in zip(second.model.get_weights(), whole.model.get_weights(), strict=True):
+        assert (ours == theirs).all()
+
+
+def test_the_same_seed_gives_the_same_scores(reviews_card):
+    losses = [[epoch.loss for epoch in ready(reviews_card)[1](2)[1]] for _ in range(2)]
+    assert losses[0] == losses[1]
+
+
+def test_a_loss_that_is_no_number_fails_the_trial_and_says_when(reviews_card):
+    fitting, run, _ = ready(reviews_card)
+    fitting.model.get_layer("softmax").bias.assign(np.full(2, np.nan))
+    with pytest.raises(TrialError, match="diverged: the loss is nan in epoch 1"):
+        run(2)
+
+
+def test_predictions_keep_the_order_of_the_split(people_card):
+    fitting, run, validation = ready(people_card)
+    run(6)
+    together = fitting.predict(validation).labels
+    alone = [
+        fitting.logits(validation.batch(np.array([row])).ids).numpy()[0].argmax(-1) for row in range(len(validation))
+    ]
+    assert together.tolist() == np.concatenate(alone).tolist()
+
+
+def test_parameters_are_weights_and_nothing_else(reviews_card):
+    fitting, _, validation = ready(reviews_card, cell="gru", direction="forward", pooling="max")
+    embedding, gru, dense = validation.vocabulary * 5, 3 * 6 * (5 + 6) + 2 * 3 * 6, 6 * 2 + 2
+    assert parameter_count(fitting.model) == embedding + gru + dense

@@ -1,0 +1,73 @@
+"""Workers: a crash takes its own trial and no other; what workers import is little."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+
+import pytest
+
+from sweeper.data import cards
+from sweeper.data.prepare import prepare
+from sweeper.parameters import complete
+from sweeper.pool import Workers
+from sweeper.records import TrialOrder
+
+pytestmark = pytest.mark.slow
+
+
+def loaded_modules() -> list[str]:
+    return sorted({name.split(".")[0] for name in sys.modules})
+
+
+def die() -> None:
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def test_a_worker_imports_neither_mlflow_nor_keras_tuner_and_prints_nothing(tmp_path, capfd):
+    with Workers(1, tmp_path / "log") as workers:
+        modules = workers.call(loaded_modules).result(timeout=60)
+    assert "tensorflow" in modules
+    assert not {"mlflow", "keras_tuner"} & set(modules)
+    assert capfd.readouterr().err == ""
+
+
+def test_epochs_come_while_a_trial_runs_and_a_killed_worker_fails_only_its_own(tmp_path, reviews_card):
+    prepared = prepare(cards.load_card(str(reviews_card)))
+    configuration = complete("sentiment", {"units": 4, "embedding_units": 4, "batch_size": 16})
+
+    def order(number, epochs):
+        return TrialOrder(
+            number, "sentiment", configuration, str(prepared.folder), str(tmp_path / str(number)), 0, epochs
+        )
+
+    with Workers(2, tmp_path / "log") as workers:
+        workers.start(order(0, 2))
+        doomed = workers.call(die)
+        events, results = [], []
+        deadline = time.time() + 120
+        while not results and time.time() < deadline:
+            events += workers.epochs()
+            results += workers.results()
+            time.sleep(0.05)
+        assert doomed.exception(timeout=60) is not None
+    assert [event.epoch for event in events] == [1, 2]
+    assert [(result.number, result.state) for result in results] == [(0, "done")]
+    assert results[0].scores["accuracy"] > 0.5
+
+
+def test_a_bug_in_a_trial_is_a_failed_result_with_its_traceback(tmp_path):
+    configuration = complete("sentiment", {})
+    broken = TrialOrder(0, "sentiment", configuration, str(tmp_path / "nowhere"), str(tmp_path / "0"), 0, 1)
+    with Workers(1, tmp_path / "log") as workers:
+        workers.start(broken)
+        results = []
+        deadline = time.time() + 120
+        while not results and time.time() < deadline:
+            results += workers.results()
+            time.sleep(0.05)
+    assert results[0].state == "failed"
+    assert "FileNotFoundError" in str(results[0].error)
+    assert "Traceback" in str(results[0].trace)

@@ -1,0 +1,121 @@
+"""The oracles, guarded: known-good first, nothing twice, failures never end a search, exhaustion is said."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from sweeper.propose import ALGORITHMS, Exhausted, Proposal, Proposer, Wait
+from sweeper.spaces import load_space
+
+
+def proposer(algorithm, space="sentiment", seed=0):
+    return Proposer(load_space(space), algorithm=algorithm, objective="val_accuracy", epochs=9, seed=seed)
+
+
+def drive(asked, count, score, fails=()):
+    """Ask and tell, one at a time; the proposals in order."""
+    found = []
+    while len(found) < count:
+        proposal = asked.ask()
+        if not isinstance(proposal, Proposal):
+            break
+        found.append(proposal)
+        asked.tell(proposal, None if len(found) in fails else score(proposal))
+    return found
+
+
+def any_score(proposal):
+    return random.Random(repr(sorted(proposal.values.items()))).random()
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_proposals_are_legal_and_the_first_is_the_known_good_configuration(algorithm):
+    space = load_space("sentiment")
+    found = drive(proposer(algorithm), 25, any_score)
+    assert found[0].values == space.first()
+    assert [space.refusal(proposal.values) for proposal in found] == [None] * 25
+    for proposal in found:
+        assert ("attention_units" in proposal.values) == (proposal.values["attention"] == "concat")
+
+
+@pytest.mark.parametrize("algorithm", ["random", "grid", "bayesian"])
+def test_nothing_is_tried_twice_and_a_small_space_is_exhausted(algorithm):
+    found = drive(proposer(algorithm, "sentiment-quick"), 50, any_score)
+    tried = {(proposal.values["cell"], proposal.values["direction"]) for proposal in found}
+    assert len(found) == len(tried) == 6
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_any_number_of_failures_in_a_row_ends_nothing(algorithm):
+    found = drive(proposer(algorithm), 20, any_score, fails=range(2, 18))
+    assert len(found) == 20
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_the_same_seed_proposes_the_same_and_another_seed_does_not(algorithm):
+    def values(seed):
+        return [proposal.values for proposal in drive(proposer(algorithm, seed=seed), 8, any_score)]
+
+    assert values(0) == values(0)
+    if algorithm != "grid":
+        assert values(0) != values(1)
+
+
+def test_parallel_askers_get_different_configurations():
+    asked = proposer("bayesian")
+    found = [asked.ask() for _ in range(4)]
+    assert len({repr(sorted(proposal.values.items())) for proposal in found}) == 4
+
+
+def test_hyperband_promotes_the_best_and_lets_them_go_on():
+    found = drive(proposer("hyperband"), 40, any_score)
+    by_key = {proposal.key: proposal for proposal in found}
+    promoted = [proposal for proposal in found if proposal.continues]
+    assert promoted
+    for proposal in promoted:
+        earlier = by_key[proposal.continues]
+        assert proposal.values == earlier.values
+        assert proposal.initial_epoch == earlier.epochs < proposal.epochs
+    first_round = [proposal for proposal in found[:9] if not proposal.continues]
+    best = max(first_round, key=any_score)
+    assert best.key in {proposal.continues for proposal in promoted}
+
+
+def test_hyperband_waits_while_a_round_is_running():
+    asked = proposer("hyperband", "sentiment-quick")
+    while isinstance(found := asked.ask(), Proposal):
+        pass
+    assert isinstance(found, Wait)
+
+
+def test_exhaustion_is_not_a_wait():
+    asked = proposer("random", "sentiment-quick")
+    drive(asked, 6, any_score)
+    assert isinstance(asked.ask(), Exhausted)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_asking_again_rebuilds_the_oracle(algorithm):
+    original = proposer(algorithm)
+    past = drive(original, 12, any_score)
+    rebuilt = proposer(algorithm)
+    for proposal in past:
+        rebuilt.tell(rebuilt.ask_again(proposal.values), any_score(proposal))
+    assert drive(rebuilt, 3, any_score) == drive(original, 3, any_score)
+
+
+def test_grid_search_goes_through_every_value(tmp_path):
+    path = tmp_path / "grid.toml"
+    path.write_text(
+        'about = "g"\ntask = "text"\n[parameters.depth]\nint = { low = 1, high = 3 }\n[parameters.residual]\nchoice = ["no", "yes"]\n'
+    )
+    found = drive(proposer("grid", str(path)), 50, any_score)
+    assert sorted((p.values["depth"], p.values.get("residual")) for p in found) == [
+        (1, None),
+        (2, "no"),
+        (2, "yes"),
+        (3, "no"),
+        (3, "yes"),
+    ]

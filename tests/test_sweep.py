@@ -1,0 +1,169 @@
+"""A whole sweep, small but real: workers, MLflow, export, resume."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import pandas as pd
+import pytest
+
+import sweeper
+from sweeper import answer
+from sweeper.errors import SweepError, UsageError
+from sweeper.history import find_folder
+from sweeper.track import store
+
+from .conftest import write
+
+pytestmark = pytest.mark.slow
+
+
+def sweep(card, space, **options):
+    return sweeper.sweep(dataset=str(card), space=str(space), workers=2, epochs=3, **options)
+
+
+def runs(experiment):
+    client = mlflow.MlflowClient(store())
+    return client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+
+
+def test_the_whole_story(reviews_card, tiny_space):
+    outcome = sweep(reviews_card, tiny_space, trials=3, name="mine")
+
+    assert outcome.ended == "trials"
+    assert outcome.test["accuracy"] > 0.8
+    board = pd.read_csv(outcome.folder / "leaderboard.csv")
+    assert sorted(board["trial"]) == ["0", "1", "2", "baseline: linear", "baseline: majority"]
+    assert board["test_accuracy"].notna().sum() == 3, "test data score the winner and the baselines, nobody else"
+    assert board["val_accuracy"].is_monotonic_decreasing
+    assert sweeper.leaderboard("mine")["trial"].tolist() == board["trial"].tolist()
+
+    parents = [run for run in runs("sentiment/reviews") if run.data.tags["sweeper.kind"] == "sweep"]
+    children = [run for run in runs("sentiment/reviews") if run.data.tags["sweeper.kind"] == "trial"]
+    assert len(parents) == 1
+    assert {run.info.status for run in parents + children} == {"FINISHED"}
+    assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parents[0].info.run_id}
+    assert parents[0].data.metrics["trials_done"] == 3
+    assert parents[0].data.metrics["best_test_accuracy"] == outcome.test["accuracy"]
+    client = mlflow.MlflowClient(store())
+    assert {"card.toml", "space.toml", "leaderboard.csv", "report.html"} <= {
+        file.path for file in client.list_artifacts(parents[0].info.run_id)
+    }
+    for run in children:
+        assert {file.path for file in client.list_artifacts(run.info.run_id, "plots")} == {
+            "plots/confusion.png",
+            "plots/learning_curve.png",
+        }
+
+    assert next(answer.load(str(outcome.export))(["a fine and moving film"]))["label"] == "good"
+    version = client.get_model_version("sweeper-sentiment-reviews", "1")
+    served = mlflow.pyfunc.load_model(f"models:/{version.name}/{version.version}")
+    assert served.predict(pd.DataFrame({"text": ["a fine and moving film"]}))["label"].tolist() == ["good"]
+
+    assert sweeper.export("mine", to="exports/best") == Path("exports/best")
+    assert sweeper.export("mine", trial=1, to="exports/first") == Path("exports/first")
+    assert len(list(answer.load("exports/first")(["x", "y"]))) == 2
+    with pytest.raises(UsageError, match="--trial: 9 gave no model in mine; these did: 0, 1, 2"):
+        sweeper.export("mine", trial=9, to="exports/ninth")
+
+    again = sweep(reviews_card, tiny_space, trials=3)
+    assert again.leaderboard["val_accuracy"].tolist() == outcome.leaderboard["val_accuracy"].tolist(), (
+        "same seed, same result"
+    )
+
+
+def test_a_small_space_is_exhausted_and_that_is_said(reviews_card, tiny_space):
+    assert sweep(reviews_card, tiny_space, budget=600).ended == "exhausted"
+
+
+def test_a_budget_ends_running_trials_at_the_end_of_an_epoch_and_they_count(reviews_card, tiny_space):
+    outcome = sweep(reviews_card, tiny_space, budget=0.5)
+    assert outcome.ended == "budget"
+    states = outcome.leaderboard["state"].tolist()
+    assert "stopped" in states
+    assert outcome.best is not None
+
+
+def test_hyperband_goes_on_from_earlier_weights(reviews_card, tiny_space):
+    outcome = sweep(reviews_card, tiny_space, algorithm="hyperband", trials=9, seed=1)
+    orders = outcome.folder and find_folder(outcome.folder.name).history().orders
+    promoted = [order for order in orders.values() if order.continues]
+    assert promoted
+    for order in promoted:
+        assert f"{int(Path(order.continues).name):03d}" == Path(order.continues).name
+        assert (
+            json.loads((Path(order.folder) / "events.jsonl").read_text().splitlines()[0])["epoch"]
+            == order.initial_epoch + 1
+        )
+
+
+def test_trials_that_diverge_fail_alone_and_a_sweep_of_nothing_else_says_why(reviews_card, tmp_path):
+    huge = " ".join(["3e38", "-3e38"] * 4)  # sums of these are no numbers
+    vectors = write(
+        tmp_path / "huge.txt", "".join(f"{word} {huge}\n" for word in "a film from start to end simply".split())
+    )
+    space = write(
+        tmp_path / "diverges.toml",
+        'about = "x"\ntask = "sentiment"\n[parameters.input]\nfixed = "pretrained"\n'
+        f'[parameters.vectors]\nfixed = "{vectors}"\n[parameters.units]\nchoice = [4, 5]\n',
+    )
+    with pytest.raises(SweepError, match=r"no trial of 2 gave a model: diverged: the loss is nan in epoch 1"):
+        sweep(reviews_card, space, trials=2)
+    assert {run.info.status for run in runs("sentiment/reviews")} == {"FAILED"}
+    errors = {
+        run.data.tags.get("sweeper.error", "")[:8]
+        for run in runs("sentiment/reviews")
+        if run.data.tags["sweeper.kind"] == "trial"
+    }
+    assert errors == {"diverged"}
+
+
+def test_an_interrupted_sweep_is_taken_up(reviews_card, tmp_path):
+    space = tmp_path / "slow.toml"
+    space.write_text(
+        'about = "slow"\ntask = "sentiment"\n[parameters.units]\nint = { low = 4, high = 40, step = 4 }\n[parameters.patience]\nfixed = 90\n'
+    )
+    command = [
+        sys.executable,
+        "-m",
+        "sweeper",
+        "sweep",
+        "--dataset",
+        str(reviews_card),
+        "--space",
+        str(space),
+        "--trials",
+        "3",
+        "--epochs",
+        "60",
+        "--workers",
+        "2",
+        "--name",
+        "s",
+    ]
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
+    deadline = time.time() + 120
+    while not list(Path("sweeps/s/trials").glob("*/events.jsonl")) and time.time() < deadline:
+        time.sleep(0.1)
+    running.send_signal(signal.SIGINT)
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 130, said
+    assert "take it up again:  sweeper sweep --resume s" in said
+    assert "Traceback" not in said
+    assert not [run for run in runs("sentiment/reviews") if run.info.status == "RUNNING"]
+
+    finished = dict(find_folder("s").history().results)
+    outcome = sweeper.sweep(resume="s")
+    assert outcome.ended == "trials"
+    results = find_folder("s").history().results
+    assert sorted(results) == [0, 1, 2]
+    assert {number: results[number] for number in finished} == finished, "finished trials are not run again"
+    parents = [run for run in runs("sentiment/reviews") if run.data.tags["sweeper.kind"] == "sweep"]
+    assert [run.info.status for run in parents] == ["FINISHED"]
