@@ -36,7 +36,7 @@ export: $(READY)  ## the newest sweep's best model as a SavedModel; TO=folder
 	@$(BIN)/sweeper export $(SWEEP) $(if $(TRIAL),--trial $(TRIAL)) --to $(or $(TO),exports/$(shell date +%Y%m%d-%H%M%S))
 
 test: $(READY)  ## the fast tests; ARGS= is passed on to pytest
-	@$(BIN)/python -m pytest -m "not slow" -n auto $(ARGS)
+	@$(BIN)/python -m pytest -m "$(or $(SELECT),not slow)" -n auto $(ARGS)
 
 test-all: $(READY)  ## all tests, those that train for a while too
 	@$(BIN)/python -m pytest -n auto $(ARGS)

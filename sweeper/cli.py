@@ -193,7 +193,7 @@ def _show_outcome(outcome: Outcome) -> None:
 
     say = console()
     say.print(f"\n{ENDED[outcome.ended]}. Leaderboard, best validation {outcome.objective} first:", markup=False)
-    say.print(leaderboard_table(outcome.leaderboard, _columns(outcome)))
+    say.print(leaderboard_table(outcome.leaderboard, _columns(outcome), say.width))
     if outcome.ended == "interrupted":
         say.print(f"take it up again:  sweeper sweep --resume {outcome.folder.name}", markup=False)
         return
@@ -219,7 +219,7 @@ def _columns(outcome: Outcome) -> list[str]:
     telling = [
         name for name in ("cell", "direction", "depth", "units", "attention", "pooling", "input") if name in found
     ]
-    columns = ["trial", f"val_{objective}", f"test_{objective}", "best_epoch", "seconds", *telling]
+    columns = ["trial", f"val_{objective}", f"test_{objective}", *telling, "best_epoch", "seconds", "parameters"]
     return [name for name in columns if name in table.columns]
 
 
@@ -268,12 +268,11 @@ def run_leaderboard(options: argparse.Namespace) -> int:
     if options.json:
         print(json.dumps({"leaderboard": json.loads(table.to_json(orient="records"))}, ensure_ascii=False))
     else:
-        from rich.console import Console
+        from .terminal import console, leaderboard_table
 
-        from .terminal import leaderboard_table
-
+        say = console(stderr=False)
         columns = [name for name in table.columns if name != "error" and table[name].notna().any()]
-        Console(soft_wrap=True).print(leaderboard_table(table, columns[:14], rows=len(table)))
+        say.print(leaderboard_table(table, columns, say.width, rows=len(table)))
     return 0
 
 

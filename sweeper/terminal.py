@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -17,8 +17,13 @@ from rich.text import Text
 from .records import EpochEvent, TrialOrder, TrialResult
 
 
-def console() -> Console:
-    return Console(stderr=True, highlight=False, soft_wrap=True)
+PLAIN_WIDTH = 160  # columns, where no terminal says
+
+
+def console(*, stderr: bool = True) -> Console:
+    """Where lines for a person go."""
+    found = Console(stderr=stderr, highlight=False, soft_wrap=True)
+    return found if found.is_terminal else Console(stderr=stderr, highlight=False, soft_wrap=True, width=PLAIN_WIDTH)
 
 
 @dataclass
@@ -158,18 +163,26 @@ class Screen:
             self.say(line)
 
 
-def leaderboard_table(table: Any, columns: list[str], rows: int = 12) -> Table:
+def leaderboard_table(table: Any, columns: Sequence[str], width: int, rows: int = 12) -> Table:
     """The top of a leaderboard for the terminal.
 
     Args:
         table: as `report.leaderboard` gives it.
+        columns: the most telling first; those that no longer fit into `width` are left out.
     """
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
+    top = table.head(rows)
+    used = 0
+    kept = []
     for name in columns:
-        shown.add_column(name.replace("_", " "), no_wrap=True)
-    for _, row in table.head(rows).iterrows():
-        style = "dim" if str(row["trial"]).startswith("baseline") else None
-        shown.add_row(*(_shown(row.get(name)) for name in columns), style=style)
+        cells = [_shown(value) for value in top[name]]
+        used += max(map(len, (*cells, *name.split("_")))) + 3
+        if used > width:
+            break
+        kept.append(cells)
+        shown.add_column(name.replace("_", " "))
+    for number, cells in enumerate(zip(*kept, strict=True)):
+        shown.add_row(*cells, style="dim" if str(top["trial"].iloc[number]).startswith("baseline") else None)
     return shown
 
 

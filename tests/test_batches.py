@@ -5,11 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sweeper.data import cards
+from sweeper.data import cards, tokens
 from sweeper.data.batches import UNKNOWN, load_split
 from sweeper.data.prepare import prepare
 from sweeper.data.store import open_encoded
-from sweeper.data import tokens
 from sweeper.parameters import complete
 
 from .conftest import card_text, write

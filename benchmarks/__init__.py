@@ -1,0 +1,1 @@
+"""Measurements, with their machine and versions, in RESULTS.md."""
