@@ -43,6 +43,8 @@ def leaderboard(
         for baseline in baselines
     ]
     table = pd.DataFrame(rows)
+    scores = [name for name in table.columns if name.startswith(("val_", "test_"))]
+    table = table[["trial", "state", *scores, *(name for name in table.columns[2:] if name not in scores)]]
     ranked = f"val_{objective}"
     if ranked not in table.columns:
         return table
@@ -139,9 +141,15 @@ def _fonts() -> list[str]:
 # ---------------------------------------------------------------- one page
 
 
-def page(title: str, facts: Mapping[str, str], table: pd.DataFrame, warnings: Sequence[str]) -> str:
-    """The whole sweep as one HTML page; every text of the data is escaped."""
-    shown = table.dropna(axis=1, how="all")
+def page(
+    title: str, facts: Mapping[str, str], table: pd.DataFrame, warnings: Sequence[str], constant: Sequence[str] = ()
+) -> str:
+    """The whole sweep as one HTML page; every text of the data is escaped.
+
+    Args:
+        constant: columns of the leaderboard that are the same in every trial and are left out.
+    """
+    shown = table[[name for name in table.columns if name not in constant]].dropna(axis=1, how="all")
     rows = "".join(
         f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in facts.items()
     )
@@ -159,6 +167,10 @@ tbody tr:first-child {{ background: #eef6ee }}
 <table>{rows}</table>
 {f"<h2>About the data</h2><ul>{notes}</ul>" if notes else ""}
 <h2>Leaderboard</h2>
-<div class="wide">{shown.to_html(index=False, na_rep="", float_format=lambda value: f"{value:.4g}", border=0, escape=True)}</div>
+<div class="wide">{shown.to_html(index=False, na_rep="", float_format=_plainly, border=0, escape=True)}</div>
 </html>
 """
+
+
+def _plainly(value: float) -> str:
+    return f"{value:,.0f}" if value.is_integer() else f"{value:.4g}"

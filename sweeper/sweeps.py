@@ -194,7 +194,10 @@ def close(
     files = [found.folder / "leaderboard.csv", found.folder / "report.html"]
     table.to_csv(files[0], index=False)
     meta = prepared.meta
-    files[1].write_text(report.page(f"{meta.task} on {meta.name}", facts, table, meta.warnings), encoding="utf-8")
+    known = parameters.known(meta.task)
+    constant = set(known) - set(report.varying(table, list(known)))
+    page = report.page(f"{meta.task} on {meta.name}", facts, table, meta.warnings, sorted(constant))
+    files[1].write_text(page, encoding="utf-8")
     status = "KILLED" if found.ended == "interrupted" else "FINISHED" if found.best else "FAILED"
     tracker.sweep_ended(summary(found, results), {"sweeper.ended": found.ended}, files, status)
     return dataclasses.replace(found, leaderboard=table)

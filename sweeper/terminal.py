@@ -16,7 +16,6 @@ from rich.text import Text
 
 from .records import EpochEvent, TrialOrder, TrialResult
 
-
 PLAIN_WIDTH = 160  # columns, where no terminal says
 
 
@@ -173,7 +172,7 @@ def leaderboard_table(table: Any, columns: Sequence[str], width: int, rows: int 
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
     top = table.head(rows)
     used = 0
-    kept = []
+    kept: list[list[str]] = []
     for name in columns:
         cells = [_shown(value) for value in top[name]]
         used += max(map(len, (*cells, *name.split("_")))) + 3
@@ -181,8 +180,8 @@ def leaderboard_table(table: Any, columns: Sequence[str], width: int, rows: int 
             break
         kept.append(cells)
         shown.add_column(name.replace("_", " "))
-    for number, cells in enumerate(zip(*kept, strict=True)):
-        shown.add_row(*cells, style="dim" if str(top["trial"].iloc[number]).startswith("baseline") else None)
+    for number, line in enumerate(zip(*kept, strict=True)):
+        shown.add_row(*line, style="dim" if str(top["trial"].iloc[number]).startswith("baseline") else None)
     return shown
 
 

@@ -20,6 +20,7 @@ from .records import EpochEvent, TrialResult
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 STATUS = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
+SOURCE = {"mlflow.source.type": "LOCAL", "mlflow.source.name": "sweeper"}
 LONGEST_PARAM = 500  # characters; stores refuse longer ones
 DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -161,7 +162,7 @@ class Tracker:
     def trial_started(self, number: int, configuration: Mapping[str, Any], seed: int) -> str:
         """Open a nested run."""
         with self._reached():
-            tags = {"sweeper.kind": "trial", "sweeper.trial": str(number), "mlflow.parentRunId": self.parent}
+            tags = {"sweeper.kind": "trial", "sweeper.trial": str(number), "mlflow.parentRunId": self.parent, **SOURCE}
             run = self._client.create_run(self._experiment, tags=tags, run_name=f"trial-{number:03d}")
             self._runs[number] = run.info.run_id
             self._log(run.info.run_id, params={**configuration, "seed": seed})
