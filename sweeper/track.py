@@ -118,12 +118,7 @@ class Tracker:
         from mlflow.entities import Dataset, DatasetInput, InputTag
 
         with self._reached():
-            tags = {
-                "sweeper.kind": "sweep",
-                "mlflow.source.type": "LOCAL",
-                "mlflow.source.name": "sweeper",
-                **_commit(),
-            }
+            tags = {"sweeper.kind": "sweep", **SOURCE, **_commit()}
             self.parent = self._client.create_run(self._experiment, tags=tags, run_name=name).info.run_id
             self._log(self.parent, params=params)
             inputs = [DatasetInput(Dataset(**dataset), [InputTag("mlflow.data.context", "training")])]
