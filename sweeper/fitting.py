@@ -55,6 +55,9 @@ class Fitting:
         self.optimizer = optimizer
         self.progress = Progress()
         optimizer.build(model.trainable_variables)
+        # One process is one replica: nothing is to be summed. Keras sums all the same, by way of a custom gradient that
+        # TensorFlow registers anew for each trace and never forgets, and with it the whole graph of the trial.
+        optimizer._all_reduce_sum_gradients = lambda pairs: pairs
         ids = tf.TensorSpec([None, None], tf.int32)
         labels, weights = ([None, None], [None, None]) if per_token else ([None], [None])
         signature = [ids, tf.TensorSpec(labels, tf.int32), tf.TensorSpec(weights, tf.float32)]
@@ -69,9 +72,8 @@ class Fitting:
             each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             loss = tf.reduce_sum(each * weights) / tf.reduce_sum(weights)
             total = tf.add_n([loss, *self.model.losses])
-        self.optimizer.apply_gradients(
-            zip(tape.gradient(total, self.model.trainable_variables), self.model.trainable_variables, strict=True)
-        )
+        variables = self.model.trainable_variables
+        self.optimizer.apply(tape.gradient(total, variables), variables)
         return loss
 
     def train_epoch(self, split: Split, batch_size: int, generator: np.random.Generator) -> tuple[float, int]:

@@ -26,7 +26,7 @@ from pebble import ProcessExpired, ProcessPool
 from .errors import SweeperError
 from .records import EpochEvent, TrialOrder, TrialResult
 
-TRIALS_A_WORKER = 12  # then it is replaced, before what TensorFlow never frees adds up
+TRIALS_A_WORKER = 40  # then it is replaced, before what allocators never give back adds up
 THREADS = dict.fromkeys(
     ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
     "1",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import gc
+
+import keras
 import numpy as np
 import pytest
 
@@ -113,3 +116,18 @@ def test_parameters_are_weights_and_nothing_else(reviews_card):
     fitting, _, validation = ready(reviews_card, cell="gru", direction="forward", pooling="max")
     embedding, gru, dense = validation.vocabulary * 5, 3 * 6 * (5 + 6) + 2 * 3 * 6, 6 * 2 + 2
     assert parameter_count(fitting.model) == embedding + gru + dense
+
+
+def test_a_finished_fit_leaves_no_graph_behind(reviews_card):
+    """TensorFlow registers custom gradients for ever; one of them would keep every trial's graph."""
+
+    def graphs():
+        keras.backend.clear_session()
+        gc.collect()
+        return sum(type(thing).__name__ == "FuncGraph" for thing in gc.get_objects())
+
+    ready(reviews_card)[1](1)
+    before = graphs()
+    for _ in range(2):
+        ready(reviews_card)[1](1)
+    assert graphs() <= before

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import importlib.util
 import io
 import os
 import tarfile
@@ -219,3 +220,12 @@ def test_shipped_cards_are_whole(row):
 def test_an_unknown_dataset_is_refused_with_the_nearest_name():
     with pytest.raises(DeclarationError, match="no dataset is called 'imbd'. Did you mean 'imdb'"):
         cards.load_card("imbd")
+
+
+def test_hugging_face_without_its_extra_says_what_to_install(tmp_path):
+    if importlib.util.find_spec("huggingface_hub"):
+        pytest.skip("the extra is installed")
+    source = 'huggingface = "me/mine"\nmember = "a.csv"\nrevision = "abc"'
+    text = f'about = "x"\ntask = "text"\n[source]\n{source}\n[adapter]\nformat = "labelled"\n'
+    with pytest.raises(SourceError, match=r"pip install 'sweeper\[huggingface\]'"):
+        read(cards.load_card(str(write(tmp_path / "h.toml", text))))
