@@ -13,6 +13,7 @@ import importlib
 import json
 import multiprocessing
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Callable, Iterator
@@ -130,6 +131,7 @@ def _result(running: _Running) -> TrialResult:
 def _prepare_worker(log: str) -> None:
     """One thread, no chatter on the user's terminal, and TensorFlow imported before the first trial comes."""
     os.environ.update(THREADS, TF_CPP_MIN_LOG_LEVEL="3")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says what is to be done
     sys.stdout.flush()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     for stream in (1, 2):

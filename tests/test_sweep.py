@@ -148,11 +148,11 @@ def test_an_interrupted_sweep_is_taken_up(reviews_card, tmp_path):
         "--name",
         "s",
     ]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ)
+    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ, start_new_session=True)
     deadline = time.time() + 120
     while not list(Path("sweeps/s/trials").glob("*/events.jsonl")) and time.time() < deadline:
         time.sleep(0.1)
-    running.send_signal(signal.SIGINT)
+    os.killpg(running.pid, signal.SIGINT)  # as a terminal does: workers get it too
     _, said = running.communicate(timeout=120)
     assert running.returncode == 130, said
     assert "take it up again:  sweeper sweep --resume s" in said
