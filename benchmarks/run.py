@@ -135,12 +135,13 @@ def memory(folder: Path) -> Iterator[Row]:
 
 
 def flat(folder: Path) -> Iterator[Row]:
-    """One worker that is never replaced, over 30 trials of the sentiment space."""
+    """One worker that is never replaced, over 30 trials of one size, so that what grows is not the models."""
+    (folder / "one-size.toml").write_text(ONE_SIZE)
     script = (
         "import sweeper.pool, sweeper\n"
         "sweeper.pool.TRIALS_A_WORKER = 0\n"
         "if __name__ == '__main__':\n"
-        "    sweeper.sweep('sentiment', trials=30, epochs=1, workers=1, name='flat')\n"
+        "    sweeper.sweep('sentiment', space='one-size.toml', trials=30, epochs=1, workers=1, name='flat')\n"
     )
     (folder / "flat.py").write_text(script)
     running = subprocess.Popen(
@@ -172,6 +173,13 @@ def flat(folder: Path) -> Iterator[Row]:
     )
 
 
+ONE_SIZE = """
+about = "Models of one size."
+task  = "sentiment"
+
+[parameters.dropout]
+float = { low = 0.1, high = 0.6 }
+"""
 PARTS: dict[str, Callable[[Path], Iterator[Row]]] = {
     "commands": commands,
     "start": start,

@@ -218,7 +218,12 @@ TABLE: tuple[Known, ...] = (
     ),
     Known("clip_norm", 1.0, Real(1e-3, 1_000), "largest norm of the whole gradient"),
     Known("batch_size", 64, Whole(1, 4_096), "examples a step", defaults={"tagging": 32}),
-    Known("patience", 2, Whole(1, 100), "epochs without a better validation score before a trial stops"),
+    Known(
+        "patience",
+        2,
+        Whole(1, 100),
+        "epochs without a better validation score before a trial stops; an epoch of a small dataset is several passes, 2,000 examples",
+    ),
 )
 
 

@@ -9,6 +9,7 @@ killed while it writes to a queue can hold the queue's lock for ever.
 from __future__ import annotations
 
 import contextlib
+import ctypes
 import importlib
 import json
 import multiprocessing
@@ -157,6 +158,14 @@ def _call(module: str, name: str, *arguments: Any) -> Any:
     finally:
         keras.backend.clear_session()
         gc.collect()
+        _give_memory_back()
+
+
+def _give_memory_back() -> None:
+    """Let the C library return what a large model leaves free; elsewhere than in glibc there is no such call."""
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    if trim is not None:
+        trim(0)
 
 
 def _run_trial(order: TrialOrder) -> TrialResult:

@@ -55,7 +55,7 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
     prepared = open_prepared(Path(order.prepared))
     task, configuration = TASKS[order.task], order.configuration
     training, validation = (load_split(prepared, part, configuration) for part in ("train", "validation"))
-    steps = -(-len(training) // configuration["batch_size"]) * order.epochs
+    steps = -(-len(training) * training.passes // configuration["batch_size"]) * order.epochs
     fitting = build_fitting(order, prepared, steps)
     if order.continues:
         fitting.restore(Path(order.continues) / LAST)

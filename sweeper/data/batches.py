@@ -13,6 +13,7 @@ from .store import Prepared, open_encoded
 
 UNKNOWN = 1  # as tokens.UNKNOWN, which would import TensorFlow
 SHUFFLED_TOGETHER = 50  # batches' worth of examples sorted by length at a time
+SMALLEST_EPOCH = 2_000  # examples; a smaller training split is gone over several times an epoch
 EVALUATED_TOGETHER = 16_384  # tokens in one evaluation batch, padding included
 
 
@@ -66,9 +67,17 @@ class Split:
         labels = np.where(real, self.labels[_within(self.label_starts[rows], steps, self.labels)], 0)
         return Batch(ids, labels, real.astype(np.float32), rows)
 
+    @property
+    def passes(self) -> int:
+        """How often one epoch goes over a training split: once, or more where it is small.
+
+        Otherwise a few hundred examples would be a handful of steps, and `patience` over before anything is learned.
+        """
+        return max(1, -(-SMALLEST_EPOCH // len(self)))
+
     def training(self, batch_size: int, generator: np.random.Generator) -> Iterator[Batch]:
         """One epoch in random order: examples of like length share a batch, batches are shuffled."""
-        order = generator.permutation(len(self))
+        order = np.concatenate([generator.permutation(len(self)) for _ in range(self.passes)])
         together = batch_size * SHUFFLED_TOGETHER
         batches: list[np.ndarray] = []
         for start in range(0, len(order), together):
