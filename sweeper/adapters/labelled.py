@@ -78,6 +78,8 @@ def _named(options: Options, label: str, place: str) -> str:
 def _cell(value: Any, column: str, place: str) -> str:
     """A cell as text; whole numbers in JSON and Parquet are labels too."""
     if isinstance(value, str):
+        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
+            raise DataError(f"{place}: column {column!r} holds half of a surrogate pair; write the whole character")
         return value
     if isinstance(value, bool):
         return str(value).lower()
@@ -143,8 +145,8 @@ def _jsonl(document: Document, options: Options) -> Iterator[ROW]:
             continue
         try:
             row = json.loads(line)
-        except json.JSONDecodeError as error:
-            raise DataError(f"{document.name}:{number}: not JSON: {error.msg} at column {error.colno}") from None
+        except ValueError as error:  # also of a number with thousands of digits
+            raise DataError(f"{document.name}:{number}: not JSON: {error}") from None
         if not isinstance(row, dict):
             raise DataError(f"{document.name}:{number}: expected one JSON object a line, found {type(row).__name__}")
         yield number, row

@@ -40,7 +40,6 @@ FEELINGS = frozenset(
 )
 TEXT_NAMES = ("text", "sentence", "review", "content", "comment", "body", "文本", "内容", "评论")
 LABEL_NAMES = ("label", "class", "category", "sentiment", "stars", "rating", "标签", "类别")
-LOOKED_AT = 2_000  # examples that settle the task
 
 
 def infer_card(
@@ -112,8 +111,8 @@ def _header(path: Path, encoding: str) -> list[str]:
         first = next((line for _, line in document.lines((encoding,)) if line.strip()), "")
         try:
             row = json.loads(first or "{}")
-        except json.JSONDecodeError as error:
-            raise DataError(f"{path}:1: not JSON: {error.msg} at column {error.colno}") from None
+        except ValueError as error:
+            raise DataError(f"{path}:1: not JSON: {error}") from None
         return list(row) if isinstance(row, dict) else []
     first = next((line for _, line in document.lines((encoding,))), "")
     return next(csv.reader([first], delimiter="\t" if ending in (".tsv", ".tab") else ","), [])
@@ -158,14 +157,12 @@ def _quoted(text: str) -> str:
 
 
 def _labels(card: Card) -> list[str]:
-    """Labels of the first examples, in the order of a reader."""
+    """Every label, sorted. All examples are read: files are often sorted by label."""
     found: set[str] = set()
     with sources.opened(card) as documents:
         for document in documents:
-            for count, example in enumerate(adapters.ADAPTERS[card.adapter].read(document, card.options)):
+            for example in adapters.ADAPTERS[card.adapter].read(document, card.options):
                 found.update([example.label] if isinstance(example, LabelledText) else example.tags)
-                if count >= LOOKED_AT:
-                    break
     if not found:
         raise DataError(f"{card.source.file}: holds no examples")
     return sorted(found)
