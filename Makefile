@@ -4,11 +4,13 @@ VENV   := .venv
 BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 
-TASK ?=
-ALL_OPTIONS = $(if $(DATASET),--dataset $(DATASET)) $(if $(DATA),--data "$(DATA)") $(if $(TEXT),--text "$(TEXT)") \
-	$(if $(LABEL),--label "$(LABEL)") $(if $(SPACE),--space $(SPACE)) $(if $(ALGORITHM),--algorithm $(ALGORITHM)) \
-	$(if $(TRIALS),--trials $(TRIALS)) $(if $(BUDGET),--budget $(BUDGET)) $(if $(EPOCHS),--epochs $(EPOCHS)) \
-	$(if $(WORKERS),--workers $(WORKERS)) $(if $(SEED),--seed $(SEED)) $(if $(NAME),--name $(NAME)) \
+# Words that an environment may happen to hold count only when given on make's own command line.
+given = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
+OPTIONS = $(if $(call given,DATASET),--dataset "$(DATASET)") $(if $(call given,DATA),--data "$(DATA)") \
+	$(if $(call given,TEXT),--text "$(TEXT)") $(if $(call given,LABEL),--label "$(LABEL)") \
+	$(if $(call given,SPACE),--space "$(SPACE)") $(if $(call given,NAME),--name "$(NAME)") \
+	$(if $(ALGORITHM),--algorithm $(ALGORITHM)) $(if $(TRIALS),--trials $(TRIALS)) $(if $(BUDGET),--budget $(BUDGET)) \
+	$(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SEED),--seed $(SEED)) \
 	$(if $(RESUME),--resume $(filter-out 1,$(RESUME)))
 
 .PHONY: help setup sweep ui export test test-all check fix bench clean
@@ -27,7 +29,7 @@ $(READY): requirements.txt pyproject.toml
 	@touch $@
 
 sweep: $(READY)  ## TASK=sentiment|text|tagging, or DATA=file.csv TEXT=column LABEL=column; DATASET SPACE TRIALS BUDGET EPOCHS ...
-	@$(BIN)/sweeper sweep $(if $(DATA)$(DATASET)$(RESUME),$(TASK),$(or $(TASK),sentiment)) $(ALL_OPTIONS)
+	@$(BIN)/sweeper sweep $(if $(call given,DATA)$(call given,DATASET)$(RESUME),$(TASK),$(or $(TASK),sentiment)) $(OPTIONS)
 
 ui: $(READY)  ## browse the trials in MLflow, on the loopback address; PORT=5000
 	@$(BIN)/sweeper ui $(if $(PORT),--port $(PORT))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -63,7 +64,8 @@ def sweep(
         workers: processes, one trial each; as many as cores by default.
         seed: of everything random.
         name: of the sweep; from task, dataset and time by default.
-        resume: take up the sweep of this name, or the newest (True).
+        resume: take up the sweep of this name, or the newest (True), as it was begun; only
+            `trials` and `budget` may be given anew.
         say: receives lines for a person.
 
     Raises:
@@ -74,8 +76,13 @@ def sweep(
     from .sweeps import run_sweep
 
     if resume:
+        if task is not None or dataset is not None or data is not None:
+            raise UsageError(
+                "--resume: takes up a sweep with its own task and data; leave out task, --dataset and --data"
+            )
         folder = find_folder(None if resume is True else resume)
         card, found, settings = _as_begun(folder)
+        settings = dataclasses.replace(settings, trials=trials or settings.trials, budget=budget or settings.budget)
         return run_sweep(card, found, settings, folder, say)
     card = _card(task, dataset, data, text, label, encoding, say)
     found = _space(card.task, space)
@@ -89,6 +96,7 @@ def sweep(
     if workers is not None:
         settings = dataclasses.replace(settings, workers=workers)
     _check(settings)
+    _check_name(name)
     return run_sweep(card, found, settings, _new_folder(name, card, found, settings, say), say)
 
 
@@ -147,6 +155,11 @@ def _check(settings: Any) -> None:
     ):
         if value is not None and value <= 0:
             raise UsageError(f"{flag}: must be above 0, found {value:g}")
+
+
+def _check_name(name: str | None) -> None:
+    if name is not None and not re.fullmatch(r"\w[\w.-]*", name):
+        raise UsageError(f"--name: must be letters, digits, '.', '_' and '-', found {name!r}")
 
 
 def _new_folder(
@@ -239,9 +252,8 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
 
     folder = find_folder(sweep)
     check_free(Path(to))
-    facts = folder.facts
-    ready = folder.path / "export"
-    if trial in (None, facts.get("winner")) and ready.is_dir():
+    ready = folder.shipped(trial)
+    if ready is not None:
         Path(to).parent.mkdir(parents=True, exist_ok=True)
         shutil.copytree(ready, to, dirs_exist_ok=True)  # written and compared when the sweep ended
         return Path(to)

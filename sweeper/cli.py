@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     from .sweeps import Outcome
 
 INTERRUPTED = 130
+HIGHEST_PORT = 65_535
 UNITS = {"s": 1, "m": 60, "h": 3600, "": 1}
 
 
@@ -46,11 +47,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"sweeper: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("sweeper: interrupted; take it up again with: sweeper sweep --resume", file=sys.stderr)
+        print("sweeper: interrupted; a sweep that had begun is taken up with: sweeper sweep --resume", file=sys.stderr)
         return INTERRUPTED
-    except BrokenPipeError:  # whoever read our output, such as head, has seen enough
-        sys.stderr.close()
-        return 0
+    except OSError as error:
+        if isinstance(error, BrokenPipeError):  # whoever read our output, such as head, has seen enough
+            sys.stderr.close()
+            return 0
+        print(f"sweeper: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        return UsageError.exit_code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -417,6 +421,8 @@ def _print_rows(
 
 
 def run_ui(options: argparse.Namespace) -> int:
+    if options.port > HIGHEST_PORT:
+        raise UsageError(f"--port: must be at most {HIGHEST_PORT}, found {options.port}")
     from .track import serve, store, without_secrets
 
     print(

@@ -14,6 +14,7 @@ from __future__ import annotations
 import dataclasses
 import json
 import os
+import shutil
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -146,9 +147,22 @@ class SweepFolder:
     def note_run(self, run: str) -> None:
         self._note(run=run)
 
-    def note_test(self, trial: int, scores: dict[str, float]) -> None:
-        """Keep the winner and its scores on the test split."""
-        self._note(winner=trial, test=scores)
+    def note_winner(self, trial: int, scores: dict[str, float], export: str) -> None:
+        """Keep the winner, its scores on the test split, and the name of its exported folder."""
+        self._note(winner=trial, test=scores, export=export)
+
+    def shipped(self, trial: int | None) -> Path | None:
+        """The exported folder of a trial, by default the winner's, if there is one."""
+        facts = self.facts
+        if "export" not in facts or trial not in (None, facts["winner"]):
+            return None
+        place = self.path / facts["export"]
+        return place if place.is_dir() else None
+
+    def discard_unless_begun(self) -> None:
+        """Remove a folder whose sweep could not even begin, so that its name is free again."""
+        if self.run is None:
+            shutil.rmtree(self.path)
 
     def _note(self, **facts: Any) -> None:
         write_atomically(self.path / "sweep.json", json.dumps({**self.facts, **facts}, indent=1, ensure_ascii=False))

@@ -81,7 +81,8 @@ class Workers:
         return self._pool.schedule(_call, args=[function.__module__, function.__qualname__, *arguments])
 
     def start(self, order: TrialOrder) -> None:
-        """Hand out a trial."""
+        """Hand out a trial; what an earlier, interrupted run of it reported is forgotten."""
+        (Path(order.folder) / "events.jsonl").unlink(missing_ok=True)
         self._running[order.number] = _Running(order, self.call(_run_trial, order))
 
     @property

@@ -88,7 +88,8 @@ class TrialResult:
     Args:
         state: "done" (trained as long as it was meant to, or no longer improved),
             "stopped" (ended early by budget or by hand at the end of an epoch; it
-            counts), "pruned" (never reached its first epoch's end) or "failed".
+            counts), "interrupted" (ended by hand; it runs anew when the sweep is taken up) or
+            "failed".
         scores: of the best epoch on the validation split; empty unless it counts.
         best_epoch: counted from 1; 0 where there is none.
         epochs: epochs trained in all.

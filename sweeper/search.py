@@ -73,7 +73,7 @@ class Search:
                 self._record_news(screen)
                 ended = ended or self._reason_to_end() or self._hand_out(screen)
                 time.sleep(POLL_SECONDS)
-            return ended
+            return "interrupted" if self._interrupted else ended
 
     def best(self) -> TrialResult | None:
         """The trial with the highest validation score; the earlier one of equals."""
@@ -176,6 +176,11 @@ class Search:
             self.tracker.epoch_ended(event)
             screen.epoch(event)
         for result in self.workers.results():
+            if self._interrupted and result.state == "stopped":
+                # Not told: it runs anew when the sweep is taken up.
+                self.tracker.trial_ended(dataclasses.replace(result, state="interrupted"), [])
+                screen.ended(dataclasses.replace(result, state="interrupted"))
+                continue
             self.history.told(result)
             if self._proposer is not None:
                 self._tell(self._proposer, result)

@@ -13,6 +13,7 @@ from typing import Any, Literal
 from . import declarations, parameters
 from .declarations import Fields
 from .errors import DeclarationError, unknown
+from .parameters import Facts, Real
 
 When = Mapping[str, tuple[Any, ...]]
 """Parameters on which another depends, each with the values that switch it on; all must hold."""
@@ -150,6 +151,15 @@ class SearchSpace:
             values[parameter.name] = parameter.nearest(wanted)
         return self.active(values)
 
+    def for_data(self, facts: Facts) -> SearchSpace:
+        """This space without the parameters that these data leave inactive, and without those that depend on them."""
+        kept: list[Parameter] = []
+        for parameter in self.parameters:
+            idle = parameters.lookup(self.task, parameter.name).ordered_only and not facts.ordered
+            if not idle and all(name in {other.name for other in kept} for name in parameter.when):
+                kept.append(parameter)
+        return replace(self, parameters=tuple(kept))
+
     def values_of(self, name: str) -> tuple[Any, ...]:
         """Every value that a choice called `name` may take; its documented default where it does not vary."""
         for parameter in self.parameters:
@@ -234,6 +244,9 @@ def _parameter(fields: Fields, task: str) -> Parameter:
         if str(error).startswith(str(fields.path)):
             raise
         raise fields.error(given[0], str(error)) from None
+    if isinstance(parameter, Choice) and isinstance(documented.domain, Real):
+        # 0 beside 0.1 is a number like the others.
+        parameter = replace(parameter, values=tuple(_as_float(value) for value in parameter.values))
     for value in (*parameter.extremes(), *([parameter.default] if parameter.default is not None else [])):
         refusal = documented.domain.refuses(value)
         if refusal:
@@ -264,6 +277,10 @@ def _domain(fields: Fields, kind: str, name: str, when: When) -> Parameter:
     )
 
 
+def _as_float(value: Any) -> Any:
+    return float(value) if isinstance(value, int) else value
+
+
 def _when(fields: Fields) -> When:
     table = fields.table("when", {})
     for key, value in table.values.items():
@@ -286,8 +303,10 @@ def _with_intrinsic_conditions(fields: Fields, found: Mapping[str, Parameter], t
                 None,
                 f"has an effect only when {name} is {' or '.join(map(str, allowed))}, and in this space it never is",
             )
-        if name in found and name not in when:
-            when[name] = useful
+        if name in found:
+            when[name] = tuple(value for value in when.get(name, useful) if value in useful)
+            if not when[name]:
+                raise fields.error("when", f"has an effect only when {name} is {' or '.join(map(str, useful))}")
     return replace(parameter, when=when)
 
 

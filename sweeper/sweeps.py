@@ -17,7 +17,7 @@ from . import parameters, report
 from .data.cards import Card
 from .data.prepare import prepare
 from .data.store import Prepared, open_prepared
-from .errors import SweepError, listed
+from .errors import SweepError, TrackingError, listed
 from .history import SweepFolder
 from .pool import Workers
 from .records import Scores, Settings, TrialOrder, TrialResult
@@ -75,9 +75,14 @@ def run_sweep(
     for warning in prepared.meta.warnings:
         say(f"note: {warning}")
     objective = TASKS[card.task].objective(prepared.meta)
+    space = space.for_data(prepared.meta.facts)
     with Workers(settings.workers, folder.path / "workers.log") as workers:
         workers.warm_up()  # they import TensorFlow while we import MLflow
-        tracker = open_tracker(card, space, settings, prepared, folder)
+        try:
+            tracker = open_tracker(card, space, settings, prepared, folder)
+        except TrackingError:
+            folder.discard_unless_begun()
+            raise
         try:
             search = Search(space, settings, prepared, objective, folder, workers, tracker)
             asked = workers.call(baselines_of, str(prepared.folder))
@@ -159,9 +164,9 @@ def ship(
 ) -> Outcome:
     """Score the winner once on test data, export it, compare, log and register it."""
     test = workers.call(score_in_worker, order).result()
-    folder.note_test(order.number, test)
     target = folder.new_export()
     workers.call(export_in_worker, order, str(target), card_facts(card, folder.name, test, found.baselines)).result()
+    folder.note_winner(order.number, test, target.name)
     name = f"sweeper-{card.task}-{card.name}"
     version = tracker.log_model(target, name)
     return dataclasses.replace(found, test=test, export=target, model=f"{name} version {version}")

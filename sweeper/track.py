@@ -19,7 +19,7 @@ from .records import EpochEvent, TrialResult
 
 DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
-STATUS = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "pruned": "KILLED"}
+STATUS = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 SOURCE = {"mlflow.source.type": "LOCAL", "mlflow.source.name": "sweeper"}
 LONGEST_PARAM = 500  # characters; stores refuse longer ones
 DEFAULTS = {
@@ -171,7 +171,7 @@ class Tracker:
     def trial_ended(self, result: TrialResult, pictures: list[Path]) -> None:
         """Close a nested run with its status; the best epoch's scores are its last ones."""
         with self._reached():
-            run = self._runs.pop(result.number)
+            run = self._runs[result.number]
             costs = {
                 "best_epoch": result.best_epoch,
                 "parameters": result.parameters,
@@ -190,6 +190,7 @@ class Tracker:
             for path in pictures:
                 self._client.log_artifact(run, str(path), "plots")
             self._client.set_terminated(run, STATUS[result.state])
+            del self._runs[result.number]
 
     def abandon(self) -> None:
         """End every run, whatever happened: none is left RUNNING."""

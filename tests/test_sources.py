@@ -202,6 +202,18 @@ def test_a_wrong_source_is_refused_with_its_line(tmp_path, source, complaint):
             'task = "text"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "columns"\nscheme = "iob3"',
             "must be one of 'auto', 'iob1'",
         ),
+        (
+            'task = "tagging"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "columns"\nlongest = 0',
+            "longest: must be at least 1, found 0",
+        ),
+        (
+            'task = "text"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "labelled"\nencoding = []',
+            "needs at least one encoding",
+        ),
+        (
+            'task = "text"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "labelled"\nlayout = "foldrs"',
+            "must be one of 'table', 'folders'",
+        ),
     ],
 )
 def test_a_wrong_card_is_refused(tmp_path, text, complaint):

@@ -52,7 +52,11 @@ HEAD = 'about = "x"\ntask = "sentiment"\n'
         ),
         (
             "[parameters.attention]\nchoice = ['none', 'dot']\n[parameters.pooling]\nchoice = ['max']\nwhen = { attention = ['concat'] }",
-            "attention is never 'concat' in this space",
+            "has an effect only when attention is none",
+        ),
+        (
+            "[parameters.attention]\nchoice = ['dot', 'concat']\n[parameters.attention_units]\nfixed = 8\nwhen = { attention = ['dot'] }",
+            "has an effect only when attention is concat",
         ),
         (
             "[parameters.attention_units]\nfixed = 8",
@@ -102,6 +106,19 @@ def test_a_parameter_that_the_builder_would_not_read_is_inactive_without_being_t
     space = load_space("sentiment")
     active = space.active({"attention": "dot", "attention_units": 64, "pooling": "max", "cell": "gru"})
     assert active == {"attention": "dot", "cell": "gru"}
+
+
+def test_whole_numbers_among_others_are_numbers_like_them(tmp_path):
+    space = load_space(str(write(tmp_path / "s.toml", HEAD + "[parameters.dropout]\nchoice = [0, 0.1]\ndefault = 0\n")))
+    assert [type(value) for value in space.values_of("dropout")] == [float, float]
+
+
+def test_a_parameter_that_the_data_leave_inactive_does_not_vary(tmp_path):
+    body = "[parameters.head]\nchoice = ['softmax', 'ordinal']\n[parameters.units]\nchoice = [4, 8]\nwhen = { head = ['ordinal'] }\n"
+    body += "[parameters.cell]\nchoice = ['gru', 'lstm']\n"
+    space = load_space(str(write(tmp_path / "s.toml", HEAD + body)))
+    assert [parameter.name for parameter in space.for_data(parameters.Facts(ordered=False))] == ["cell"]
+    assert len(list(space.for_data(parameters.Facts(ordered=True)))) == 3
 
 
 def test_nested_conditions_switch_off_with_the_outermost_one(tmp_path):

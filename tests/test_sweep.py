@@ -16,7 +16,7 @@ import pytest
 
 import sweeper
 from sweeper import answer
-from sweeper.errors import SweepError, UsageError
+from sweeper.errors import SweepError, TrackingError, UsageError
 from sweeper.history import find_folder
 from sweeper.track import store
 
@@ -123,6 +123,48 @@ def test_trials_that_diverge_fail_alone_and_a_sweep_of_nothing_else_says_why(rev
         if run.data.tags["sweeper.kind"] == "trial"
     }
     assert errors == {"diverged"}
+
+
+def test_a_server_that_is_not_there_leaves_no_sweep_behind(reviews_card, tiny_space, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://127.0.0.1:9")
+    monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
+    with pytest.raises(TrackingError):
+        sweep(reviews_card, tiny_space, name="mine")
+    assert not Path("sweeps/mine").exists()
+
+
+def test_the_winner_of_a_sweep_that_was_taken_up_is_the_one_that_is_exported(reviews_card, tiny_space):
+    first = sweep(reviews_card, tiny_space, trials=1, name="s")
+    folder = find_folder("s")
+    history = folder.path / "history.jsonl"
+    worse = history.read_text().replace(f'"accuracy": {first.best.scores["accuracy"]}', '"accuracy": 0.01')
+    history.write_text(worse)  # as if the first trial had been a bad one
+    second = sweeper.sweep(resume="s", trials=2)
+    assert second.best.number == 1
+    assert "trial 1 of the sweep" in (sweeper.export("s", to="exports/best") / "model_card.md").read_text()
+    assert "trial 0 of the sweep" in (sweeper.export("s", trial=0, to="exports/first") / "model_card.md").read_text()
+
+
+def test_an_interrupt_while_the_last_trials_run_is_an_interrupt(reviews_card, tmp_path):
+    space = write(
+        tmp_path / "slow.toml",
+        'about = "slow"\ntask = "sentiment"\n[parameters.patience]\nfixed = 90\n[parameters.units]\nchoice = [4, 5]\n',
+    )
+    command = [sys.executable, "-m", "sweeper", "sweep", "--dataset", str(reviews_card), "--space", str(space)]
+    running = subprocess.Popen(
+        [*command, "--trials", "2", "--epochs", "90", "--workers", "2", "--name", "s"],
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    deadline = time.time() + 120
+    while len(list(Path("sweeps/s/trials").glob("*/events.jsonl"))) < 2 and time.time() < deadline:
+        time.sleep(0.1)
+    os.killpg(running.pid, signal.SIGINT)
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 130, said
+    assert not find_folder("s").history().results, "what was stopped by hand runs anew"
+    assert not [run for run in runs("sentiment/reviews") if run.info.status in ("RUNNING", "FINISHED")]
 
 
 def test_an_interrupted_sweep_is_taken_up(reviews_card, tmp_path):

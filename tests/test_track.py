@@ -51,7 +51,8 @@ def test_a_trial_is_nested_and_its_epochs_are_there_while_it_runs(tracker):
 
 
 @pytest.mark.parametrize(
-    ("state", "status"), [("done", "FINISHED"), ("stopped", "FINISHED"), ("failed", "FAILED"), ("pruned", "KILLED")]
+    ("state", "status"),
+    [("done", "FINISHED"), ("stopped", "FINISHED"), ("failed", "FAILED"), ("interrupted", "KILLED")],
 )
 def test_every_end_has_its_status(tracker, state, status):
     tracker.trial_started(0, CONFIGURATION, 7)

@@ -8,7 +8,7 @@ import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from ..errors import DataError, listed, unknown
 from ..records import LabelledText
@@ -38,7 +38,7 @@ class Options:
     label: str = "label"
     where: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
-    layout: str = "table"
+    layout: Literal["table", "folders"] = "table"
     skip_lines: tuple[int, ...] = ()
     separator: str | None = None
     encoding: tuple[str, ...] = ("utf-8",)

@@ -128,13 +128,18 @@ def parse_card(fields: Fields, name: str) -> Card:
     form = str(adapter.values.get("format", ""))
     if form not in adapters.ADAPTERS:
         raise adapter.error("format", unknown("format", form, adapters.ADAPTERS))
+    options: Any = adapter.into(adapters.ADAPTERS[form].options, ignore=("format",))
+    if getattr(options, "longest", 1) < 1:
+        raise adapter.error("longest", f"must be at least 1, found {options.longest}")
+    if not getattr(options, "encoding", ("utf-8",)):
+        raise adapter.error("encoding", 'needs at least one encoding, such as ["utf-8"]')
     return Card(
         name=name,
         about=header.about,
         task=header.task,
         source=source,
         adapter=form,
-        options=adapter.into(adapters.ADAPTERS[form].options, ignore=("format",)),
+        options=options,
         split=_split(fields.table("split", {})),
         language=header.language,
         licence=header.licence,

@@ -11,6 +11,7 @@ import pandas as pd
 from .. import adapters
 from ..adapters import schemes
 from ..errors import DataError, DeclarationError, listed
+from ..quiet import without_chatter
 from ..records import TaggedSentence
 from . import sources
 from .cards import PARTS, Card
@@ -69,12 +70,13 @@ def _spans_in_one_scheme(sentences: list[Any], card: Card, place: str, counts: d
 
 def _in_pieces(sentences: list[TaggedSentence]) -> list[TaggedSentence]:
     """Cut every word as the tokeniser cuts raw text."""
-    import tensorflow as tf
-
-    from .tokens import TokenOptions, tokenize
-
     words = sorted({token for sentence in sentences for token in sentence.tokens})
-    cut = tokenize(tf.constant(words), TokenOptions("words", lowercase=False)).to_list()
+    with without_chatter():
+        import tensorflow as tf
+
+        from .tokens import TokenOptions, tokenize
+
+        cut = tokenize(tf.constant(words), TokenOptions("words", lowercase=False)).to_list()
     pieces = {word: tuple(piece.decode("utf-8") for piece in found) for word, found in zip(words, cut, strict=True)}
     return [
         TaggedSentence(

@@ -126,7 +126,9 @@ def _column(flag: str, given: str | None, usual: tuple[str, ...], header: list[s
     for name in header:
         if name.lower() in usual:
             return name
-    raise UsageError(f"{flag} COLUMN is needed: the file has the columns {listed(header) or 'none'}")
+    if not header:
+        raise DataError("the file is empty; a table begins with the names of its columns")
+    raise UsageError(f"{flag} COLUMN is needed: the file has the columns {listed(header)}")
 
 
 def _card(path: Path, adapter: dict[str, object], task: str) -> Card:

@@ -20,6 +20,7 @@ import pandas as pd
 from .. import adapters
 from ..adapters import schemes
 from ..errors import DataError, DeclarationError
+from ..quiet import without_chatter
 from . import cards, sources, splits
 from .cards import PARTS, VECTORS, Card
 from .examples import are_stars, label_names, read_examples, warnings
@@ -57,7 +58,8 @@ def prepare(
         place = folder / encoding_key(tokens, lowercase)
         if not is_whole(place, say):
             say(f"encoding {sum(prepared.meta.counts.values()):,} examples as {'lower-case ' * lowercase}{tokens}")
-            write_whole(place, partial(_write_encoding, prepared, tokens, lowercase))
+            with without_chatter():
+                write_whole(place, partial(_write_encoding, prepared, tokens, lowercase))
         for name in vectors:
             _write_vectors(
                 name, open_encoded(prepared, tokens, lowercase).vocabulary, place / f"{vectors_key(name)}.npy"

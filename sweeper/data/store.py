@@ -136,7 +136,9 @@ def encoding_key(tokens: str, lowercase: bool) -> str:
 
 
 def vectors_key(name: str) -> str:
-    return "vectors-" + hashlib.sha256(name.encode()).hexdigest()[:16]
+    path = Path(name)
+    identity = str(path.resolve()) if path.is_file() else name
+    return "vectors-" + hashlib.sha256(identity.encode()).hexdigest()[:16]
 
 
 # ---------------------------------------------------------------- whole or not at all
