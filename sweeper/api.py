@@ -73,7 +73,7 @@ def sweep(
     """
     from .history import find_folder
     from .records import Settings
-    from .sweeps import run_sweep
+    from .sweeps import load, run_sweep
 
     if resume:
         if task is not None or dataset is not None or data is not None:
@@ -83,7 +83,7 @@ def sweep(
         folder = find_folder(None if resume is True else resume)
         card, found, settings = _as_begun(folder)
         settings = dataclasses.replace(settings, trials=trials or settings.trials, budget=budget or settings.budget)
-        return run_sweep(card, found, settings, folder, say)
+        return run_sweep(card, found, settings, load(card, found, say), folder, say)
     card = _card(task, dataset, data, text, label, encoding, say)
     found = _space(card.task, space)
     settings = Settings(
@@ -97,7 +97,8 @@ def sweep(
         settings = dataclasses.replace(settings, workers=workers)
     _check(settings)
     _check_name(name)
-    return run_sweep(card, found, settings, _new_folder(name, card, found, settings, say), say)
+    prepared = load(card, found, say)  # before the folder is made, so that a mistake leaves nothing behind
+    return run_sweep(card, found, settings, prepared, _new_folder(name, card, found, settings), say)
 
 
 def _card(
@@ -162,15 +163,9 @@ def _check_name(name: str | None) -> None:
         raise UsageError(f"--name: must be letters, digits, '.', '_' and '-', found {name!r}")
 
 
-def _new_folder(
-    name: str | None, card: Card, space: SearchSpace, settings: Any, say: Callable[[str], None]
-) -> SweepFolder:
-    """Only once the data are known to be good, so that a mistake leaves nothing behind."""
-    from .data.prepare import prepare
+def _new_folder(name: str | None, card: Card, space: SearchSpace, settings: Any) -> SweepFolder:
     from .history import new_folder
-    from .sweeps import encodings, vectors
 
-    prepare(card, encodings(space), vectors(space), say)
     stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
     facts = {
         "card": card.name,
@@ -218,20 +213,16 @@ def load_dataset(name: str) -> pd.DataFrame:
 def leaderboard(sweep: str | None = None) -> pd.DataFrame:
     """The leaderboard of a sweep, the newest by default; see `report.leaderboard`."""
     from . import report
-    from .data.store import open_prepared
     from .history import find_folder
-    from .sweeps import baselines_of
-    from .tasks import TASKS
+    from .tasks import Baseline
 
     folder = find_folder(sweep)
-    history = folder.history()
-    if not history.orders:
-        raise UsageError(f"{folder.name}: has no trial yet")
-    prepared = next(iter(history.orders.values())).prepared
-    objective = TASKS[folder.facts["task"]].objective(open_prepared(Path(prepared)).meta)
-    kept = baselines_of(prepared) if (Path(prepared) / "baselines.json").is_file() else []
-    test = {folder.facts["winner"]: folder.facts["test"]} if "winner" in folder.facts else {}
-    return report.leaderboard(list(history.results.values()), kept, objective, test)
+    facts, results = folder.facts, folder.history().standing(folder.facts["settings"]["epochs"])
+    if not results:
+        raise UsageError(f"{folder.name}: has no finished trial yet")
+    baselines = [Baseline(**row) for row in facts.get("baselines", [])]
+    test = {facts["winner"]: facts["test"]} if "winner" in facts else {}
+    return report.leaderboard(results, baselines, facts["objective"], test)
 
 
 def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Path:
@@ -261,10 +252,8 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
 
 
 def _export_now(folder: SweepFolder, trial: int | None, to: str) -> Path:
-    from .data.store import open_prepared
-    from .pool import Workers
-    from .sweeps import baselines_of, card_facts, export_in_worker, score_in_worker
-    from .tasks import TASKS
+    from .pool import Workers, answer
+    from .sweeps import baselines_of, card_facts, export_in_worker, load, score_in_worker
 
     history = folder.history()
     counting = {number: result for number, result in history.results.items() if result.counts}
@@ -274,13 +263,14 @@ def _export_now(folder: SweepFolder, trial: int | None, to: str) -> Path:
         raise UsageError(
             f"--trial: {trial} gave no model in {folder.name}; these did: {', '.join(map(str, sorted(counting)))}"
         )
-    card, _, _ = _as_begun(folder)
-    prepared = history.orders[next(iter(counting))].prepared
-    objective = TASKS[card.task].objective(open_prepared(Path(prepared)).meta)
+    card, space, _ = _as_begun(folder)
+    prepared = load(card, space, _to_standard_error)
+    folder.note_data(prepared.meta.digest, objective := folder.facts["objective"])
     best = max(counting.values(), key=lambda result: (result.scores[objective], -result.number)).number
-    order = history.orders[best if trial is None else trial]
+    order = folder.placed(history.orders[best if trial is None else trial], prepared.folder)
     with Workers(1, folder.path / "workers.log") as workers:
-        test = workers.call(score_in_worker, order).result()
-        facts = card_facts(card, folder.name, test, baselines_of(prepared))
-        workers.call(export_in_worker, order, to, facts).result()
+        baselines = workers.call(baselines_of, str(prepared.folder))
+        test = answer(workers.call(score_in_worker, order))
+        facts = card_facts(card, folder.name, test, answer(baselines))
+        answer(workers.call(export_in_worker, order, str(Path(to).resolve()), facts))
     return Path(to)

@@ -9,7 +9,7 @@ import sys
 from collections.abc import Iterator
 from importlib import metadata
 
-from .data.sources import cache_folder
+from .data.downloads import cache_folder
 from .track import store, without_secrets
 
 NEEDED = ("tensorflow", "keras", "keras-tuner", "mlflow", "pandas", "pebble", "unearth")

@@ -7,6 +7,7 @@ SweeperError
 ├── SourceError         the data could not be fetched, or is not what was published
 ├── TrackingError       the MLflow store cannot be reached or refuses us
 ├── TrialError          this one configuration failed; the sweep goes on
+├── WorkerDied          a worker process died under its work, as when memory runs out
 ├── SweepError          the sweep ran and produced no model
 └── ExportError         the exported model does not answer as the trained one did
 """
@@ -45,6 +46,12 @@ class TrackingError(SweeperError):
 
 class TrialError(SweeperError):
     """One configuration failed; others may not."""
+
+    exit_code = 1
+
+
+class WorkerDied(SweeperError):
+    """A worker process ended before its work did."""
 
     exit_code = 1
 

@@ -101,7 +101,7 @@ def _compare(folder: Path, inputs: list[Any], expected: list[dict[str, Any]]) ->
     """Ask the folder in a fresh process that has TensorFlow and nothing of ours."""
     given = "".join(json.dumps(one) + "\n" for one in inputs)
     asked = subprocess.run(
-        [sys.executable, answer.__file__, str(folder)], input=given, capture_output=True, text=True, check=False
+        [sys.executable, "-P", answer.__file__, str(folder)], input=given, capture_output=True, text=True, check=False
     )
     if asked.returncode:
         raise ExportError(

@@ -1,24 +1,27 @@
 """A sweep's folder: its declarations, what was asked and told, and each trial's files.
 
 sweeps/NAME/
-    sweep.json        settings, where card and space came from, the MLflow run
+    sweep.json        settings, where card and space came from, the data's digest, the MLflow run, baselines, winner
     card.toml space.toml
     history.jsonl     one line an event, in order: a trial asked for, a trial's result
     trials/007/       events, weights, pictures
-    leaderboard.csv report.html winner.json
+    leaderboard.csv report.html
     export/           the best model
 """
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import os
 import shutil
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import filelock
 import numpy as np
 
 from .errors import UsageError, unknown
@@ -48,19 +51,34 @@ class History:
     proposals: dict[int, Proposal] = field(default_factory=dict)
 
     @classmethod
-    def read(cls, path: Path) -> History:
-        """From the file; a last line that is not whole was never written."""
-        history = cls(path)
-        lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    def read(cls, folder: SweepFolder, prepared: Path | None) -> History:
+        """From a sweep's file; a last line that is not whole was never written.
+
+        Args:
+            prepared: where the prepared dataset lies now, if orders are to be run or exported.
+        """
+        history = cls(folder.path / "history.jsonl")
+        lines = history.path.read_bytes().split(b"\n")[:-1] if history.path.exists() else []
         for line in lines:
             event = json.loads(line)
             if "asked" in event:
-                order = TrialOrder(**event["asked"])
-                history._asked(order)
+                history._asked(folder.placed(TrialOrder(**event["asked"]), prepared))
             else:
                 history._told(TrialResult(**event["told"]))
         history.unfinished = [order for number, order in history.orders.items() if number not in history.results]
         return history
+
+    def standing(self, epochs: int) -> list[TrialResult]:
+        """The results, those marked "pruned" that got fewer than a sweep's epochs and were never promoted."""
+        promoted = {order.continues for order in self.orders.values()}
+        return [
+            dataclasses.replace(result, state="pruned")
+            if result.state == "done"
+            and self.orders[number].epochs < epochs
+            and self.orders[number].folder not in promoted
+            else result
+            for number, result in self.results.items()
+        ]
 
     def asked(self, order: TrialOrder) -> None:
         if order.number not in self.orders:
@@ -122,8 +140,38 @@ class SweepFolder:
         path = self.trial(number) / "confusion.npy"
         return np.load(path, allow_pickle=False) if path.exists() else None
 
-    def history(self) -> History:
-        return History.read(self.path / "history.jsonl")
+    def history(self, prepared: Path | None = None) -> History:
+        """What was asked and told so far; see `History.read`."""
+        return History.read(self, prepared)
+
+    def placed(self, order: TrialOrder, prepared: Path | None) -> TrialOrder:
+        """An order with the paths that hold now: a sweep's folder may have moved since it was written."""
+        return dataclasses.replace(
+            order,
+            folder=str(self.trial(order.number)),
+            stop_file=str(self.stop_file),
+            continues=order.continues and str(self.trial(int(Path(order.continues).name))),
+            prepared=order.prepared if prepared is None else str(prepared),
+        )
+
+    @contextlib.contextmanager
+    def held(self) -> Iterator[None]:
+        """Keep every other process from running this sweep; a process that dies lets go.
+
+        Raises:
+            UsageError: another one runs it.
+        """
+        lock = filelock.FileLock(self.path / "running.lock", timeout=0)
+        try:
+            lock.acquire()
+        except filelock.Timeout:
+            raise UsageError(
+                f"--resume: {self.name} is running already, in another process; wait for it, or stop it"
+            ) from None
+        try:
+            yield
+        finally:
+            lock.release()
 
     def new_export(self) -> Path:
         """A free place for the exported model."""
@@ -147,9 +195,26 @@ class SweepFolder:
     def note_run(self, run: str) -> None:
         self._note(run=run)
 
-    def note_winner(self, trial: int, scores: dict[str, float], export: str) -> None:
-        """Keep the winner, its scores on the test split, and the name of its exported folder."""
-        self._note(winner=trial, test=scores, export=export)
+    def note_data(self, digest: str, objective: str) -> None:
+        """Keep what the sweep is about.
+
+        Raises:
+            UsageError: it began with other data.
+        """
+        before = self.facts.get("digest", digest)
+        if before != digest:
+            raise UsageError(
+                f"--resume: the data of {self.name} have changed since it began: their digest was {before[:16]} and is now {digest[:16]}; "
+                "scores on other data do not compare: put the old data back, or start a new sweep"
+            )
+        self._note(digest=digest, objective=objective)
+
+    def note_baselines(self, baselines: Sequence[dict[str, Any]]) -> None:
+        self._note(baselines=list(baselines))
+
+    def note_winner(self, trial: int, scores: dict[str, float], export: str, model: str) -> None:
+        """Keep the winner, its scores on the test split, the name of its exported folder and of its registered model."""
+        self._note(winner=trial, test=scores, export=export, model=model)
 
     def shipped(self, trial: int | None) -> Path | None:
         """The exported folder of a trial, by default the winner's, if there is one."""
@@ -179,11 +244,14 @@ def new_folder(name: str, facts: dict[str, Any], card: str, space: str) -> Sweep
         UsageError: there is a sweep of this name.
     """
     path = SWEEPS / name
-    if path.exists():
+    SWEEPS.mkdir(exist_ok=True)
+    try:
+        path.mkdir()
+    except FileExistsError:
         raise UsageError(
             f"--name: there is a sweep {path} already; give another name, or take it up with --resume {name}"
-        )
-    (path / "trials").mkdir(parents=True)
+        ) from None
+    (path / "trials").mkdir()
     (path / "card.toml").write_text(card, encoding="utf-8")
     (path / "space.toml").write_text(space, encoding="utf-8")
     write_atomically(path / "sweep.json", json.dumps(facts, indent=1, ensure_ascii=False))

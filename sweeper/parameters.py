@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from .errors import DeclarationError, unknown
-from .records import Configuration
 
 CLASSIFICATION = ("sentiment", "text")
 EVERY_TASK = (*CLASSIFICATION, "tagging")
@@ -278,18 +277,6 @@ def complete(task: str, values: Mapping[str, Any], facts: Facts | None = None) -
         if is_active(parameter, whole, facts):
             whole[parameter.name] = values.get(parameter.name, parameter.default_for(task))
     return whole
-
-
-def read_configuration(task: str, logged: Mapping[str, str], facts: Facts | None = None) -> Configuration:
-    """The configuration behind parameters logged as text, so that a trial can be rebuilt from them."""
-    values = {name: _parsed(known(task)[name].domain, text) for name, text in logged.items() if name in known(task)}
-    return complete(task, values, facts)
-
-
-def _parsed(domain: Domain, text: str) -> Any:
-    if isinstance(domain, Whole):
-        return int(text)
-    return float(text) if isinstance(domain, Real) else text
 
 
 def describe(task: str) -> Iterator[dict[str, Any]]:

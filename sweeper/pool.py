@@ -25,7 +25,7 @@ from typing import Any
 
 from pebble import ProcessExpired, ProcessPool
 
-from .errors import SweeperError
+from .errors import SweeperError, WorkerDied
 from .records import EpochEvent, TrialOrder, TrialResult
 
 TRIALS_A_WORKER = 40  # then it is replaced, before what allocators never give back adds up
@@ -121,10 +121,24 @@ def _new_events(running: _Running) -> Iterator[EpochEvent]:
 def _result(running: _Running) -> TrialResult:
     order = running.order
     try:
-        return running.future.result()
+        result: TrialResult = answer(running.future)
+        return result
+    except WorkerDied as error:
+        return TrialResult(order.number, order.configuration, "failed", error=str(error))
+
+
+def answer(future: Future[Any]) -> Any:
+    """What a worker's call returns.
+
+    Raises:
+        WorkerDied: the process died under it.
+    """
+    try:
+        return future.result()
     except ProcessExpired as error:
-        reason = f"its worker process died (exit code {error.exitcode}); if the machine ran out of memory, fewer workers or smaller models need less"
-        return TrialResult(order.number, order.configuration, "failed", error=reason)
+        raise WorkerDied(
+            f"its worker process died (exit code {error.exitcode}); if the machine ran out of memory, fewer workers or smaller models need less"
+        ) from None
 
 
 # ---------------------------------------------------------------- inside a worker

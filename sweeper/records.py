@@ -87,9 +87,10 @@ class TrialResult:
 
     Args:
         state: "done" (trained as long as it was meant to, or no longer improved),
-            "stopped" (ended early by budget or by hand at the end of an epoch; it
-            counts), "interrupted" (ended by hand; it runs anew when the sweep is taken up) or
-            "failed".
+            "pruned" (done, but hyperband gave it fewer epochs than others and never went
+            on with it; it counts), "stopped" (ended early by budget at the end of an epoch;
+            it counts), "interrupted" (ended by hand; it runs anew when the sweep is taken
+            up) or "failed".
         scores: of the best epoch on the validation split; empty unless it counts.
         best_epoch: counted from 1; 0 where there is none.
         epochs: epochs trained in all.
@@ -118,7 +119,7 @@ class TrialResult:
     @property
     def counts(self) -> bool:
         """Whether it can win: it has scores."""
-        return self.state in ("done", "stopped") and bool(self.scores)
+        return self.state in ("done", "pruned", "stopped") and bool(self.scores)
 
     def as_dict(self) -> dict[str, Any]:
         return {**dataclasses.asdict(self), "configuration": dict(self.configuration)}

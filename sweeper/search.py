@@ -7,7 +7,7 @@ import dataclasses
 import signal
 import threading
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from . import parameters, report
 from .data.store import Prepared
 from .history import SweepFolder
-from .pool import Workers
+from .pool import Workers, answer
 from .quiet import without_chatter
 from .records import Settings, TrialOrder, TrialResult
 from .spaces import SearchSpace
@@ -23,6 +23,7 @@ from .terminal import Screen
 
 if TYPE_CHECKING:
     from .propose import Proposal, Proposer
+    from .tasks import Baseline
     from .track import Tracker
 
 POLL_SECONDS = 0.1
@@ -48,7 +49,7 @@ class Search:
     ) -> None:
         self.space, self.settings, self.prepared, self.objective = space, settings, prepared, objective
         self.folder, self.workers, self.tracker = folder, workers, tracker
-        self.history = folder.history()
+        self.history = folder.history(prepared.folder)
         self.deadline = None if settings.budget is None else time.time() + settings.budget
         self._interrupted = False
         self._proposer: Proposer | None = None
@@ -69,7 +70,7 @@ class Search:
             ended = ""
             while not ended or self.workers.running:
                 if screen.board.baseline is None and baselines.done():
-                    screen.board.baseline = baselines.result()[-1].validation[self.objective]
+                    self._note_baselines(answer(baselines), screen)
                 self._record_news(screen)
                 ended = ended or self._reason_to_end() or self._hand_out(screen)
                 time.sleep(POLL_SECONDS)
@@ -169,6 +170,10 @@ class Search:
         proposer.tell(proposal, result.scores[self.objective] if result.counts else None)
 
     # ------------------------------------------------------------ record
+
+    def _note_baselines(self, found: Sequence[Baseline], screen: Screen) -> None:
+        self.folder.note_baselines([baseline._asdict() for baseline in found])
+        screen.board.baseline = found[-1].validation[self.objective]
 
     def _record_news(self, screen: Screen) -> None:
         for event in self.workers.epochs():

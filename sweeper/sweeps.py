@@ -19,7 +19,7 @@ from .data.prepare import prepare
 from .data.store import Prepared, open_prepared
 from .errors import SweepError, TrackingError, listed
 from .history import SweepFolder
-from .pool import Workers
+from .pool import Workers, answer
 from .records import Scores, Settings, TrialOrder, TrialResult
 from .search import Search
 from .spaces import SearchSpace
@@ -59,11 +59,17 @@ class Outcome:
 
 
 def run_sweep(
-    card: Card, space: SearchSpace, settings: Settings, folder: SweepFolder, say: Callable[[str], None]
+    card: Card,
+    space: SearchSpace,
+    settings: Settings,
+    prepared: Prepared,
+    folder: SweepFolder,
+    say: Callable[[str], None],
 ) -> Outcome:
     """Search, choose and export.
 
     Args:
+        prepared: the card's data (`load`).
         folder: a new sweep's, or an interrupted one's; its finished trials are not run again.
         say: receives lines for a person.
 
@@ -71,12 +77,12 @@ def run_sweep(
         SweeperError: before the first trial, whatever a person must edit; after it,
             `SweepError` where no trial gave a model.
     """
-    prepared = prepare(card, encodings(space), vectors(space), say)
     for warning in prepared.meta.warnings:
         say(f"note: {warning}")
     objective = TASKS[card.task].objective(prepared.meta)
     space = space.for_data(prepared.meta.facts)
-    with Workers(settings.workers, folder.path / "workers.log") as workers:
+    with folder.held(), Workers(settings.workers, folder.path / "workers.log") as workers:
+        folder.note_data(prepared.meta.digest, objective)
         workers.warm_up()  # they import TensorFlow while we import MLflow
         try:
             tracker = open_tracker(card, space, settings, prepared, folder)
@@ -88,13 +94,13 @@ def run_sweep(
             asked = workers.call(baselines_of, str(prepared.folder))
             with Screen(Board(objective, search.deadline, settings.trials)) as screen:
                 ended = search.run(screen, asked)
-            found = Outcome(folder.path, ended, objective, pd.DataFrame(), search.best(), baselines=asked.result())
-            results = list(search.history.results.values())
+            found = Outcome(folder.path, ended, objective, pd.DataFrame(), search.best(), baselines=answer(asked))
+            results = search.history.standing(settings.epochs)
             if found.best is not None and ended != "interrupted":
                 found = ship(found, search.history.orders[found.best.number], card, folder, workers, tracker)
             found = close(found, results, describe(found, card, space, settings, prepared), prepared, tracker)
-        except BaseException:
-            tracker.abandon()
+        except BaseException as error:
+            tracker.abandon("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
             raise
     if found.best is None and ended != "interrupted":
         reasons = dict.fromkeys(result.error or result.state for result in results)
@@ -103,6 +109,11 @@ def run_sweep(
 
 
 # ---------------------------------------------------------------- load
+
+
+def load(card: Card, space: SearchSpace, say: Callable[[str], None]) -> Prepared:
+    """The card's data, encoded in every way that some configuration of the space asks for."""
+    return prepare(card, encodings(space), vectors(space), say)
 
 
 def encodings(space: SearchSpace) -> list[tuple[str, bool]]:
@@ -162,14 +173,19 @@ def baselines_of(prepared: str) -> list[Baseline]:
 def ship(
     found: Outcome, order: TrialOrder, card: Card, folder: SweepFolder, workers: Workers, tracker: Tracker
 ) -> Outcome:
-    """Score the winner once on test data, export it, compare, log and register it."""
-    test = workers.call(score_in_worker, order).result()
-    target = folder.new_export()
-    workers.call(export_in_worker, order, str(target), card_facts(card, folder.name, test, found.baselines)).result()
-    folder.note_winner(order.number, test, target.name)
+    """Score the winner once on test data, export it, compare, log and register it.
+
+    A sweep that was taken up and has the winner that it had is not shipped again.
+    """
+    if folder.shipped(order.number):
+        facts = folder.facts
+        return dataclasses.replace(found, test=facts["test"], export=folder.shipped(order.number), model=facts["model"])
+    test, target = answer(workers.call(score_in_worker, order)), folder.new_export()
+    answer(workers.call(export_in_worker, order, str(target), card_facts(card, folder.name, test, found.baselines)))
     name = f"sweeper-{card.task}-{card.name}"
-    version = tracker.log_model(target, name)
-    return dataclasses.replace(found, test=test, export=target, model=f"{name} version {version}")
+    model = f"{name} version {tracker.log_model(target, name)}"
+    folder.note_winner(order.number, test, target.name, model)
+    return dataclasses.replace(found, test=test, export=target, model=model)
 
 
 def card_facts(card: Card, sweep: str, test: Scores, baselines: Sequence[Baseline]) -> dict[str, Any]:
@@ -204,6 +220,7 @@ def close(
     page = report.page(f"{meta.task} on {meta.name}", facts, table, meta.warnings, sorted(constant))
     files[1].write_text(page, encoding="utf-8")
     status = "KILLED" if found.ended == "interrupted" else "FINISHED" if found.best else "FAILED"
+    tracker.trials_pruned([result.number for result in results if result.state == "pruned"])
     tracker.sweep_ended(summary(found, results), {"sweeper.ended": found.ended}, files, status)
     return dataclasses.replace(found, leaderboard=table)
 

@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import logging
 import os
 import re
 import subprocess
 import time
 import warnings
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import filelock
+
+from .data.downloads import cache_folder
 from .errors import TrackingError
 from .records import EpochEvent, TrialResult
 
@@ -65,7 +69,7 @@ class Tracker:
         self.uri = store()
         self._runs: dict[int, str] = {}
         self.parent = ""
-        with self._reached():
+        with self._reached(), self._alone():
             mlflow.set_tracking_uri(self.uri)
             self._client = mlflow.MlflowClient(self.uri)
             self._experiment = self._find_or_create(experiment)
@@ -78,9 +82,20 @@ class Tracker:
             )
         if found is not None:
             return str(found.experiment_id)
-        local = self.uri.startswith("sqlite:")
-        place = (Path(ARTIFACTS).resolve() / name).as_uri() if local else None
+        place = (Path(ARTIFACTS).resolve() / name).as_uri() if self._local else None
         return str(self._client.create_experiment(name, artifact_location=place))
+
+    @property
+    def _local(self) -> bool:
+        return self.uri.startswith("sqlite:")
+
+    def _alone(self) -> contextlib.AbstractContextManager[Any]:
+        """MLflow creates the tables of a SQLite file without a lock; two sweeps that begin at once need one."""
+        if not self._local:
+            return contextlib.nullcontext()
+        locks = cache_folder() / "locks"
+        locks.mkdir(parents=True, exist_ok=True)
+        return filelock.FileLock(locks / f"{hashlib.sha256(self.uri.encode()).hexdigest()[:16]}.lock")
 
     @contextlib.contextmanager
     def _reached(self) -> Iterator[None]:
@@ -134,10 +149,8 @@ class Tracker:
             self.parent = run
             self._client.set_tag(run, "sweeper.resumed", "yes")
             self._client.update_run(run, status="RUNNING")
-            for child in self._client.search_runs(
-                [self._experiment], f"tags.mlflow.parentRunId = '{run}' and attributes.status = 'RUNNING'"
-            ):
-                self._client.set_terminated(child.info.run_id, "KILLED")
+            for child in self._children("attributes.status = 'RUNNING'"):
+                self._client.set_terminated(child, "KILLED")
 
     def sweep_ended(
         self, metrics: Mapping[str, float], tags: Mapping[str, str], files: list[Path], status: str
@@ -192,13 +205,28 @@ class Tracker:
             self._client.set_terminated(run, STATUS[result.state])
             del self._runs[result.number]
 
-    def abandon(self) -> None:
-        """End every run, whatever happened: none is left RUNNING."""
+    def trials_pruned(self, numbers: Sequence[int]) -> None:
+        """Mark finished trials with which the search did not go on."""
+        with self._reached():
+            for number in numbers:
+                self._client.set_tag(self._children(f"tags.`sweeper.trial` = '{number}'")[0], "sweeper.state", "pruned")
+
+    def abandon(self, status: str) -> None:
+        """End every run, whatever happened: none is left RUNNING.
+
+        Args:
+            status: of the parent run: FAILED, or KILLED where a person stopped it.
+        """
         with contextlib.suppress(TrackingError), self._reached():
             for run in self._runs.values():
                 self._client.set_terminated(run, "KILLED")
             self._runs.clear()
-            self._client.set_terminated(self.parent, "FAILED")
+            self._client.set_terminated(self.parent, status)
+
+    def _children(self, condition: str) -> list[str]:
+        """Ids of this sweep's trial runs, the newest first."""
+        asked = f"tags.mlflow.parentRunId = '{self.parent}' and {condition}"
+        return [run.info.run_id for run in self._client.search_runs([self._experiment], asked)]
 
     # ------------------------------------------------------------ the best
 

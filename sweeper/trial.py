@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import multiprocessing
 import time
 import traceback
 from dataclasses import asdict
@@ -168,7 +169,9 @@ def score_test(order: TrialOrder) -> Scores:
 
 def _told_to_stop(order: TrialOrder) -> bool:
     late = order.deadline is not None and time.time() >= order.deadline
-    return late or (order.stop_file is not None and Path(order.stop_file).exists())
+    parent = multiprocessing.parent_process()
+    orphaned = parent is not None and not parent.is_alive()  # nobody is left to take the result
+    return late or orphaned or (order.stop_file is not None and Path(order.stop_file).exists())
 
 
 def _event(number: int, epoch: Epoch) -> EpochEvent:

@@ -69,6 +69,12 @@ def test_undecodable_bytes_are_named_with_line_and_offset(tmp_path, form, name, 
         read(form, path, **options)
 
 
+def test_utf_16_is_recognised_by_its_mark(tmp_path):
+    (tmp_path / "a.csv").write_bytes("text,label\n好,x\n".encode("utf-16"))
+    with pytest.raises(DataError, match="or pass --encoding utf-16"):
+        read("labelled", tmp_path / "a.csv")
+
+
 def test_a_declared_encoding_is_used_and_the_second_only_where_the_first_fails(tmp_path):
     path = tmp_path / "a.csv"
     path.write_bytes("text,label\n中文,x\n".encode("gb18030"))
@@ -123,6 +129,13 @@ def test_tables_are_filtered_named_and_their_strange_lines_skipped(tmp_path):
     assert found == [LabelledText("long", "good")]
 
 
+def test_a_filter_compares_numbers_and_truth_as_a_card_writes_them(tmp_path):
+    rows = '{"text": "a", "label": 1, "kept": true}\n{"text": "b", "label": 2.5, "kept": false}\n'
+    (tmp_path / "a.jsonl").write_text(rows, encoding="utf-8")
+    assert read("labelled", tmp_path / "a.jsonl", where={"kept": "true"}) == [LabelledText("a", "1")]
+    assert read("labelled", tmp_path / "a.jsonl", where={"label": "2.5"}) == [LabelledText("b", "2.5")]
+
+
 def test_parquet_is_read_in_order(tmp_path):
     import pandas as pd
 
@@ -136,6 +149,8 @@ def test_a_folder_a_class(tmp_path):
     assert list(labelled.read(Document(path, "1.txt", folder="sports"), labelled.Options(layout="folders"))) == [
         LabelledText("two\nlines", "sports")
     ]
+    with pytest.raises(DataError, match="README: lies beside the folders of the classes"):
+        list(labelled.read(Document(path, "README"), labelled.Options(layout="folders")))
 
 
 def test_a_very_long_cell_is_read(tmp_path):
@@ -219,6 +234,12 @@ def test_every_scheme_says_the_same(scheme, wanted, written):
     assert schemes.to_iob2(written[scheme].split(), scheme, "here") == (tuple(wanted.split()), 0)
 
 
+def test_spans_of_one_kind_need_no_type():
+    assert schemes.to_iob2("B M E S".split(), "bmes", "here") == (("B", "I", "I", "B"), 0)
+    assert schemes.to_iob2("O B I B".split(), "iob2", "here") == (("O", "B", "I", "B"), 0)
+    assert schemes.spread("B", 2) == ("B", "I")
+
+
 def test_forbidden_transitions_begin_a_span_and_are_counted():
     assert schemes.to_iob2("O I-p I-q".split(), "iob2", "here") == (("O", "B-p", "B-q"), 2)
 
@@ -237,6 +258,7 @@ def test_a_tag_of_another_scheme_is_refused():
         ("NOUN VERB", "none"),
         ("O", "none"),
         ("B-p X", "none"),
+        ("B M E S", "bmes"),
     ],
 )
 def test_the_scheme_is_seen_from_the_tags(tags, scheme):

@@ -22,6 +22,10 @@ def files(tmp_path):
     write(work / "one.csv", "text,label\n" + "".join(f"text {n},x\n" for n in range(60)))
     write(work / "empty.csv", "")
     write(work / "people.conll", people())
+    write(work / "notes.conll", "# newdoc\n# id = 1\n" + people().replace("\n\n", "\n\n# id = 2\n"))
+    write(work / "hashes.conll", "# B-tag\n#so I-tag\nis O\n# O\n\n" * 20)
+    write(work / "words.bmes", "我 S\n中 B\n国 E\n\n" * 20)
+    write(work / "same.csv", "text,label\n" + "good,a\ngood,b\n" * 20)
     write(work / "torn.conll", "a O\nb O\n\nlonely\n")
     write(work / "notes.doc", "x")
     (work / "latin.csv").write_bytes("text,label\nna\u00efve,x\n".encode("latin-1"))
@@ -75,6 +79,11 @@ MISTAKES = [
         "sweep --data reviews.csv --text review --label verdct",
         "--label: no column is called 'verdct'. Did you mean 'verdict'",
     ),
+    (
+        "sweep --data topics.csv --text topic --label topic",
+        "must be another column than --text, found 'topic' for both",
+    ),
+    ("sweep --data same.csv", "of 40 examples, of which 36 equal one of another split and were dropped, none is left"),
     ("sweep --data empty.csv", "the file is empty; a table begins with the names of its columns"),
     ("sweep --data one.csv", "every example has the label 'x'"),
     ("sweep --data latin.csv", "latin.csv:2: byte 0xef at offset 2 of the line is not utf-8; declare the encoding"),
@@ -120,6 +129,12 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing_behind(files, capfd, 
         ("--data reviews.csv --label verdict", "task: sentiment, because the labels are feelings"),
         ("--data people.conll", "task: tagging, because every token has a tag and the tags mark spans"),
         ("text --data reviews.csv --label verdict", "task: text, as you said"),
+        ("--data notes.conll", "notes.conll: columns, comments begin with '# '"),
+        ("--data hashes.conll", "hashes.conll: columns; 3 labels (B-tag, I-tag, O); task: tagging"),
+        (
+            "--data words.bmes",
+            "3 labels (B, E, S); task: tagging, because every token has a tag and the tags mark spans",
+        ),
     ],
 )
 def test_the_task_is_inferred_and_said_aloud(files, capfd, line, said):

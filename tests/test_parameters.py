@@ -1,4 +1,4 @@
-"""The table of parameters: complete configurations, inactive parameters nowhere, rebuilt from their logged text."""
+"""The table of parameters: complete configurations, inactive parameters nowhere."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from sweeper import parameters
 from sweeper.errors import DeclarationError
-from sweeper.parameters import Facts, Text, Whole, Words
+from sweeper.parameters import Text, Whole, Words
 from sweeper.tasks import TASKS
 
 
@@ -31,16 +31,6 @@ CHOSEN = st.sampled_from(parameters.tasks()).flatmap(
 
 def test_every_task_has_parameters_and_every_parameter_its_task():
     assert set(parameters.tasks()) == set(TASKS)
-
-
-@given(CHOSEN, st.booleans())
-def test_a_configuration_is_rebuilt_from_its_logged_text(chosen, ordered):
-    task, some = chosen
-    whole = parameters.complete(task, some, Facts(ordered))
-    assert (
-        parameters.read_configuration(task, {name: str(value) for name, value in whole.items()}, Facts(ordered))
-        == whole
-    )
 
 
 @given(CHOSEN)

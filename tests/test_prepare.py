@@ -90,13 +90,13 @@ def test_data_that_teach_nothing_are_refused(tmp_path, rows, complaint):
 
 def test_what_is_odd_is_said(tmp_path):
     rows = [
-        *((f"text {n}", ("Good", "bad", "good ")[n % 3]) for n in range(60)),
+        *((f"text {n}", ("Good", "bad", "good ", "1", "1.0")[n % 5]) for n in range(60)),
         *[("same", "bad")] * 20,
         *[("", "Good")] * 3,
     ]
     meta = prepare(table(tmp_path, rows)).meta
     said = " ".join(meta.warnings)
-    assert "differ only by case or blanks are kept apart: 'Good', 'good'" in said
+    assert "differ only by case, blanks or how a number is written are kept apart: '1', '1.0', 'Good', 'good'" in said
     assert "equal one of another split and were dropped" in said
     assert "texts are empty" in said
     assert sum(meta.counts.values()) + meta.dropped == len(rows)

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import base64
+import functools
 import hashlib
+import http.server
 import importlib.util
 import io
 import os
 import tarfile
+import threading
 import zipfile
 from pathlib import Path
 
 import pytest
 
-from sweeper.data import cards, sources
+from sweeper.data import cards, packages, sources
 from sweeper.errors import DeclarationError, SourceError
 
 from .conftest import card_text, write
@@ -117,9 +121,42 @@ def test_the_users_own_settings_are_read(monkeypatch):
     monkeypatch.setenv("PIP_INDEX_URL", "http://127.0.0.1:9/simple")
     monkeypatch.setenv("PIP_EXTRA_INDEX_URL", "http://127.0.0.1:8/a http://127.0.0.1:8/b")
     monkeypatch.setenv("PIP_TRUSTED_HOST", "127.0.0.1")
-    settings = sources.index_settings()
+    settings = packages.index_settings()
     assert settings.indexes == ("http://127.0.0.1:9/simple", "http://127.0.0.1:8/a", "http://127.0.0.1:8/b")
     assert settings.trusted == ("127.0.0.1",)
+
+
+class PrivateIndex(http.server.SimpleHTTPRequestHandler):
+    """A package index that answers only who knows its password."""
+
+    def do_GET(self):
+        given = self.headers.get("Authorization", "")
+        if given != "Basic " + base64.b64encode(b"reader:secret").decode():
+            self.send_response(401)
+            self.send_header("WWW-Authenticate", 'Basic realm="private"')
+            self.end_headers()
+            return
+        super().do_GET()
+
+    def log_message(self, *_):
+        pass
+
+
+def test_a_private_index_is_read_and_downloaded_from_with_its_password(tmp_path, monkeypatch, capfd):
+    folder = tmp_path / "served" / "corpus"
+    folder.mkdir(parents=True)
+    archive = wheel(folder, {"corpus/a.csv": "A"})
+    write(folder / "index.html", f'<!doctype html><a href="{archive.name}">{archive.name}</a>')
+    handler = functools.partial(PrivateIndex, directory=str(tmp_path / "served"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://reader:secret@127.0.0.1:{server.server_port}")
+        for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS"):
+            monkeypatch.setenv(name, "")
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        assert read(card(tmp_path, '"corpus/a.csv"', sha256(archive))) == {("all", "a.csv"): "A"}
+        server.shutdown()
+    assert "secret" not in capfd.readouterr().err
 
 
 def test_a_member_never_leaves_its_folder(index, tmp_path):
@@ -204,7 +241,7 @@ def test_a_wrong_source_is_refused_with_its_line(tmp_path, source, complaint):
         ),
         (
             'task = "tagging"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "columns"\nlongest = 0',
-            "longest: must be at least 1, found 0",
+            "longest: must be from 1 to 512, found 0",
         ),
         (
             'task = "text"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "labelled"\nencoding = []',

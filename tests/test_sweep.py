@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -27,6 +28,32 @@ pytestmark = pytest.mark.slow
 
 def sweep(card, space, **options):
     return sweeper.sweep(dataset=str(card), space=str(space), workers=2, epochs=3, **options)
+
+
+def begin(card, space, *options):
+    """A sweep of two workers in a process group of its own, as a shell would start it."""
+    command = [sys.executable, "-m", "sweeper", "sweep", "--dataset", str(card), "--space", str(space)]
+    return subprocess.Popen(
+        [*command, "--workers", "2", *options],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+
+
+def wait_for_epochs(name, trials):
+    """Until so many trials of a sweep have trained an epoch."""
+    deadline = time.time() + 120
+    while len(list(Path(f"sweeps/{name}/trials").glob("*/events.jsonl"))) < trials and time.time() < deadline:
+        time.sleep(0.1)
+
+
+@pytest.fixture
+def long_space(tmp_path):
+    """Trials that take long enough to be interrupted."""
+    space = 'about = "slow"\ntask = "sentiment"\n[parameters.patience]\nfixed = 90\n[parameters.units]\nchoice = [4, 5, 6]\n'
+    return write(tmp_path / "slow.toml", space)
 
 
 def runs(experiment):
@@ -91,7 +118,7 @@ def test_a_budget_ends_running_trials_at_the_end_of_an_epoch_and_they_count(revi
     assert outcome.best is not None
 
 
-def test_hyperband_goes_on_from_earlier_weights(reviews_card, tiny_space):
+def test_hyperband_goes_on_from_earlier_weights_and_says_what_it_gave_up(reviews_card, tiny_space):
     outcome = sweep(reviews_card, tiny_space, algorithm="hyperband", trials=9, seed=1)
     orders = outcome.folder and find_folder(outcome.folder.name).history().orders
     promoted = [order for order in orders.values() if order.continues]
@@ -102,6 +129,21 @@ def test_hyperband_goes_on_from_earlier_weights(reviews_card, tiny_space):
             json.loads((Path(order.folder) / "events.jsonl").read_text().splitlines()[0])["epoch"]
             == order.initial_epoch + 1
         )
+    states = outcome.leaderboard.set_index("trial")["state"]
+    given_up = {
+        str(number)
+        for number, order in orders.items()
+        if order.epochs < 3 and order.folder not in {other.continues for other in promoted}
+    }
+    assert given_up
+    assert set(states.index[states == "pruned"]) == given_up
+    parent = next(run for run in runs("sentiment/reviews") if run.data.tags["sweeper.kind"] == "sweep")
+    assert parent.data.metrics["trials_pruned"] == len(given_up)
+    assert parent.data.metrics["trials_done"] == len(orders) - len(given_up)
+    tagged = {
+        r.data.tags["sweeper.trial"] for r in runs("sentiment/reviews") if r.data.tags.get("sweeper.state") == "pruned"
+    }
+    assert tagged == given_up
 
 
 def test_trials_that_diverge_fail_alone_and_a_sweep_of_nothing_else_says_why(reviews_card, tmp_path):
@@ -145,21 +187,9 @@ def test_the_winner_of_a_sweep_that_was_taken_up_is_the_one_that_is_exported(rev
     assert "trial 0 of the sweep" in (sweeper.export("s", trial=0, to="exports/first") / "model_card.md").read_text()
 
 
-def test_an_interrupt_while_the_last_trials_run_is_an_interrupt(reviews_card, tmp_path):
-    space = write(
-        tmp_path / "slow.toml",
-        'about = "slow"\ntask = "sentiment"\n[parameters.patience]\nfixed = 90\n[parameters.units]\nchoice = [4, 5]\n',
-    )
-    command = [sys.executable, "-m", "sweeper", "sweep", "--dataset", str(reviews_card), "--space", str(space)]
-    running = subprocess.Popen(
-        [*command, "--trials", "2", "--epochs", "90", "--workers", "2", "--name", "s"],
-        stderr=subprocess.PIPE,
-        text=True,
-        start_new_session=True,
-    )
-    deadline = time.time() + 120
-    while len(list(Path("sweeps/s/trials").glob("*/events.jsonl"))) < 2 and time.time() < deadline:
-        time.sleep(0.1)
+def test_an_interrupt_while_the_last_trials_run_is_an_interrupt(reviews_card, long_space):
+    running = begin(reviews_card, long_space, "--trials", "2", "--epochs", "25", "--name", "s")
+    wait_for_epochs("s", 2)
     os.killpg(running.pid, signal.SIGINT)
     _, said = running.communicate(timeout=120)
     assert running.returncode == 130, said
@@ -167,33 +197,9 @@ def test_an_interrupt_while_the_last_trials_run_is_an_interrupt(reviews_card, tm
     assert not [run for run in runs("sentiment/reviews") if run.info.status in ("RUNNING", "FINISHED")]
 
 
-def test_an_interrupted_sweep_is_taken_up(reviews_card, tmp_path):
-    space = tmp_path / "slow.toml"
-    space.write_text(
-        'about = "slow"\ntask = "sentiment"\n[parameters.units]\nint = { low = 4, high = 40, step = 4 }\n[parameters.patience]\nfixed = 90\n'
-    )
-    command = [
-        sys.executable,
-        "-m",
-        "sweeper",
-        "sweep",
-        "--dataset",
-        str(reviews_card),
-        "--space",
-        str(space),
-        "--trials",
-        "3",
-        "--epochs",
-        "60",
-        "--workers",
-        "2",
-        "--name",
-        "s",
-    ]
-    running = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=os.environ, start_new_session=True)
-    deadline = time.time() + 120
-    while not list(Path("sweeps/s/trials").glob("*/events.jsonl")) and time.time() < deadline:
-        time.sleep(0.1)
+def test_an_interrupted_sweep_is_taken_up(reviews_card, long_space):
+    running = begin(reviews_card, long_space, "--trials", "3", "--epochs", "25", "--name", "s")
+    wait_for_epochs("s", 1)
     os.killpg(running.pid, signal.SIGINT)  # as a terminal does: workers get it too
     _, said = running.communicate(timeout=120)
     assert running.returncode == 130, said
@@ -209,3 +215,82 @@ def test_an_interrupted_sweep_is_taken_up(reviews_card, tmp_path):
     assert {number: results[number] for number in finished} == finished, "finished trials are not run again"
     parents = [run for run in runs("sentiment/reviews") if run.data.tags["sweeper.kind"] == "sweep"]
     assert [run.info.status for run in parents] == ["FINISHED"]
+
+
+def test_a_sweep_whose_parent_was_killed_leaves_no_worker_and_goes_on(reviews_card, long_space):
+    running = begin(reviews_card, long_space, "--trials", "3", "--epochs", "25", "--name", "s")
+    wait_for_epochs("s", 2)
+    workers = [int(line) for line in pgrep(running.pid)]
+    assert workers
+    running.kill()
+    running.communicate(timeout=60)
+    deadline = time.time() + 60
+    while any(Path(f"/proc/{worker}").exists() for worker in workers) and time.time() < deadline:
+        time.sleep(0.2)
+    assert not [worker for worker in workers if Path(f"/proc/{worker}").exists()], "orphans end with their epoch"
+    outcome = sweeper.sweep(resume="s")
+    assert outcome.ended == "trials"
+    assert sorted(find_folder("s").history().results) == [0, 1, 2]
+    assert {run.info.status for run in runs("sentiment/reviews")} == {"FINISHED", "KILLED"}
+
+
+def pgrep(parent):
+    return subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True, check=False).stdout.split()
+
+
+def test_a_sweep_that_runs_is_not_taken_up_a_second_time(reviews_card, long_space):
+    running = begin(reviews_card, long_space, "--trials", "3", "--epochs", "25", "--name", "s")
+    wait_for_epochs("s", 1)
+    with pytest.raises(UsageError, match="s is running already, in another process"):
+        sweeper.sweep(resume="s")
+    os.killpg(running.pid, signal.SIGINT)
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 130, said
+
+
+def test_data_that_changed_since_a_sweep_began_are_refused(reviews_card, tiny_space):
+    sweep(reviews_card, tiny_space, trials=1, name="s")
+    table = reviews_card.parent / "reviews.csv"
+    table.write_text(table.read_text() + "one more of them,good\n")
+    with pytest.raises(UsageError, match="the data of s have changed since it began: their digest was"):
+        sweeper.sweep(resume="s", trials=2)
+
+
+def test_a_finished_sweep_that_is_taken_up_ships_its_winner_once(reviews_card, tiny_space):
+    first = sweep(reviews_card, tiny_space, trials=2, name="s")
+    second = sweeper.sweep(resume="s")
+    assert (second.export, second.model, second.test) == (first.export, first.model, first.test)
+    assert [path.name for path in first.folder.glob("export*")] == ["export"]
+    assert len(mlflow.MlflowClient(store()).search_model_versions("name='sweeper-sentiment-reviews'")) == 1
+
+
+def test_a_sweep_is_read_and_exported_from_another_folder_without_the_cache(
+    reviews_card, tiny_space, tmp_path, monkeypatch
+):
+    outcome = sweep(reviews_card, tiny_space, trials=2, name="s")
+    moved = tmp_path / "moved"
+    outcome.folder.rename(moved)
+    shutil.rmtree(tmp_path / "cache")
+    monkeypatch.chdir(tmp_path)
+    assert sweeper.leaderboard(str(moved)).equals(outcome.leaderboard)
+    loser = next(number for number in (0, 1) if number != outcome.best.number)
+    exported = sweeper.export(str(moved), trial=loser, to="loser")
+    assert len(list(answer.load(str(exported))(["x", "y"]))) == 2
+
+
+def test_two_sweeps_that_begin_at_once_in_an_empty_folder(reviews_card, tiny_space):
+    both = [begin(reviews_card, tiny_space, "--trials", "1", "--epochs", "1", "--name", name) for name in "ab"]
+    for running in both:
+        _, said = running.communicate(timeout=240)
+        assert running.returncode == 0, said
+    assert {run.info.status for run in runs("sentiment/reviews")} == {"FINISHED"}
+
+
+def test_the_last_line_of_standard_output_is_one_object(reviews_card, tiny_space):
+    running = begin(reviews_card, tiny_space, "--trials", "1", "--epochs", "1", "--name", "s", "--json")
+    printed, said = running.communicate(timeout=240)
+    assert running.returncode == 0, said
+    found = json.loads(printed.splitlines()[-1])
+    assert (found["sweep"], found["ended"], found["best"]["trial"]) == ("s", "trials", 0)
+    assert set(found["baselines"]) == {"majority", "linear"}
+    assert Path(found["export"]).is_dir()

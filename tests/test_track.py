@@ -100,7 +100,7 @@ def test_the_parent_has_dataset_declarations_and_summary(tracker, tmp_path):
 
 def test_nothing_is_left_running(tracker):
     tracker.trial_started(0, CONFIGURATION, 7)
-    tracker.abandon()
+    tracker.abandon("FAILED")
     assert {run.info.status for run in runs()} == {"KILLED", "FAILED"}
 
 

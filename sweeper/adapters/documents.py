@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,8 @@ class Document:
         path: where it lies now, perhaps for a moment only.
         name: what to call it in a message: its path, or its package and member.
         part: "train", "validation", "test", or "all" where the split is ours to make.
-        folder: name of the folder that it was found in, for a folder a class.
+        folder: name of the folder that it was found in, for a folder a class; "" for a
+            file that lies directly in the folder that a card names.
     """
 
     path: Path
@@ -64,7 +66,8 @@ class Document:
     def _undecodable(self, content: bytes, error: UnicodeDecodeError) -> DataError:
         line = content.count(b"\n", 0, error.start) + 1
         offset = error.start - (content.rfind(b"\n", 0, error.start) + 1)
+        likely = "utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "gb18030"
         return DataError(
             f"{self.name}:{line}: byte {content[error.start]:#04x} at offset {offset} of the line is not {error.encoding}; "
-            f'declare the encoding in the card\'s [adapter], for example encoding = ["gb18030"], or pass --encoding'
+            f'declare the encoding in the card\'s [adapter], for example encoding = ["{likely}"], or pass --encoding {likely}'
         )

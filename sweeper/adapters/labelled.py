@@ -52,6 +52,8 @@ def read(document: Document, options: Options) -> Iterator[LabelledText]:
             or a file that is not of its format.
     """
     if options.layout == "folders":
+        if not document.folder:
+            raise DataError(f"{document.name}: lies beside the folders of the classes; move it into one, or away")
         yield LabelledText(document.text(options.encoding).strip(), _named(options, document.folder, document.name))
         return
     for line, row in _rows(document, options):
@@ -59,7 +61,7 @@ def read(document: Document, options: Options) -> Iterator[LabelledText]:
         for column in (options.text, options.label, *options.where):
             if column not in row:
                 raise DataError(f"{place}: {unknown('column', column, row)}")
-        if any(str(row[column]) != value for column, value in options.where.items()):
+        if any(_plain(row[column]) != value for column, value in options.where.items()):
             continue
         label = _cell(row[options.label], options.label, place).strip()
         if not label:
@@ -77,17 +79,22 @@ def _named(options: Options, label: str, place: str) -> str:
 
 def _cell(value: Any, column: str, place: str) -> str:
     """A cell as text; whole numbers in JSON and Parquet are labels too."""
-    if isinstance(value, str):
-        if not value.isascii() and any("\ud800" <= character <= "\udfff" for character in value):
-            raise DataError(f"{place}: column {column!r} holds half of a surrogate pair; write the whole character")
-        return value
+    text = _plain(value)
+    if text is None:
+        found = "nothing" if value is None else repr(value)
+        raise DataError(f"{place}: column {column!r} must hold text, found {found}")
+    if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
+        raise DataError(f"{place}: column {column!r} holds half of a surrogate pair; write the whole character")
+    return text
+
+
+def _plain(value: Any) -> str | None:
+    """A value as a card would write it; None for what is no text and no number."""
     if isinstance(value, bool):
         return str(value).lower()
-    if isinstance(value, int):
+    if isinstance(value, str | int):
         return str(value)
-    if isinstance(value, float) and math.isfinite(value):
-        return f"{value:g}"
-    raise DataError(f"{place}: column {column!r} must hold text, found {'nothing' if value is None else repr(value)}")
+    return f"{value:g}" if isinstance(value, float) and math.isfinite(value) else None
 
 
 def _rows(document: Document, options: Options) -> Iterator[ROW]:

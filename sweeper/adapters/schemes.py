@@ -1,6 +1,7 @@
 """Tagging schemes for spans: IOB1, IOB2, BIOES (or BILOU) and BMES in, IOB2 out.
 
 IOB2 marks the first token of every span B-TYPE, the others I-TYPE, and tokens outside O.
+Spans of one kind only may do without a type: B and I, as word segmentation has them.
 """
 
 from __future__ import annotations
@@ -33,12 +34,13 @@ def looks_like_iob1(sentences: Iterable[Sequence[str]]) -> bool:
     """Whether B- is used only to part neighbours of one type, and some span begins with I-."""
     begins_inside = False
     for tags in sentences:
-        before = OUTSIDE
+        before = None  # the type of the span that is open
         for tag in tags:
-            if tag.startswith("B-") and before[2:] != tag[2:]:
+            prefix, _, kind = tag.partition("-")
+            if prefix == "B" and before != kind:
                 return False
-            begins_inside |= tag.startswith("I-") and before[2:] != tag[2:]
-            before = tag
+            begins_inside |= prefix == "I" and before != kind
+            before = None if tag == OUTSIDE else kind
     return begins_inside
 
 
@@ -69,7 +71,7 @@ def to_iob2(tags: Sequence[str], scheme: str, place: str) -> tuple[tuple[str, ..
             written.append(OUTSIDE)
             open_type = None
             continue
-        if not kind or prefix not in tuple(PREFIXES[scheme]):
+        if tag.endswith("-") or prefix not in tuple(PREFIXES[scheme]):
             raise DataError(
                 f"{place}: {tag!r} is no tag of the scheme {scheme!r}; declare scheme = one of {', '.join(SCHEMES)}"
             )
@@ -77,11 +79,16 @@ def to_iob2(tags: Sequence[str], scheme: str, place: str) -> tuple[tuple[str, ..
         continues = not begins and open_type == kind
         if not begins and not continues and scheme != "iob1":
             repaired += 1
-        written.append(f"I-{kind}" if continues else f"B-{kind}")
+        written.append(("I" if continues else "B") + tag[1:])
         open_type = None if prefix in LAST.get(scheme, "") else kind
     return tuple(written), repaired
 
 
 def spread(tag: str, pieces: int) -> tuple[str, ...]:
-    """The tags of a token's pieces when it is cut into `pieces`: a B- is followed by I-."""
-    return (tag, *((f"I-{tag[2:]}",) if tag.startswith("B-") else (tag,)) * (pieces - 1))
+    """The tags of a token's pieces when it is cut into `pieces`: a B is followed by I."""
+    return (tag, *((f"I{tag[1:]}",) if is_span(tag) and tag[0] == "B" else (tag,)) * (pieces - 1))
+
+
+def is_span(tag: str) -> bool:
+    """Whether an IOB2 tag lies inside a span."""
+    return tag in ("B", "I") or tag[:2] in ("B-", "I-")

@@ -16,6 +16,9 @@ PARTS = ("train", "validation", "test")
 Where = str | tuple[str, ...] | dict[str, str]
 """One path, several that belong together, or one for each given part of the split."""
 
+WINDOW = 512
+"""The longest sentence of tagging, in tokens; an exported tagger with attention reads longer texts window by window."""
+
 VECTORS = "vectors"
 """The `task` of a card that holds pretrained word vectors."""
 
@@ -89,7 +92,12 @@ def load_card(name: str) -> Card:
         DeclarationError: with file, line, rule, what was found and what to write.
     """
     path = declarations.find("datasets", "dataset", name)
-    return parse_card(declarations.read(path), path.stem)
+    return parse_card(declarations.read(path), as_name(path.stem))
+
+
+def as_name(stem: str) -> str:
+    """A file's stem as it may stand in the names of folders, experiments and registered models."""
+    return re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "data"
 
 
 @dataclass(frozen=True)
@@ -129,8 +137,10 @@ def parse_card(fields: Fields, name: str) -> Card:
     if form not in adapters.ADAPTERS:
         raise adapter.error("format", unknown("format", form, adapters.ADAPTERS))
     options: Any = adapter.into(adapters.ADAPTERS[form].options, ignore=("format",))
-    if getattr(options, "longest", 1) < 1:
-        raise adapter.error("longest", f"must be at least 1, found {options.longest}")
+    if not 1 <= getattr(options, "longest", 1) <= WINDOW:
+        raise adapter.error("longest", f"must be from 1 to {WINDOW}, found {options.longest}")
+    if form == "labelled" and options.layout == "table" and options.text == options.label:
+        raise adapter.error("label", f"must be another column than the text, found {options.label!r} for both")
     if not getattr(options, "encoding", ("utf-8",)):
         raise adapter.error("encoding", 'needs at least one encoding, such as ["utf-8"]')
     return Card(

@@ -96,7 +96,7 @@ def split_long(sentence: TaggedSentence, longest: int) -> Iterator[TaggedSentenc
     comma, else the last place outside a span; nothing is lost, and no span is cut unless it alone is too long."""
     tokens, tags = sentence
     while len(tokens) > longest:
-        places = [i for i in range(longest, 0, -1) if not tags[i].startswith("I-")]
+        places = [i for i in range(longest, 0, -1) if not (schemes.is_span(tags[i]) and tags[i][0] == "I")]
         ends = [i for i in places if tokens[i - 1] in SENTENCE_ENDS] or [
             i for i in places if tokens[i - 1] in CLAUSE_ENDS
         ]
@@ -142,8 +142,10 @@ def warnings(
 ) -> Iterator[str]:
     for part in PARTS:
         if not sizes[part]:
+            equal = f", of which {dropped} equal one of another split and were dropped" if dropped else ""
+            cure = "remove the repetitions, or give" if dropped else "give it a larger share in [split], or"
             raise DataError(
-                f"{card.name}: no example is left for the {part} split of {len(table)}; give it a larger share in [split], or more data"
+                f"{card.name}: of {len(table)} examples{equal}, none is left for the {part} split; {cure} more data"
             )
     if dropped:
         yield f"{dropped:,} examples equal one of another split and were dropped from the earlier of the two (training first)"
@@ -160,7 +162,12 @@ def warnings(
     unseen = sorted(set(examples["label"]) - trained)
     if unseen:
         yield f"no training example has the label {listed(unseen)}; every such test example will count as wrong"
-    folded = Counter(" ".join(str(label).lower().split()) for label in set(examples["label"]))
-    alike = sorted(label for label in set(examples["label"]) if folded[" ".join(label.lower().split())] > 1)
+    folded = Counter(_folded(label) for label in set(examples["label"]))
+    alike = sorted(label for label in set(examples["label"]) if folded[_folded(label)] > 1)
     if alike:
-        yield f"labels that differ only by case or blanks are kept apart: {listed(map(repr, alike))}"
+        yield f"labels that differ only by case, blanks or how a number is written are kept apart: {listed(map(repr, alike))}"
+
+
+def _folded(label: str) -> str | float:
+    number = _number(label)
+    return " ".join(label.lower().split()) if number is None else number

@@ -5,7 +5,8 @@ from __future__ import annotations
 import csv
 import json
 import re
-from collections.abc import Iterable
+from collections import Counter
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from .. import adapters
@@ -14,7 +15,7 @@ from ..declarations import Fields
 from ..errors import DataError, UsageError, listed, unknown
 from ..records import LabelledText
 from . import sources
-from .cards import Card, parse_card
+from .cards import Card, as_name, parse_card
 
 TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet")
 COLUMNS = (".conll", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".txt")
@@ -66,8 +67,10 @@ def infer_card(
     labels = _labels(draft)
     found, why = _task(draft, labels)
     chosen = task or found
-    said = f"{path.name}: {adapter['format']}" + (
-        f", text in {adapter['text']!r}, label in {adapter['label']!r}" if "text" in adapter else ""
+    said = f"{path.name}: {adapter['format']}" + "".join(
+        f", {what} {adapter[name]!r}"
+        for name, what in (("text", "text in"), ("label", "label in"), ("comment", "comments begin with"))
+        if name in adapter
     )
     how = "as you said" if task else f"because {why}"
     return _card(path, adapter, chosen), f"{said}; {len(labels)} labels ({listed(labels)}); task: {chosen}, {how}"
@@ -80,19 +83,44 @@ def _adapter(path: Path, text: str | None, label: str | None, encoding: str | No
         return {"format": "labelled", "layout": "folders", **common}
     if ending in TABLES:
         header = _header(path, encoding or "utf-8")
-        return {
-            "format": "labelled",
+        columns = {
             "text": _column("--text", text, TEXT_NAMES, header),
             "label": _column("--label", label, LABEL_NAMES, header),
-            **common,
         }
+        if columns["text"] == columns["label"]:
+            raise UsageError(f"--label: must be another column than --text, found {columns['label']!r} for both")
+        return {"format": "labelled", **columns, **common}
     if ending == ".conllu":
         return {"format": "conllu", **common}
     if ending in COLUMNS:
-        return {"format": "columns", **common}
+        mark = _comment_mark([line for _, line in adapters.Document(path, str(path)).lines((encoding or "utf-8",))])
+        return {"format": "columns", **({"comment": mark} if mark else {}), **common}
     raise UsageError(
         f"--data: {path.name}: no adapter for the ending {ending!r}; known: {', '.join((*TABLES, '.conllu', *COLUMNS))}, or a folder of texts for each class"
     )
+
+
+def _comment_mark(lines: Sequence[str]) -> str:
+    """What comment lines of a CoNLL file begin with, or "": a word may be "#" too.
+
+    Comments stand before the first word of a sentence, and some have not as many columns as words have;
+    without a blank after the mark, none may have, since "#tag" is a word too.
+    """
+    widths = Counter(len(line.split()) for line in lines if line.strip() and not line.startswith("#"))
+    usual = max(widths, key=lambda width: widths[width], default=0)
+    for mark in ("# ", "#"):
+        inside, other = False, 0
+        for line in lines:
+            if not line.startswith(mark):
+                inside = bool(line.strip())
+            elif inside or (mark == "#" and len(line.split()) == usual):
+                break
+            else:
+                other += len(line.split()) != usual
+        else:
+            if other:
+                return mark
+    return ""
 
 
 def _header(path: Path, encoding: str) -> list[str]:
@@ -143,8 +171,7 @@ def _card(path: Path, adapter: dict[str, object], task: str) -> Card:
         "[adapter]",
     ]
     lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in adapter.items()]
-    name = re.sub(r"[^\w-]+", "-", path.stem).strip("-") or "data"
-    return card_from_text("\n".join(lines) + "\n", name, path.parent)
+    return card_from_text("\n".join(lines) + "\n", as_name(path.stem), path.parent)
 
 
 def card_from_text(text: str, name: str, folder: Path) -> Card:

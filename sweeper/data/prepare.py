@@ -23,6 +23,7 @@ from ..errors import DataError, DeclarationError
 from ..quiet import without_chatter
 from . import cards, sources, splits
 from .cards import PARTS, VECTORS, Card
+from .downloads import cache_folder, sha256
 from .examples import are_stars, label_names, read_examples, warnings
 from .store import Meta, Prepared, encoding_key, is_whole, open_encoded, open_prepared, vectors_key, write_whole
 
@@ -50,7 +51,7 @@ def prepare(
         DeclarationError, DataError, SourceError: see `sources` and `adapters`.
     """
     digest = _digest(card)
-    folder = sources.cache_folder() / "prepared" / f"{card.name}-{digest[:16]}"
+    folder = cache_folder() / "prepared" / f"{card.name}-{digest[:16]}"
     if not is_whole(folder, say):
         write_whole(folder, partial(_write_examples, card, digest))
     prepared = open_prepared(folder)
@@ -90,7 +91,7 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
     flat = examples["tags"].explode() if tagging else examples["label"]
     np.save(place / "labels.npy", flat.map(ids).to_numpy(np.int32))
     examples.drop(columns="split").to_parquet(place / "examples.parquet", index=False)
-    spans = tagging and all(name == schemes.OUTSIDE or name[:2] in ("B-", "I-") for name in names)
+    spans = tagging and all(name == schemes.OUTSIDE or schemes.is_span(name) for name in names)
     meta = Meta(
         name=card.name,
         task=card.task,
@@ -189,7 +190,7 @@ def _vectors_card(name: str) -> Card:
 
 def _vectors_fingerprint(name: str) -> str:
     path = _own_file(name)
-    return sources.sha256(path) if path else sources.fingerprint(_vectors_card(name))
+    return sha256(path) if path else sources.fingerprint(_vectors_card(name))
 
 
 def load_vectors(name: str, wanted: set[str]) -> tuple[dict[str, np.ndarray], int]:

@@ -28,7 +28,7 @@ import pandas as pd
 from ..errors import listed
 from ..parameters import Facts
 from .cards import PARTS
-from .sources import sha256
+from .downloads import sha256
 
 
 @dataclass(frozen=True)

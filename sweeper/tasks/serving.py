@@ -8,11 +8,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ..data.cards import WINDOW
 from ..data.tokens import PADDING, TokenOptions, lookup_table, lowered, tokenize
 from ..records import Configuration
-
-WINDOW = 512
-"""Tokens that look at each other in a tagger with attention; longer texts are read window by window."""
 
 
 def token_options(configuration: Configuration) -> TokenOptions:

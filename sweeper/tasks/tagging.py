@@ -29,7 +29,8 @@ class Tagging(Task):
         table = confusion(truth, predicted, len(meta.labels))
         if meta.kind != "entities":
             return {"accuracy": accuracy(table), "macro_f1": macro_f1(table)}
-        names = np.array(meta.labels, dtype=object)
+        # The scorer wants a type, which spans of one kind only may lack.
+        names = np.array([f"{name}-span" if name in ("B", "I") else name for name in meta.labels], dtype=object)
         return {
             **span_scores(_sentences(names[truth], lengths), _sentences(names[predicted], lengths)),
             "token_accuracy": accuracy(table),

@@ -1,0 +1,112 @@
+"""The cache of downloads: fetched once, verified on every use, written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import re
+import shutil
+import sys
+import urllib.parse
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from ..errors import SourceError
+
+Downloader = Callable[[str, Any, Any], None]
+"""What writes an address's content to a path: (url, path, pooch)."""
+
+
+def cache_folder() -> Path:
+    """The user's cache folder for this program; `SWEEPER_CACHE` overrides it."""
+    if os.environ.get("SWEEPER_CACHE"):
+        return Path(os.environ["SWEEPER_CACHE"]).expanduser()
+    import platformdirs
+
+    return Path(platformdirs.user_cache_dir("sweeper", appauthor=False))
+
+
+def sha256(path: Path) -> str:
+    """Of a file's content, in hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def place(checksum: str) -> Path:
+    """The folder of the one file that has this checksum."""
+    return cache_folder() / "downloads" / checksum[:16]
+
+
+def kept(path: Path, checksum: str) -> bool:
+    """Whether a file is in the cache and still what it was; an altered one is removed, and that is said."""
+    if not path.is_file():
+        return False
+    if sha256(path) == checksum:
+        return True
+    print(f"{path} was altered since it was fetched; fetching it again", file=sys.stderr)
+    path.unlink()
+    return False
+
+
+def download(url: str, checksum: str, name: str, downloader: Downloader | None = None) -> Path:
+    """One file in the cache: verified if it is there, fetched if not.
+
+    Args:
+        downloader: how to reach the address; plain HTTP or a local file by default.
+
+    Raises:
+        SourceError: no network, or another file than declared.
+    """
+    path = place(checksum) / name
+    if kept(path, checksum):
+        return path
+    import pooch
+
+    pooch.get_logger().setLevel(logging.ERROR)
+    print(f"fetching {name}", file=sys.stderr)
+    try:
+        pooch.retrieve(
+            url,
+            known_hash=f"sha256:{checksum}",
+            fname=name,
+            path=path.parent,
+            downloader=downloader or _downloader(url),
+        )
+    except ValueError as error:
+        other = re.search(r"[0-9a-f]{64}(?!.*[0-9a-f]{64})", str(error), re.DOTALL)
+        raise SourceError(
+            f"{name}: its sha256 is {other[0] if other else 'another'}, the card says {checksum}; it is not the file that was declared"
+        ) from None
+    except OSError as error:  # those of the network among them
+        raise SourceError(
+            f"{name}: could not be fetched from {without_secrets(url)}: {short(error)}; connect to the network once, then it is cached"
+        ) from None
+    return path
+
+
+def _downloader(url: str) -> Downloader:
+    import pooch
+
+    if urllib.parse.urlparse(url).scheme == "file":
+        return copy_local
+    over_http: Downloader = pooch.HTTPDownloader(progressbar=sys.stderr.isatty(), timeout=60)
+    return over_http
+
+
+def copy_local(url: str, output_file: Any, _: Any) -> None:
+    """An address may be a file of this machine."""
+    shutil.copyfile(urllib.parse.unquote(urllib.parse.urlparse(url).path), output_file)
+
+
+def without_secrets(url: str) -> str:
+    """An address as it may be shown."""
+    parts = urllib.parse.urlparse(url)
+    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
+
+
+def short(error: Exception) -> str:
+    """The kind and first line of an error, without credentials."""
+    first = str(error).splitlines()[0] if str(error) else ""
+    return f"{type(error).__name__}: {re.sub(r'//[^/@ ]*@', '//', first)[:200]}"
