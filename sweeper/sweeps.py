@@ -45,6 +45,7 @@ class Outcome:
         best: the winner; `test` are its scores on the test split.
         baselines: the strongest last.
         export: the SavedModel's folder; `model` its name and version in MLflow.
+        example: a text that the model was not trained on, to ask it.
     """
 
     folder: Path
@@ -56,6 +57,7 @@ class Outcome:
     baselines: Sequence[Baseline] = ()
     export: Path | None = None
     model: str | None = None
+    example: str = ""
 
 
 def run_sweep(
@@ -94,7 +96,15 @@ def run_sweep(
             asked = workers.call(baselines_of, str(prepared.folder))
             with Screen(Board(objective, search.deadline, settings.trials)) as screen:
                 ended = search.run(screen, asked)
-            found = Outcome(folder.path, ended, objective, pd.DataFrame(), search.best(), baselines=answer(asked))
+            found = Outcome(
+                folder.path,
+                ended,
+                objective,
+                pd.DataFrame(),
+                search.best(),
+                baselines=answer(asked),
+                example=example_of(prepared),
+            )
             results = search.history.standing(settings.epochs)
             if found.best is not None and ended != "interrupted":
                 found = ship(found, search.history.orders[found.best.number], card, folder, workers, tracker)
@@ -151,6 +161,18 @@ def open_tracker(
     params = {**facts, **dataclasses.asdict(settings), **{f"version_{k}": v for k, v in versions().items()}}
     folder.note_run(tracker.sweep_started(folder.name, params, dataset, folder.declarations))
     return tracker
+
+
+def example_of(prepared: Prepared) -> str:
+    """A short text of the test split, as a person would type it."""
+    table = prepared.examples("test")
+    if "tokens" in table.columns:
+        # Characters are written without blanks between them.
+        texts = table["tokens"].map(lambda tokens: ("" if max(map(len, tokens)) == 1 else " ").join(tokens))
+    else:
+        texts = table["text"].str.split().str.join(" ")
+    fitting = texts[texts.str.len().between(8, 48)]
+    return str(fitting.iloc[0]) if len(fitting) else str(texts.iloc[0])[:48]
 
 
 def baselines_of(prepared: str) -> list[Baseline]:

@@ -22,6 +22,7 @@ FLOORS = [  # ground floor first
     {"exports", "search", "doctor"},
     {"sweeps"},
     {"api"},
+    {"commands"},
     {"cli"},
     {"__init__", "__main__"},
 ]
