@@ -55,15 +55,14 @@ class Fitting:
         self.optimizer = optimizer
         self.progress = Progress()
         optimizer.build(model.trainable_variables)
-        # One process is one replica: nothing is to be summed. Keras sums all the same, by way of a custom gradient that
-        # TensorFlow registers anew for each trace and never forgets, and with it the whole graph of the trial.
-        optimizer._all_reduce_sum_gradients = lambda pairs: pairs
         ids = tf.TensorSpec([None, None], tf.int32)
         labels, weights = ([None, None], [None, None]) if per_token else ([None], [None])
         signature = [ids, tf.TensorSpec(labels, tf.int32), tf.TensorSpec(weights, tf.float32)]
         # One trace for all lengths: shapes are left open.
-        self.step = tf.function(self._step, input_signature=signature)
-        self.logits = tf.function(lambda ids: model(ids, training=False)["logits"], input_signature=[ids])
+        self.step = tf.function(self._step, input_signature=signature, autograph=False)
+        self.logits = tf.function(
+            lambda ids: model(ids, training=False)["logits"], input_signature=[ids], autograph=False
+        )
 
     def _step(self, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """One training step; returns the mean loss over real labels, penalties left out."""

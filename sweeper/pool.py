@@ -153,9 +153,11 @@ def _prepare_worker(log: str) -> None:
     for stream in (1, 2):
         os.dup2(descriptor, stream)
     import tensorflow as tf
+    import threadpoolctl
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+    threadpoolctl.threadpool_limits(1)  # libraries that were loaded before the variables above were set
 
 
 def _nothing() -> None:
@@ -172,8 +174,18 @@ def _call(module: str, name: str, *arguments: Any) -> Any:
         return getattr(importlib.import_module(module), name)(*arguments)
     finally:
         keras.backend.clear_session()
+        _forget_custom_gradients()
         gc.collect()
         _give_memory_back()
+
+
+def _forget_custom_gradients() -> None:
+    """TensorFlow registers each custom gradient of each trace and keeps it, and the trial's whole graph, for ever."""
+    from tensorflow.python.framework import ops
+
+    registered = ops.gradient_registry._registry
+    for name in [name for name in registered if name.startswith("CustomGradient-")]:
+        del registered[name]
 
 
 def _give_memory_back() -> None:

@@ -99,6 +99,7 @@ class TrialResult:
         parameters: number of weights, trained or not.
         latency_ms: one example of middle length through the model, batch 1, milliseconds.
         truncated: training examples longer than `max_length`.
+        kernel: how its recurrent layers were computed, see `models.kernels`.
         error: why it failed, for a person; `trace` for whoever mends it.
     """
 
@@ -113,6 +114,7 @@ class TrialResult:
     parameters: int = 0
     latency_ms: float = 0.0
     truncated: int = 0
+    kernel: str = ""
     error: str | None = None
     trace: str | None = None
 

@@ -193,7 +193,11 @@ class Tracker:
                 "truncated": result.truncated,
             }
             best = {f"best_val_{name}": value for name, value in result.scores.items()}
-            self._log(run, metrics={**best, **costs} if result.counts else {"trial_seconds": result.seconds})
+            self._log(
+                run,
+                metrics={**best, **costs} if result.counts else {"trial_seconds": result.seconds},
+                params={"kernel": result.kernel} if result.kernel else {},
+            )
             tags = {"sweeper.state": result.state}
             if result.error:
                 tags["sweeper.error"] = result.error[:5_000]

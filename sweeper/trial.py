@@ -15,7 +15,7 @@ from .data.batches import load_split
 from .data.store import Prepared, open_encoded, open_prepared, open_vectors
 from .errors import TrialError
 from .fitting import Epoch, Fitting, Predictions, fit, latency_ms, parameter_count
-from .models import Sizes, state
+from .models import Sizes, kernels, state
 from .models.optimizers import build_optimizer
 from .records import EpochEvent, Scores, TrialOrder, TrialResult
 from .tasks import TASKS
@@ -57,7 +57,8 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
     task, configuration = TASKS[order.task], order.configuration
     training, validation = (load_split(prepared, part, configuration) for part in ("train", "validation"))
     steps = -(-len(training) * training.passes // configuration["batch_size"]) * order.epochs
-    fitting = build_fitting(order, prepared, steps)
+    kernel = kernels.choose()
+    fitting = build_fitting(order, prepared, steps, kernel)
     if order.continues:
         fitting.restore(Path(order.continues) / LAST)
         (folder / BEST).write_bytes((Path(order.continues) / BEST).read_bytes())
@@ -106,7 +107,8 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
         best_epoch=fitting.progress.best_epoch,
         epochs=fitting.progress.epoch,
         parameters=parameter_count(fitting.model),
-        latency_ms=latency_ms(fitting, validation),
+        latency_ms=latency_ms(_as_served(order, prepared, fitting), validation),
+        kernel=kernel,
         truncated=training.truncated,
         fit_seconds=fit_seconds,
         seconds=time.perf_counter() - started,
@@ -118,20 +120,20 @@ def _copy_if_there(source: Path, target: Path) -> None:
         target.write_bytes(source.read_bytes())
 
 
-def build_fitting(order: TrialOrder, prepared: Prepared, steps: int) -> Fitting:
+def build_fitting(order: TrialOrder, prepared: Prepared, steps: int, kernel: str) -> Fitting:
     """The untrained model of an order and its optimizer.
 
     Raises:
         TrialError: the configuration cannot be built.
     """
     try:
-        model = TASKS[order.task].build(order.configuration, sizes(order, prepared))
+        model = TASKS[order.task].build(order.configuration, sizes(order, prepared, kernel))
     except ValueError as error:
         raise TrialError(f"cannot be built: {error}") from error
     return Fitting(model, build_optimizer(order.configuration, steps), per_token=prepared.meta.kind != "labels")
 
 
-def sizes(order: TrialOrder, prepared: Prepared) -> Sizes:
+def sizes(order: TrialOrder, prepared: Prepared, kernel: str) -> Sizes:
     """What the data settle for this configuration's model."""
     configuration = order.configuration
     tokens, lowercase = configuration.get("tokens", "words"), configuration["lowercase"] == "yes"
@@ -140,7 +142,7 @@ def sizes(order: TrialOrder, prepared: Prepared) -> Sizes:
         if configuration["input"] == "pretrained"
         else None
     )
-    return Sizes(len(vocabulary(order, prepared)), len(prepared.meta.labels), vectors, order.seed)
+    return Sizes(len(vocabulary(order, prepared)), len(prepared.meta.labels), vectors, order.seed, kernel)
 
 
 def vocabulary(order: TrialOrder, prepared: Prepared) -> list[str]:
@@ -150,10 +152,17 @@ def vocabulary(order: TrialOrder, prepared: Prepared) -> list[str]:
     return encoded.vocabulary[: configuration["max_vocabulary"]]
 
 
+def _as_served(order: TrialOrder, prepared: Prepared, fitting: Fitting) -> Fitting:
+    """The same model as an export has it, of stock layers."""
+    served = build_fitting(order, prepared, 1, kernels.STOCK)
+    state.assign(served.model.variables, state.values(fitting.model.variables, "model"), "model")
+    return served
+
+
 def trained(order: TrialOrder) -> tuple[Prepared, Fitting]:
-    """The model of a finished trial with the weights of its best epoch."""
+    """The model of a finished trial, of stock layers, with the weights of its best epoch."""
     prepared = open_prepared(Path(order.prepared))
-    fitting = build_fitting(order, prepared, 1)
+    fitting = build_fitting(order, prepared, 1, kernels.STOCK)
     state.assign(fitting.model.variables, state.load_arrays(Path(order.folder) / BEST), "model")
     return prepared, fitting
 

@@ -12,7 +12,7 @@ FLOORS = [  # ground floor first
     {"errors", "records", "quiet", "versions", "answer", "served"},
     {"registry", "declarations", "parameters"},
     {"spaces", "adapters"},
-    {"data"},
+    {"data", "kernels"},
     {"layers"},
     {"models"},
     {"tasks"},
@@ -27,7 +27,14 @@ FLOORS = [  # ground floor first
     {"__init__", "__main__"},
 ]
 FLOOR = {name: number for number, floor in enumerate(FLOORS) for name in floor}
-ONE_DOOR = {"keras_tuner": "propose", "mlflow": "track", "pebble": "pool", "unearth": "data", "pooch": "data"}
+ONE_DOOR = {
+    "keras_tuner": "propose",
+    "mlflow": "track",
+    "pebble": "pool",
+    "unearth": "data",
+    "pooch": "data",
+    "numba": "kernels",
+}
 MLFLOW_RUNS_IT = "served"  # a script that MLflow itself copies and runs
 
 

@@ -24,12 +24,14 @@ class Sizes:
         labels: number of labels.
         vectors: float32 (at least vocabulary, width), where the configuration wants pretrained ones.
         seed: of weights and dropout.
+        kernel: how recurrent layers are computed; see `recurrent_stack`.
     """
 
     vocabulary: int
     labels: int
     vectors: np.ndarray | None = None
     seed: int = 0
+    kernel: str = "keras"
 
 
 def build_classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
@@ -109,7 +111,13 @@ def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any]:
             seed=sizes.seed,
         )
     states = recurrent_stack(
-        x, mask, **stack, residual=configuration.get("residual") == "yes", one_hot=one_hot, seed=sizes.seed
+        x,
+        mask,
+        **stack,
+        residual=configuration.get("residual") == "yes",
+        one_hot=one_hot,
+        seed=sizes.seed,
+        kernel=sizes.kernel,
     )
     return ids, mask, states
 

@@ -72,6 +72,7 @@ def recurrent_stack(
     l2: float = 0.0,
     one_hot: bool = False,
     seed: int = 0,
+    kernel: str = "keras",
 ) -> Any:
     """Read a sequence `depth` times over, one recurrent layer on top of another.
 
@@ -89,6 +90,8 @@ def recurrent_stack(
         one_hot: `x` holds rows of the first layer's own input kernel, of
             `one_hot_width`. A one-hot vector times a kernel is a row of the kernel, so the
             row is looked up and the matrix of zeros never exists.
+        kernel: "keras" for stock layers, "packed" for the same weights and results by way of
+            our own arithmetic (`layers.packed`), which trains faster on a CPU.
 
     Returns:
         float (batch, time, units), or (batch, time, 2 * units) for "both": forward
@@ -107,15 +110,24 @@ def recurrent_stack(
             name=f"{cell}_{level}",
         )
         wrapped = keras.layers.Bidirectional(layer, name=f"both_{level}") if direction == "both" else layer
-        states = wrapped(x, mask=mask)
-        if direction == "backward":
-            states = ops.flip(states, axis=1)  # the last step read is the first one of the text
+        if kernel == "packed":
+            states = _packed(wrapped, rows=one_hot and first)(x, mask)
+        else:
+            states = wrapped(x, mask=mask)
+            if direction == "backward":
+                states = ops.flip(states, axis=1)  # the last step read is the first one of the text
         if one_hot and first:
             _read_rows_as_they_are(wrapped, direction)
         if residual and not first:
             states = keras.layers.Add(name=f"residual_{level}")([x, states])
         x = keras.layers.Dropout(dropout, seed=seed + level, name=f"dropout_{level}")(states) if dropout else states
     return x
+
+
+def _packed(layer: keras.layers.Layer, *, rows: bool) -> keras.layers.Layer:
+    from ..layers.packed import PackedRecurrent  # brings a compiler along, which serving does not need
+
+    return PackedRecurrent(layer, rows=rows, name=f"packed_{layer.name}")
 
 
 def _read_rows_as_they_are(layer: Any, direction: str) -> None:

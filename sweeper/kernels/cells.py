@@ -1,0 +1,266 @@
+"""The recurrences: for each cell one loop forward and one backward over the blocks of a packing.
+
+Names follow the equations of Keras's cells: x the input, h the state, z what a gate or a candidate
+is computed from, W and R the kernel and the recurrent kernel, b the bias. All arrays are float32;
+packed ones have one row a token. Loops touch few arrays each, so that the compiler can prove them
+apart and vectorise.
+
+Forward loops take
+    x         (tokens, features), or with `rows` (tokens, gates * units): x W, already looked up
+    mask      (batch, units): what the state is multiplied with before R, in training; 0 rows for none
+and fill
+    before    (tokens, units): the masked state that R saw
+    saved     (tokens, ...): what the gradient needs
+    states    (tokens, units).
+Backward loops take the gradient of the states, `d_states`, and fill that of x, `d_x`, and of the
+gates, `d_z`, from which W's, R's and b's follow in one product each.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from .numerics import F, compiled, sigmoid, tanh
+
+
+@compiled
+def enter_step(t, counts, starts, mask, states, before):  # type: ignore[no-untyped-def]
+    """Put the masked states of step t - 1 into step t's block of `before`; zeros at the first step."""
+    a, n = starts[t], counts[t]
+    if t == 0:
+        before[a : a + n] = F(0)
+        return
+    previous = starts[t - 1]
+    for r in range(n):
+        if len(mask):
+            h, m, target = states[previous + r], mask[r], before[a + r]
+            for k in range(len(h)):
+                target[k] = h[k] * m[k]
+        else:
+            before[a + r] = states[previous + r]
+
+
+@compiled
+def leave_step(t, n, mask, d_before, d_h):  # type: ignore[no-untyped-def]
+    """Add to `d_h`, the gradient of the states of step t - 1, what comes back through R."""
+    if t == 0:
+        return
+    for r in range(n):
+        d, source = d_h[r], d_before[r]
+        if len(mask):
+            m = mask[r]
+            for k in range(len(d)):
+                d[k] += source[k] * m[k]
+        else:
+            for k in range(len(d)):
+                d[k] += source[k]
+
+
+@compiled
+def product(a, b, out, rows):  # type: ignore[no-untyped-def]
+    """out = a @ b; `rows` says that a is the product already."""
+    if rows:
+        out[:] = a
+    else:
+        np.dot(a, b, out)
+
+
+# ---------------------------------------------------------------- simple_rnn: h' = tanh(x W + h R + b)
+
+
+@compiled
+def simple_rnn_forward(x, W, R, b, rows, counts, starts, mask, before, saved, states):  # type: ignore[no-untyped-def]
+    units = R.shape[0]
+    zx, zh = np.empty((counts[0], units), F), np.empty((counts[0], units), F)
+    for t in range(len(counts)):
+        a, n = starts[t], counts[t]
+        enter_step(t, counts, starts, mask, states, before)
+        product(x[a : a + n], W, zx[:n], rows)
+        np.dot(before[a : a + n], R, zh[:n])
+        for r in range(n):
+            h, u, v = states[a + r], zx[r], zh[r]
+            for k in range(units):
+                h[k] = tanh(u[k] + v[k] + b[0, k])
+
+
+@compiled
+def simple_rnn_backward(d_states, WT, RT, rows, counts, starts, mask, before, saved, states, d_x, d_z, d_b):  # type: ignore[no-untyped-def]
+    units = RT.shape[1]
+    d_h, d_before = np.zeros((counts[0], units), F), np.empty((counts[0], units), F)
+    for t in range(len(counts) - 1, -1, -1):
+        a, n = starts[t], counts[t]
+        for r in range(n):
+            dh, g, h, dz = d_h[r], d_states[a + r], states[a + r], d_z[a + r]
+            for k in range(units):
+                dz[k] = (dh[k] + g[k]) * (F(1) - h[k] * h[k])
+                dh[k] = F(0)
+            for k in range(units):
+                d_b[0, k] += dz[k]
+        product(d_z[a : a + n], WT, d_x[a : a + n], rows)
+        np.dot(d_z[a : a + n], RT, d_before[:n])
+        leave_step(t, n, mask, d_before, d_h)
+
+
+# ---------------------------------------------------------------- lstm: gates i, f, candidate c, output o
+
+
+@compiled
+def lstm_forward(x, W, R, b, rows, counts, starts, mask, before, saved, states):  # type: ignore[no-untyped-def]
+    """saved: i, f, c, o, the cell state and its tanh, each of width units."""
+    u = R.shape[0]
+    zx, zh = np.empty((counts[0], 4 * u), F), np.empty((counts[0], 4 * u), F)
+    nothing = np.zeros(u, F)
+    for t in range(len(counts)):
+        a, n = starts[t], counts[t]
+        enter_step(t, counts, starts, mask, states, before)
+        product(x[a : a + n], W, zx[:n], rows)
+        np.dot(before[a : a + n], R, zh[:n])
+        for r in range(n):
+            z, p, q = saved[a + r], zx[r], zh[r]
+            for k in range(4 * u):
+                z[k] = p[k] + q[k] + b[0, k]
+            _lstm_step(z, saved[starts[t - 1] + r, 4 * u : 5 * u] if t else nothing, states[a + r])
+
+
+@compiled
+def _lstm_step(z, carried, h):  # type: ignore[no-untyped-def]
+    u = len(h)
+    for k in range(2 * u):
+        z[k] = sigmoid(z[k])
+    for k in range(2 * u, 3 * u):
+        z[k] = tanh(z[k])
+    for k in range(3 * u, 4 * u):
+        z[k] = sigmoid(z[k])
+    i, f, c, o, cell, squashed = z[:u], z[u : 2 * u], z[2 * u : 3 * u], z[3 * u : 4 * u], z[4 * u : 5 * u], z[5 * u :]
+    for k in range(u):
+        cell[k] = f[k] * carried[k] + i[k] * c[k]
+    for k in range(u):
+        squashed[k] = tanh(cell[k])
+    for k in range(u):
+        h[k] = o[k] * squashed[k]
+
+
+@compiled
+def lstm_backward(d_states, WT, RT, rows, counts, starts, mask, before, saved, states, d_x, d_z, d_b):  # type: ignore[no-untyped-def]
+    u = RT.shape[1]
+    d_h, d_c = np.zeros((counts[0], u), F), np.zeros((counts[0], u), F)
+    d_before, nothing = np.empty((counts[0], u), F), np.zeros(u, F)
+    for t in range(len(counts) - 1, -1, -1):
+        a, n = starts[t], counts[t]
+        for r in range(n):
+            dh, g = d_h[r], d_states[a + r]
+            for k in range(u):
+                dh[k] += g[k]
+            carried = saved[starts[t - 1] + r, 4 * u : 5 * u] if t else nothing
+            _lstm_step_back(saved[a + r], carried, dh, d_c[r], d_z[a + r])
+            dz = d_z[a + r]
+            for k in range(4 * u):
+                d_b[0, k] += dz[k]
+        product(d_z[a : a + n], WT, d_x[a : a + n], rows)
+        np.dot(d_z[a : a + n], RT, d_before[:n])
+        leave_step(t, n, mask, d_before, d_h)
+
+
+@compiled
+def _lstm_step_back(z, carried, dh, dc, dz):  # type: ignore[no-untyped-def]
+    """Turn `dh` into zeros and `dc` into the gradient of the carried cell state."""
+    u = len(dh)
+    i, f, c, o, squashed = z[:u], z[u : 2 * u], z[2 * u : 3 * u], z[3 * u : 4 * u], z[5 * u :]
+    di, df, dg, do = dz[:u], dz[u : 2 * u], dz[2 * u : 3 * u], dz[3 * u :]
+    for k in range(u):
+        dc[k] += dh[k] * o[k] * (F(1) - squashed[k] * squashed[k])
+    for k in range(u):
+        do[k] = dh[k] * squashed[k] * o[k] * (F(1) - o[k])
+    for k in range(u):
+        di[k] = dc[k] * c[k] * i[k] * (F(1) - i[k])
+    for k in range(u):
+        dg[k] = dc[k] * i[k] * (F(1) - c[k] * c[k])
+    for k in range(u):
+        df[k] = dc[k] * carried[k] * f[k] * (F(1) - f[k])
+    for k in range(u):
+        dc[k] *= f[k]
+        dh[k] = F(0)
+
+
+# ---------------------------------------------------------------- gru: gates z, r, candidate c; reset after R
+
+
+@compiled
+def gru_forward(x, W, R, b, rows, counts, starts, mask, before, saved, states):  # type: ignore[no-untyped-def]
+    """saved: z, r, c, and the candidate's part of h R + b[1], each of width units."""
+    u = R.shape[0]
+    zx, zh = np.empty((counts[0], 3 * u), F), np.empty((counts[0], 3 * u), F)
+    nothing = np.zeros(u, F)
+    for t in range(len(counts)):
+        a, n = starts[t], counts[t]
+        enter_step(t, counts, starts, mask, states, before)
+        product(x[a : a + n], W, zx[:n], rows)
+        np.dot(before[a : a + n], R, zh[:n])
+        for r in range(n):
+            _gru_step(zx[r], zh[r], b, states[starts[t - 1] + r] if t else nothing, saved[a + r], states[a + r])
+
+
+@compiled
+def _gru_step(p, q, b, carried, s, h):  # type: ignore[no-untyped-def]
+    u = len(h)
+    for k in range(2 * u):
+        s[k] = p[k] + q[k] + (b[0, k] + b[1, k])
+    for k in range(2 * u):
+        s[k] = sigmoid(s[k])
+    z, reset, c, inner = s[:u], s[u : 2 * u], s[2 * u : 3 * u], s[3 * u :]
+    x, y = p[2 * u :], q[2 * u :]
+    for k in range(u):
+        inner[k] = y[k] + b[1, 2 * u + k]
+    for k in range(u):
+        c[k] = x[k] + b[0, 2 * u + k] + reset[k] * inner[k]
+    for k in range(u):
+        c[k] = tanh(c[k])
+    for k in range(u):
+        h[k] = z[k] * carried[k] + (F(1) - z[k]) * c[k]
+
+
+@compiled
+def gru_backward(d_states, WT, RT, rows, counts, starts, mask, before, saved, states, d_x, d_z, d_b):  # type: ignore[no-untyped-def]
+    """d_z: gradients of what W and of what R gave, each of width 3 units; they differ in the candidate."""
+    u = RT.shape[1]
+    d_h, d_before = np.zeros((counts[0], u), F), np.empty((counts[0], u), F)
+    of_x, of_h = np.empty((counts[0], 3 * u), F), np.empty((counts[0], 3 * u), F)
+    nothing = np.zeros(u, F)
+    for t in range(len(counts) - 1, -1, -1):
+        a, n = starts[t], counts[t]
+        for r in range(n):
+            dh, g = d_h[r], d_states[a + r]
+            for k in range(u):
+                dh[k] += g[k]
+            _gru_step_back(saved[a + r], states[starts[t - 1] + r] if t else nothing, dh, of_x[r], of_h[r])
+            p, q, dz = of_x[r], of_h[r], d_z[a + r]
+            for k in range(3 * u):
+                dz[k] = p[k]
+                d_b[0, k] += p[k]
+            for k in range(3 * u):
+                dz[3 * u + k] = q[k]
+                d_b[1, k] += q[k]
+        product(of_x[:n], WT, d_x[a : a + n], rows)
+        np.dot(of_h[:n], RT, d_before[:n])
+        leave_step(t, n, mask, d_before, d_h)
+
+
+@compiled
+def _gru_step_back(s, carried, dh, of_x, of_h):  # type: ignore[no-untyped-def]
+    """Turn `dh` into the gradient of the carried state past R."""
+    u = len(dh)
+    z, reset, c, inner = s[:u], s[u : 2 * u], s[2 * u : 3 * u], s[3 * u :]
+    dz, dr, dc = of_x[:u], of_x[u : 2 * u], of_x[2 * u :]
+    through = of_h[2 * u :]
+    for k in range(u):
+        dz[k] = dh[k] * (carried[k] - c[k]) * z[k] * (F(1) - z[k])
+    for k in range(u):
+        dc[k] = dh[k] * (F(1) - z[k]) * (F(1) - c[k] * c[k])
+    for k in range(u):
+        dr[k] = dc[k] * inner[k] * reset[k] * (F(1) - reset[k])
+    for k in range(u):
+        through[k] = dc[k] * reset[k]
+    for k in range(2 * u):
+        of_h[k] = of_x[k]
+    for k in range(u):
+        dh[k] *= z[k]

@@ -1,0 +1,35 @@
+"""How the kernels are compiled, and the functions inside their loops."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numba
+import numpy as np
+
+# error_model: a division that cannot raise is one that the compiler can vectorise.
+compiled: Callable[..., Any] = numba.njit(cache=True, fastmath=True, error_model="numpy", nogil=True)
+inlined: Callable[..., Any] = numba.njit(inline="always", fastmath=True, error_model="numpy")
+
+F = np.float32
+LIMIT = F(8.0)  # beyond it tanh is 1 in float32
+
+# x P(x^2) / Q(x^2), both of degree 4, fitted to tanh on [-LIMIT, LIMIT] by iteratively reweighted
+# least squares of the relative error: 8e-9 in exact arithmetic, 4e-7 in float32.
+P1, P2, P3, P4 = F(0.13444451987743378), F(0.0035715438425540924), F(2.1893776647630148e-05), F(1.5229185024168146e-08)
+Q1, Q2, Q3, Q4 = F(0.4677777886390686), F(0.026164235547184944), F(0.0003411203797440976), F(8.521944323547359e-07)
+
+
+@inlined
+def tanh(x):  # type: ignore[no-untyped-def]
+    """Hyperbolic tangent of a float32; unlike the C library's it vectorises."""
+    x = min(max(x, -LIMIT), LIMIT)
+    y = x * x
+    return x * ((((P4 * y + P3) * y + P2) * y + P1) * y + F(1)) / ((((Q4 * y + Q3) * y + Q2) * y + Q1) * y + F(1))
+
+
+@inlined
+def sigmoid(x):  # type: ignore[no-untyped-def]
+    """Logistic function of a float32, by way of tanh."""
+    return F(0.5) * tanh(F(0.5) * x) + F(0.5)

@@ -1,0 +1,75 @@
+"""Where the real tokens of a right-padded batch go when it is packed."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+from .numerics import compiled
+
+
+class Packing(NamedTuple):
+    """The order in which a batch is read.
+
+    Step t is the block of `counts[t]` rows from `starts[t]` on; row r of every block belongs to
+    the same sequence, the r-th longest.
+
+    Args:
+        order: int64 (batch,): sequences, the longest first.
+        counts, starts: int64 (steps,).
+        forward, backward: int64 (tokens,): for each packed row the place of its token in the
+            flat batch, (batch * time,), reading from the start or from the end.
+    """
+
+    order: np.ndarray
+    counts: np.ndarray
+    starts: np.ndarray
+    forward: np.ndarray
+    backward: np.ndarray
+
+
+def pack(lengths: np.ndarray, time: int) -> Packing:
+    """The packing of sequences of `lengths`, int (batch,), each padded to `time` steps."""
+    return Packing(*_pack(lengths.astype(np.int64), time))
+
+
+@compiled
+def _pack(lengths, time):  # type: ignore[no-untyped-def]
+    order = np.argsort(-lengths, kind="mergesort")
+    counts = np.zeros(lengths.max(), np.int64)
+    for length in lengths:
+        for t in range(length):
+            counts[t] += 1
+    starts = np.cumsum(counts) - counts
+    forward = np.empty(lengths.sum(), np.int64)
+    backward = np.empty(lengths.sum(), np.int64)
+    for r in range(len(order)):
+        row, length = order[r], lengths[order[r]]
+        for t in range(length):
+            forward[starts[t] + r] = row * time + t
+            backward[starts[t] + r] = row * time + length - 1 - t
+    return order, counts, starts, forward, backward
+
+
+@compiled
+def gather(flat, places, packed):  # type: ignore[no-untyped-def]
+    """packed[p] = flat[places[p]]."""
+    for p in range(len(places)):
+        packed[p] = flat[places[p]]
+
+
+@compiled
+def scatter(packed, places, flat):  # type: ignore[no-untyped-def]
+    """flat[places[p]] = packed[p]; no place is named twice."""
+    for p in range(len(places)):
+        flat[places[p]] = packed[p]
+
+
+@compiled
+def scatter_add(packed, places, flat):  # type: ignore[no-untyped-def]
+    """flat[places[p]] += packed[p]; no place is named twice."""
+    for p in range(len(places)):
+        target, source = flat[places[p]], packed[p]
+        for k in range(len(source)):
+            target[k] += source[k]

@@ -1,0 +1,174 @@
+"""A recurrent layer over a batch: forward, and the gradient of what it used."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import cells
+from .packing import Packing, gather, pack, scatter, scatter_add
+
+F = np.float32
+
+
+class Cell(NamedTuple):
+    """Args:
+    forward, backward: the loops, see `cells`.
+    gates: columns of W and R, in units.
+    saved: columns of `saved`, in units.
+    """
+
+    forward: Callable[..., None]
+    backward: Callable[..., None]
+    gates: int
+    saved: int
+    separate: bool = False  # whether W and R have gradients of their own in `d_z`
+
+
+CELLS = {
+    "simple_rnn": Cell(cells.simple_rnn_forward, cells.simple_rnn_backward, gates=1, saved=0),
+    "gru": Cell(cells.gru_forward, cells.gru_backward, gates=3, saved=4, separate=True),
+    "lstm": Cell(cells.lstm_forward, cells.lstm_backward, gates=4, saved=6),
+}
+
+
+class Weights(NamedTuple):
+    """As Keras's layers have them, float32.
+
+    Args:
+        kernel: (features, gates * units); (0, 0) where x holds its rows already.
+        recurrent: (units, gates * units).
+        bias: (1, gates * units), or (2, gates * units) for gru.
+    """
+
+    kernel: np.ndarray
+    recurrent: np.ndarray
+    bias: np.ndarray
+
+
+@dataclass
+class Reader:
+    """Reads batches in one direction, and keeps the last one until its gradient is asked for.
+
+    Its arrays are used again for the next batch: fresh memory of this size costs as much as the
+    arithmetic.
+
+    Args:
+        cell: a key of `CELLS`.
+        backward: read each sequence from its end.
+        rows: x holds rows of the kernel already, so that x W is x.
+    """
+
+    cell: str
+    backward: bool
+    rows: bool
+    _arrays: dict[str, np.ndarray] = field(default_factory=dict)
+    _kept: tuple[Any, ...] = ()
+
+    def forward(self, x: np.ndarray, packing: Packing, weights: Weights, mask: np.ndarray, states: np.ndarray) -> None:
+        """Fill `states`.
+
+        Args:
+            x: (batch * time, features).
+            mask: (batch, units): what the state is multiplied with on its way into the
+                recurrent kernel; (0, units) for nothing.
+            states: (batch * time, units), zeros; padding stays zero.
+        """
+        cell, tokens, units = CELLS[self.cell], len(packing.forward), weights.recurrent.shape[0]
+        packed_x = self._array("x", tokens, x.shape[1])
+        gather(x, self._places(packing), packed_x)
+        before, saved, packed = (
+            self._array(name, tokens, width)
+            for name, width in (("before", units), ("saved", cell.saved * units), ("states", units))
+        )
+        mask = np.ascontiguousarray(mask[packing.order]) if len(mask) else mask
+        steps = (packing.counts, packing.starts, mask)
+        cell.forward(packed_x, *weights, self.rows, *steps, before, saved, packed)
+        scatter(packed, self._places(packing), states)
+        self._kept = (packing, weights, steps, packed_x, before, saved, packed)
+
+    def gradient(self, d_states: np.ndarray, d_x: np.ndarray) -> Weights:
+        """Add to `d_x` the gradient of the x of the last batch; returns that of its weights.
+
+        Args:
+            d_states: (batch * time, units); what stands on padding does not count.
+            d_x: (batch * time, features).
+        """
+        packing, weights, steps, packed_x, before, saved, packed = self._kept
+        cell, (tokens, units) = CELLS[self.cell], packed.shape
+        packed_d = self._array("d_states", tokens, units)
+        gather(d_states, self._places(packing), packed_d)
+        width = cell.gates * units
+        d_z = self._array("d_z", tokens, (2 if cell.separate else 1) * width)
+        packed_d_x, d_bias = self._array("d_x", tokens, packed_x.shape[1]), np.zeros_like(weights.bias)
+        transposed = (np.ascontiguousarray(weights.kernel.T), np.ascontiguousarray(weights.recurrent.T))
+        cell.backward(packed_d, *transposed, self.rows, *steps, before, saved, packed, packed_d_x, d_z, d_bias)
+        scatter_add(packed_d_x, self._places(packing), d_x)
+        d_kernel = np.zeros_like(weights.kernel) if self.rows else packed_x.T @ d_z[:, :width]
+        return Weights(d_kernel, before.T @ d_z[:, -width:], d_bias)
+
+    def _places(self, packing: Packing) -> np.ndarray:
+        return packing.backward if self.backward else packing.forward
+
+    def _array(self, name: str, rows: int, columns: int) -> np.ndarray:
+        """Memory of this name, at least as much as asked for, what it holds is left."""
+        kept = self._arrays.get(name)
+        if kept is None or kept.size < rows * columns:
+            kept = self._arrays[name] = np.empty(rows * columns * 5 // 4, F)
+        return kept[: rows * columns].reshape(rows, columns)
+
+
+@dataclass
+class Recurrence:
+    """One layer: a reader for each direction. Its two methods are what TensorFlow calls.
+
+    Args:
+        readers: forward before backward.
+    """
+
+    readers: list[Reader]
+    _shapes: list[tuple[int, ...]] = field(default_factory=list)  # of the last x and weights
+
+    def forward(self, x: np.ndarray, lengths: np.ndarray, *others: np.ndarray) -> np.ndarray:
+        """States, float32 (batch, time, directions * units), zeros on padding.
+
+        Args:
+            x: float32 (batch, time, features).
+            lengths: int (batch,): real tokens, which stand on the left.
+            others: for each direction a mask (`Reader.forward`), then for each its kernel,
+                recurrent kernel and bias.
+        """
+        count = len(self.readers)
+        masks, weights = others[:count], others[count:]
+        batch, time, features = x.shape
+        self._shapes = [x.shape, *(one.shape for one in weights)]
+        units = weights[1].shape[0]
+        states = np.zeros((batch * time, count * units), F)
+        packing, flat = pack(lengths, time), x.reshape(batch * time, features)
+        for place, reader in enumerate(self.readers):
+            kernel, recurrent, bias = weights[3 * place : 3 * place + 3]
+            own = Weights(kernel, recurrent, np.atleast_2d(bias))
+            reader.forward(self._own(flat, place), packing, own, masks[place], _columns(states, place, count))
+        return states.reshape(batch, time, count * units)
+
+    def gradient(self, d_states: np.ndarray) -> list[np.ndarray]:
+        """Gradients of the last x and of its weights, in their order."""
+        count = len(self.readers)
+        batch, time, features = self._shapes[0]
+        d_x, flat = np.zeros((batch * time, features), F), d_states.reshape(batch * time, -1)
+        found = [d_x.reshape(batch, time, features)]
+        for place, reader in enumerate(self.readers):
+            found += reader.gradient(_columns(flat, place, count), self._own(d_x, place))
+        return [one.reshape(shape) for one, shape in zip(found, self._shapes, strict=True)]
+
+    def _own(self, flat: np.ndarray, place: int) -> np.ndarray:
+        """The columns of x that one direction reads: all of them, or the rows of its own kernel."""
+        return _columns(flat, place, len(self.readers)) if self.readers[place].rows else flat
+
+
+def _columns(flat: np.ndarray, place: int, count: int) -> np.ndarray:
+    width = flat.shape[1] // count
+    return flat[:, place * width : (place + 1) * width]

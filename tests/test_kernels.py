@@ -1,0 +1,164 @@
+"""Our own arithmetic of recurrent layers: Keras's results, padding never read, dropout of the state as it is defined."""
+
+from __future__ import annotations
+
+import keras
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sweeper.kernels.numerics import compiled, sigmoid, tanh
+from sweeper.kernels.packing import pack
+from sweeper.kernels.recurrent import Reader, Recurrence
+from sweeper.layers.packed import PackedRecurrent
+from sweeper.models.recurrent import one_hot_width, recurrent_stack
+
+CELLS = ("simple_rnn", "gru", "lstm")
+DIRECTIONS = ("forward", "backward", "both")
+FEATURES, UNITS, TIME = 3, 5, 7
+LENGTHS = st.lists(st.integers(0, TIME), min_size=1, max_size=6).filter(any)
+
+
+@compiled
+def _everywhere(x, t, s):
+    for k in range(len(x)):
+        t[k], s[k] = tanh(x[k]), sigmoid(x[k])
+
+
+def test_tanh_and_sigmoid_are_those_of_the_c_library_to_float32():
+    x = np.concatenate([np.linspace(-30, 30, 200_001), [0.0, 1e-30, -1e30, 1e30]]).astype(np.float32)
+    t, s = np.empty_like(x), np.empty_like(x)
+    _everywhere(x, t, s)
+    exact = x.astype(np.float64)
+    assert np.abs(t - np.tanh(exact)).max() < 5e-7
+    assert np.abs(s - 1 / (1 + np.exp(-np.clip(exact, -60, 60)))).max() < 5e-7
+    assert np.abs(t).max() <= 1
+    assert ((s >= 0) & (s <= 1)).all()
+
+
+@given(LENGTHS)
+def test_a_packing_holds_every_real_token_once_and_each_step_is_one_block(lengths):
+    packing = pack(np.array(lengths), TIME)
+    real = sorted(row * TIME + t for row, length in enumerate(lengths) for t in range(length))
+    assert sorted(packing.forward) == sorted(packing.backward) == real
+    for t, (start, count) in enumerate(zip(packing.starts, packing.counts, strict=True)):
+        rows = packing.order[:count]
+        assert (packing.forward[start : start + count] == rows * TIME + t).all()
+        assert (packing.backward[start : start + count] == rows * TIME + np.array(lengths)[rows] - 1 - t).all()
+
+
+def stack(kernel, cell, direction, depth, one_hot):
+    """A model of recurrent layers only, from x and mask to states."""
+    width = one_hot_width(cell=cell, direction=direction, units=UNITS) if one_hot else FEATURES
+    x, mask = keras.Input((None, width)), keras.Input((None,), dtype="bool")
+    states = recurrent_stack(
+        x, mask, cell=cell, direction=direction, depth=depth, units=UNITS, one_hot=one_hot, kernel=kernel
+    )
+    return keras.Model([x, mask], states), width
+
+
+@pytest.fixture(scope="module")
+def pairs():
+    """Each architecture with stock layers and with ours, sharing their weights."""
+    built = {}
+
+    def pair(*architecture):
+        if architecture not in built:
+            (stock, width), (ours, _) = stack("keras", *architecture), stack("packed", *architecture)
+            built[architecture] = stock, ours, width
+        stock, ours, width = built[architecture]
+        generator = np.random.default_rng(1)
+        for one, other in zip(stock.variables, ours.variables, strict=True):
+            if one.trainable:
+                one.assign(generator.normal(0, 0.4, one.shape))
+            other.assign(one)
+        return stock, ours, width
+
+    return pair
+
+
+def states_and_gradients(model, x, mask, d_states):
+    """States on real tokens, and gradients of x and of all weights."""
+    with tf.GradientTape() as tape:
+        tape.watch(x)
+        states = model([x, mask], training=True)
+        total = tf.reduce_sum(states * d_states)
+    found = tape.gradient(total, [x, *(variable.value for variable in model.trainable_variables)])
+    return [states * tf.cast(mask, tf.float32)[:, :, None], *found]
+
+
+@settings(max_examples=40, deadline=None)
+@given(
+    LENGTHS,
+    st.sampled_from(CELLS),
+    st.sampled_from(DIRECTIONS),
+    st.sampled_from([(1, False), (2, False), (1, True), (2, True)]),
+    st.integers(0, 9),
+)
+def test_states_and_gradients_are_those_of_keras(pairs, lengths, cell, direction, depth_and_input, seed):
+    depth, one_hot = depth_and_input
+    stock, ours, width = pairs(cell, direction, depth, one_hot)
+    generator = np.random.default_rng(seed)
+    mask = np.arange(TIME) < np.array(lengths)[:, None]
+    x = generator.normal(size=(len(lengths), TIME, width)).astype(np.float32)
+    d_states = generator.normal(size=(len(lengths), TIME, stock.output.shape[-1])).astype(np.float32) * mask[:, :, None]
+    given_ = (tf.constant(x), tf.constant(mask), tf.constant(d_states))
+    for found, wanted in zip(states_and_gradients(ours, *given_), states_and_gradients(stock, *given_), strict=True):
+        assert np.abs(found - wanted).max() < 1e-5
+
+
+def reference(cell, x, mask, kernel, recurrent, bias):
+    """The cells' equations, one sequence, as the literature writes them, with a mask on the state."""
+    h = c = tf.zeros(UNITS)
+    states = []
+    for step in tf.unstack(x):
+        of_x, of_h = step[None] @ kernel + bias[0], (h * mask)[None] @ recurrent
+        if cell == "simple_rnn":
+            h = tf.tanh(of_x + of_h)[0]
+        elif cell == "lstm":
+            i, f, g, o = tf.split((of_x + of_h)[0], 4)
+            c = tf.sigmoid(f) * c + tf.sigmoid(i) * tf.tanh(g)
+            h = tf.sigmoid(o) * tf.tanh(c)
+        else:
+            (xz, xr, xc), (hz, hr, hc) = tf.split(of_x[0], 3), tf.split((of_h + bias[1])[0], 3)
+            z, r = tf.sigmoid(xz + hz), tf.sigmoid(xr + hr)
+            h = z * h + (1 - z) * tf.tanh(xc + r * hc)
+        states.append(h)
+    return tf.stack(states)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_dropout_of_the_state_is_one_mask_for_all_steps_on_its_way_into_the_recurrent_kernel(cell, rng):
+    gates = {"simple_rnn": 1, "gru": 3, "lstm": 4}[cell]
+    shapes = [(FEATURES, gates * UNITS), (UNITS, gates * UNITS), (2 if cell == "gru" else 1, gates * UNITS)]
+    x, *weights = (rng.normal(0, 0.5, shape).astype(np.float32) for shape in [(2, TIME, FEATURES), *shapes])
+    mask = np.array([[0, 2, 2, 0, 2], [2, 0, 0, 2, 0]], np.float32)
+    kernel = Recurrence([Reader(cell, backward=False, rows=False)])
+    found = kernel.forward(x, np.array([TIME, TIME]), mask, *weights)
+    variables = [tf.Variable(one) for one in (x, *weights)]
+    with tf.GradientTape() as tape:
+        wanted = tf.stack([reference(cell, variables[0][row], mask[row], *variables[1:]) for row in range(2)])
+    d_states = rng.normal(size=wanted.shape).astype(np.float32)
+    assert np.abs(found - wanted).max() < 1e-5
+    for ours, theirs in zip(
+        kernel.gradient(d_states), tape.gradient(wanted, variables, output_gradients=tf.constant(d_states)), strict=True
+    ):
+        assert np.abs(ours - theirs).max() < 1e-5
+
+
+def test_dropout_of_the_state_is_for_training_only():
+    layer = PackedRecurrent(keras.layers.LSTM(UNITS, return_sequences=True, recurrent_dropout=0.5, seed=1))
+    x, mask = tf.ones((2, TIME, FEATURES)), tf.ones((2, TIME), tf.bool)
+    assert np.array_equal(layer(x, mask), layer(x, mask))
+    assert not np.allclose(layer(x, mask, training=True), layer(x, mask))
+
+
+def test_a_smaller_batch_after_a_larger_one_reads_nothing_of_it(rng):
+    layer = PackedRecurrent(keras.layers.GRU(UNITS, return_sequences=True))
+    x = rng.normal(size=(6, TIME, FEATURES)).astype(np.float32)
+    mask = np.ones((6, TIME), bool)
+    alone = layer(x[:2, :3], mask[:2, :3]).numpy()
+    layer(x, mask)
+    assert np.array_equal(layer(x[:2, :3], mask[:2, :3]), alone)
