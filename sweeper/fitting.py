@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -11,6 +13,7 @@ from typing import Any, NamedTuple
 import keras
 import numpy as np
 import tensorflow as tf
+from tensorflow.python.framework import ops
 
 from .data.batches import Split
 from .errors import TrialError
@@ -118,6 +121,19 @@ class Fitting:
         state.assign(self.model.variables, arrays, "model")
         state.assign(self.optimizer.variables, arrays, "optimizer")
         self.progress = Progress(int(arrays["epoch"]), float(arrays["best"]), int(arrays["best_epoch"]))
+
+
+def release_memory() -> None:
+    """Let go of every graph that this process has traced, and give free memory back to the system."""
+    keras.backend.clear_session()
+    # TensorFlow registers each custom gradient of each trace and keeps it, and its whole graph, for ever.
+    registered = ops.gradient_registry._registry
+    for name in [name for name in registered if name.startswith("CustomGradient-")]:
+        del registered[name]
+    gc.collect()
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # the C library of glibc alone has it
+    if trim is not None:
+        trim(0)
 
 
 class Epoch(NamedTuple):

@@ -9,7 +9,6 @@ killed while it writes to a queue can hold the queue's lock for ever.
 from __future__ import annotations
 
 import contextlib
-import ctypes
 import importlib
 import json
 import multiprocessing
@@ -166,33 +165,12 @@ def _nothing() -> None:
 
 def _call(module: str, name: str, *arguments: Any) -> Any:
     """Run a function by name, and leave nothing of its graphs behind."""
-    import gc
-
-    import keras
+    from .fitting import release_memory
 
     try:
         return getattr(importlib.import_module(module), name)(*arguments)
     finally:
-        keras.backend.clear_session()
-        _forget_custom_gradients()
-        gc.collect()
-        _give_memory_back()
-
-
-def _forget_custom_gradients() -> None:
-    """TensorFlow registers each custom gradient of each trace and keeps it, and the trial's whole graph, for ever."""
-    from tensorflow.python.framework import ops
-
-    registered = ops.gradient_registry._registry
-    for name in [name for name in registered if name.startswith("CustomGradient-")]:
-        del registered[name]
-
-
-def _give_memory_back() -> None:
-    """Let the C library return what a large model leaves free; elsewhere than in glibc there is no such call."""
-    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
-    if trim is not None:
-        trim(0)
+        release_memory()
 
 
 def _run_trial(order: TrialOrder) -> TrialResult:
