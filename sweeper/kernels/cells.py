@@ -2,8 +2,8 @@
 
 Names follow the equations of Keras's cells: x the input, h the state, z what a gate or a candidate
 is computed from, W and R the kernel and the recurrent kernel, b the bias. All arrays are float32;
-packed ones have one row a token. Loops touch few arrays each, so that the compiler can prove them
-apart and vectorise.
+packed ones have one row a token. So that the compiler vectorises, a loop touches few arrays, which it
+can prove apart, and counts from 0, which it can prove inside them: parts of a row are views.
 
 Forward loops take
     x         (tokens, features), or with `rows` (tokens, gates * units): x W, already looked up
@@ -78,9 +78,11 @@ def simple_rnn_forward(x, W, R, b, rows, counts, starts, mask, before, saved, st
         product(x[a : a + n], W, zx[:n], rows)
         np.dot(before[a : a + n], R, zh[:n])
         for r in range(n):
-            h, u, v = states[a + r], zx[r], zh[r]
+            h, p, q, bias = states[a + r], zx[r], zh[r], b[0]
             for k in range(units):
-                h[k] = tanh(u[k] + v[k] + b[0, k])
+                h[k] = p[k] + q[k] + bias[k]
+            for k in range(units):
+                h[k] = tanh(h[k])
 
 
 @compiled
@@ -90,12 +92,13 @@ def simple_rnn_backward(d_states, WT, RT, rows, counts, starts, mask, before, sa
     for t in range(len(counts) - 1, -1, -1):
         a, n = starts[t], counts[t]
         for r in range(n):
-            dh, g, h, dz = d_h[r], d_states[a + r], states[a + r], d_z[a + r]
+            dh, g, h, dz, db = d_h[r], d_states[a + r], states[a + r], d_z[a + r], d_b[0]
             for k in range(units):
                 dz[k] = (dh[k] + g[k]) * (F(1) - h[k] * h[k])
+            for k in range(units):
                 dh[k] = F(0)
             for k in range(units):
-                d_b[0, k] += dz[k]
+                db[k] += dz[k]
         product(d_z[a : a + n], WT, d_x[a : a + n], rows)
         np.dot(d_z[a : a + n], RT, d_before[:n])
         leave_step(t, n, mask, d_before, d_h)
@@ -106,7 +109,7 @@ def simple_rnn_backward(d_states, WT, RT, rows, counts, starts, mask, before, sa
 
 @compiled
 def lstm_forward(x, W, R, b, rows, counts, starts, mask, before, saved, states):  # type: ignore[no-untyped-def]
-    """saved: i, f, c, o, the cell state and its tanh, each of width units."""
+    """saved: i, f, c, o and the cell state, each of width units."""
     u = R.shape[0]
     zx, zh = np.empty((counts[0], 4 * u), F), np.empty((counts[0], 4 * u), F)
     nothing = np.zeros(u, F)
@@ -116,57 +119,58 @@ def lstm_forward(x, W, R, b, rows, counts, starts, mask, before, saved, states):
         product(x[a : a + n], W, zx[:n], rows)
         np.dot(before[a : a + n], R, zh[:n])
         for r in range(n):
-            z, p, q = saved[a + r], zx[r], zh[r]
-            for k in range(4 * u):
-                z[k] = p[k] + q[k] + b[0, k]
-            _lstm_step(z, saved[starts[t - 1] + r, 4 * u : 5 * u] if t else nothing, states[a + r])
+            carried = saved[starts[t - 1] + r, 4 * u :] if t else nothing
+            _lstm_step(zx[r], zh[r], b[0], carried, saved[a + r], states[a + r])
 
 
 @compiled
-def _lstm_step(z, carried, h):  # type: ignore[no-untyped-def]
+def _lstm_step(p, q, b, carried, s, h):  # type: ignore[no-untyped-def]
     u = len(h)
+    for k in range(4 * u):
+        s[k] = p[k] + q[k] + b[k]
+    i_f, i, f = s[: 2 * u], s[:u], s[u : 2 * u]
+    c, o, cell = s[2 * u : 3 * u], s[3 * u : 4 * u], s[4 * u :]
     for k in range(2 * u):
-        z[k] = sigmoid(z[k])
-    for k in range(2 * u, 3 * u):
-        z[k] = tanh(z[k])
-    for k in range(3 * u, 4 * u):
-        z[k] = sigmoid(z[k])
-    i, f, c, o, cell, squashed = z[:u], z[u : 2 * u], z[2 * u : 3 * u], z[3 * u : 4 * u], z[4 * u : 5 * u], z[5 * u :]
+        i_f[k] = sigmoid(i_f[k])
+    for k in range(u):
+        c[k] = tanh(c[k])
+    for k in range(u):
+        o[k] = sigmoid(o[k])
     for k in range(u):
         cell[k] = f[k] * carried[k] + i[k] * c[k]
     for k in range(u):
-        squashed[k] = tanh(cell[k])
-    for k in range(u):
-        h[k] = o[k] * squashed[k]
+        h[k] = o[k] * tanh(cell[k])
 
 
 @compiled
 def lstm_backward(d_states, WT, RT, rows, counts, starts, mask, before, saved, states, d_x, d_z, d_b):  # type: ignore[no-untyped-def]
     u = RT.shape[1]
     d_h, d_c = np.zeros((counts[0], u), F), np.zeros((counts[0], u), F)
-    d_before, nothing = np.empty((counts[0], u), F), np.zeros(u, F)
+    d_before, nothing, squashed = np.empty((counts[0], u), F), np.zeros(u, F), np.empty(u, F)
     for t in range(len(counts) - 1, -1, -1):
         a, n = starts[t], counts[t]
         for r in range(n):
             dh, g = d_h[r], d_states[a + r]
             for k in range(u):
                 dh[k] += g[k]
-            carried = saved[starts[t - 1] + r, 4 * u : 5 * u] if t else nothing
-            _lstm_step_back(saved[a + r], carried, dh, d_c[r], d_z[a + r])
-            dz = d_z[a + r]
+            carried = saved[starts[t - 1] + r, 4 * u :] if t else nothing
+            dz, db = d_z[a + r], d_b[0]
+            _lstm_step_back(saved[a + r], carried, squashed, dh, d_c[r], dz)
             for k in range(4 * u):
-                d_b[0, k] += dz[k]
+                db[k] += dz[k]
         product(d_z[a : a + n], WT, d_x[a : a + n], rows)
         np.dot(d_z[a : a + n], RT, d_before[:n])
         leave_step(t, n, mask, d_before, d_h)
 
 
 @compiled
-def _lstm_step_back(z, carried, dh, dc, dz):  # type: ignore[no-untyped-def]
-    """Turn `dh` into zeros and `dc` into the gradient of the carried cell state."""
+def _lstm_step_back(s, carried, squashed, dh, dc, dz):  # type: ignore[no-untyped-def]
+    """Turn `dh` into zeros and `dc` into the gradient of the carried cell state; `squashed` is a scratch row."""
     u = len(dh)
-    i, f, c, o, squashed = z[:u], z[u : 2 * u], z[2 * u : 3 * u], z[3 * u : 4 * u], z[5 * u :]
+    i, f, c, o, cell = s[:u], s[u : 2 * u], s[2 * u : 3 * u], s[3 * u : 4 * u], s[4 * u :]
     di, df, dg, do = dz[:u], dz[u : 2 * u], dz[2 * u : 3 * u], dz[3 * u :]
+    for k in range(u):
+        squashed[k] = tanh(cell[k])  # cheaper than to have kept it
     for k in range(u):
         dc[k] += dh[k] * o[k] * (F(1) - squashed[k] * squashed[k])
     for k in range(u):
@@ -203,16 +207,17 @@ def gru_forward(x, W, R, b, rows, counts, starts, mask, before, saved, states): 
 @compiled
 def _gru_step(p, q, b, carried, s, h):  # type: ignore[no-untyped-def]
     u = len(h)
+    bx, bh = b[0], b[1]
     for k in range(2 * u):
-        s[k] = p[k] + q[k] + (b[0, k] + b[1, k])
+        s[k] = p[k] + q[k] + (bx[k] + bh[k])
     for k in range(2 * u):
         s[k] = sigmoid(s[k])
     z, reset, c, inner = s[:u], s[u : 2 * u], s[2 * u : 3 * u], s[3 * u :]
-    x, y = p[2 * u :], q[2 * u :]
+    x, y, bx, bh = p[2 * u :], q[2 * u :], bx[2 * u :], bh[2 * u :]
     for k in range(u):
-        inner[k] = y[k] + b[1, 2 * u + k]
+        inner[k] = y[k] + bh[k]
     for k in range(u):
-        c[k] = x[k] + b[0, 2 * u + k] + reset[k] * inner[k]
+        c[k] = x[k] + bx[k] + reset[k] * inner[k]
     for k in range(u):
         c[k] = tanh(c[k])
     for k in range(u):
@@ -233,16 +238,19 @@ def gru_backward(d_states, WT, RT, rows, counts, starts, mask, before, saved, st
             for k in range(u):
                 dh[k] += g[k]
             _gru_step_back(saved[a + r], states[starts[t - 1] + r] if t else nothing, dh, of_x[r], of_h[r])
-            p, q, dz = of_x[r], of_h[r], d_z[a + r]
-            for k in range(3 * u):
-                dz[k] = p[k]
-                d_b[0, k] += p[k]
-            for k in range(3 * u):
-                dz[3 * u + k] = q[k]
-                d_b[1, k] += q[k]
+            _keep(of_x[r], d_z[a + r, : 3 * u], d_b[0])
+            _keep(of_h[r], d_z[a + r, 3 * u :], d_b[1])
         product(of_x[:n], WT, d_x[a : a + n], rows)
         np.dot(of_h[:n], RT, d_before[:n])
         leave_step(t, n, mask, d_before, d_h)
+
+
+@compiled
+def _keep(dz, target, db):  # type: ignore[no-untyped-def]
+    for k in range(len(dz)):
+        target[k] = dz[k]
+    for k in range(len(dz)):
+        db[k] += dz[k]
 
 
 @compiled

@@ -31,7 +31,7 @@ class Cell(NamedTuple):
 CELLS = {
     "simple_rnn": Cell(cells.simple_rnn_forward, cells.simple_rnn_backward, gates=1, saved=0),
     "gru": Cell(cells.gru_forward, cells.gru_backward, gates=3, saved=4, separate=True),
-    "lstm": Cell(cells.lstm_forward, cells.lstm_backward, gates=4, saved=6),
+    "lstm": Cell(cells.lstm_forward, cells.lstm_backward, gates=4, saved=5),
 }
 
 
