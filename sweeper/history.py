@@ -22,10 +22,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import filelock
-import numpy as np
 
 from .errors import UsageError, unknown
-from .records import EpochEvent, TrialOrder, TrialResult
+from .records import TrialOrder, TrialResult
 
 if TYPE_CHECKING:
     from .propose import Proposal
@@ -47,7 +46,6 @@ class History:
     results: dict[int, TrialResult] = field(default_factory=dict)
     happened: list[tuple[str, int]] = field(default_factory=list)
     unfinished: list[TrialOrder] = field(default_factory=list)
-    epochs: dict[int, list[EpochEvent]] = field(default_factory=dict)
     proposals: dict[int, Proposal] = field(default_factory=dict)
 
     @classmethod
@@ -88,10 +86,6 @@ class History:
     def told(self, result: TrialResult) -> None:
         self._write({"told": result.as_dict()})
         self._told(result)
-
-    def epoch(self, event: EpochEvent) -> None:
-        """Remember an epoch of this run of the program; the trial's own file keeps it."""
-        self.epochs.setdefault(event.trial, []).append(event)
 
     def number_of(self, key: str | None) -> int | None:
         """The trial that ran the proposal called `key`."""
@@ -135,10 +129,9 @@ class SweepFolder:
     def trial(self, number: int) -> Path:
         return self.path / "trials" / f"{number:03d}"
 
-    def confusion(self, number: int) -> np.ndarray | None:
-        """int (labels, labels) of a trial's best epoch on the validation split."""
-        path = self.trial(number) / "confusion.npy"
-        return np.load(path, allow_pickle=False) if path.exists() else None
+    def pictures(self, number: int) -> list[Path]:
+        """What a trial has drawn."""
+        return sorted(self.trial(number).glob("*.png"))
 
     def history(self, prepared: Path | None = None) -> History:
         """What was asked and told so far; see `History.read`."""

@@ -197,7 +197,7 @@ TABLE: tuple[Known, ...] = (
     ),
     # Regularisation.
     Known("embedding_dropout", 0.2, Real(0, 0.95), "share of words dropped whole", defaults={"tagging": 0.1}),
-    Known("dropout", 0.4, Real(0, 0.95), "share of features dropped after each recurrent layer"),
+    Known("dropout", 0.4, Real(0, 0.95), "share of features dropped between recurrent layers and before the head"),
     Known("recurrent_dropout", 0.0, Real(0, 0.95), "share of the recurrent state dropped at each step"),
     Known("l2", 0.0, Real(0, 1), "L2 penalty on recurrent and output kernels"),
     # Optimisation.

@@ -1,19 +1,15 @@
-"""Results for people: leaderboard, pictures, one HTML page."""
+"""Results for people: leaderboard and one HTML page."""
 
 from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pandas as pd
 
-from .records import EpochEvent, TrialResult
+from .records import TrialResult
 from .tasks import Baseline
-
-MOST_LABELS = 30  # beyond these a confusion picture shows the most frequent ones only
 
 
 def leaderboard(
@@ -70,72 +66,6 @@ def varying(table: pd.DataFrame, parameters: Sequence[str]) -> list[str]:
     """Those parameters in which the trials of a leaderboard differ."""
     trials = table[~table["trial"].str.startswith("baseline")]
     return [name for name in parameters if name in trials.columns and trials[name].astype(str).nunique() > 1]
-
-
-# ---------------------------------------------------------------- pictures
-
-
-def learning_curve(events: Sequence[EpochEvent], objective: str, path: Path) -> Path:
-    """Loss and the objective by epoch, as a PNG file."""
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(8, 3.2), layout="constrained")
-    losses, scores = figure.subplots(1, 2)
-    epochs = [event.epoch for event in events]
-    for name, label in (("loss", "training"), ("val_loss", "validation")):
-        losses.plot(epochs, [event.metrics[name] for event in events], marker="o", label=label)
-    losses.set(xlabel="epoch", ylabel="loss (nats)")
-    losses.legend(frameon=False)
-    scores.plot(epochs, [event.metrics[f"val_{objective}"] for event in events], marker="o", color="tab:green")
-    scores.set(xlabel="epoch", ylabel=f"validation {objective}")
-    for axes in (losses, scores):
-        axes.xaxis.get_major_locator().set_params(integer=True)
-        axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=110)
-    return path
-
-
-def confusion_picture(table: np.ndarray, labels: Sequence[str], path: Path) -> Path:
-    """A confusion table as a PNG file; each row is the true label and sums to 1.
-
-    Args:
-        table: int (labels, labels).
-    """
-    from matplotlib.figure import Figure
-
-    shown = np.sort(np.argsort(-table.sum(1), kind="stable")[:MOST_LABELS])
-    table, names = table[np.ix_(shown, shown)], [labels[place] for place in shown]
-    shares = table / np.maximum(table.sum(1, keepdims=True), 1)
-    side = 2.4 + 0.34 * len(names)
-    figure = Figure(figsize=(side + 0.8, side), layout="constrained")
-    axes = figure.subplots()
-    picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(names)), names, rotation=90, fontfamily=_fonts())
-    axes.set_yticks(range(len(names)), names, fontfamily=_fonts())
-    axes.set(xlabel="predicted", ylabel="true")
-    if len(names) <= 12:
-        for row, column in np.ndindex(*table.shape):
-            axes.text(
-                column,
-                row,
-                f"{table[row, column]:,}",
-                ha="center",
-                va="center",
-                fontsize=7,
-                color="white" if shares[row, column] > 0.5 else "black",
-            )
-    figure.colorbar(picture, ax=axes, shrink=0.8, label="share of the true label")
-    figure.savefig(path, dpi=110)
-    return path
-
-
-def _fonts() -> list[str]:
-    """Fonts with Chinese glyphs first where the machine has them, so that labels in any script are drawn."""
-    from matplotlib import font_manager
-
-    installed = {font.name for font in font_manager.fontManager.ttflist}
-    wanted = ("Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei", "WenQuanYi Micro Hei")
-    return [*(name for name in wanted if name in installed), "DejaVu Sans"]
 
 
 # ---------------------------------------------------------------- one page

@@ -9,10 +9,9 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import parameters, report
+from . import parameters
 from .data.store import Prepared
 from .history import SweepFolder
 from .pool import Workers, answer
@@ -177,9 +176,9 @@ class Search:
 
     def _record_news(self, screen: Screen) -> None:
         for event in self.workers.epochs():
-            self.history.epoch(event)
             self.tracker.epoch_ended(event)
             screen.epoch(event)
+        self.tracker.flush()
         for result in self.workers.results():
             if self._interrupted and result.state == "stopped":
                 # Not told: it runs anew when the sweep is taken up.
@@ -189,19 +188,8 @@ class Search:
             self.history.told(result)
             if self._proposer is not None:
                 self._tell(self._proposer, result)
-            self.tracker.trial_ended(result, self._pictures(result))
+            self.tracker.trial_ended(result, self.folder.pictures(result.number))
             screen.ended(result)
-
-    def _pictures(self, result: TrialResult) -> list[Path]:
-        folder, events = self.folder.trial(result.number), self.history.epochs.get(result.number, [])
-        pictures = []
-        if events:
-            pictures.append(report.learning_curve(events, self.objective, folder / "learning_curve.png"))
-        table = self.folder.confusion(result.number)
-        if table is not None:
-            labels = self.prepared.meta.labels
-            pictures.append(report.confusion_picture(table, labels, folder / "confusion.png"))
-        return pictures
 
     @contextlib.contextmanager
     def _interruptible(self, screen: Screen) -> Iterator[None]:

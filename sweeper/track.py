@@ -11,6 +11,7 @@ import subprocess
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -25,6 +26,7 @@ DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 STATUS = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 SOURCE = {"mlflow.source.type": "LOCAL", "mlflow.source.name": "sweeper"}
+WAITS = 1.0  # seconds that an epoch's metrics may wait for others
 LONGEST_PARAM = 500  # characters; stores refuse longer ones
 DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
@@ -48,6 +50,23 @@ def without_secrets(text: str) -> str:
     return re.sub(r"(\w+://)[^/@\s]*@", r"\1", text)
 
 
+Measured = tuple[str, float, int, float]
+"""A metric's name and value, its epoch, and when it was, in seconds since 1970."""
+
+
+@dataclass
+class _Waiting:
+    """What is not yet written of one trial, and since when it waits."""
+
+    since: float
+    params: dict[str, Any] = field(default_factory=dict)
+    metrics: list[Measured] = field(default_factory=list)
+
+
+def _now(values: Mapping[str, float]) -> list[Measured]:
+    return [(name, value, 0, time.time()) for name, value in values.items()]
+
+
 class Tracker:
     """The MLflow side of one sweep.
 
@@ -68,6 +87,7 @@ class Tracker:
 
         self.uri = store()
         self._runs: dict[int, str] = {}
+        self._waiting: dict[int, _Waiting] = {}
         self.parent = ""
         with self._reached(), self._alone():
             mlflow.set_tracking_uri(self.uri)
@@ -161,7 +181,7 @@ class Tracker:
             status: FINISHED, FAILED or KILLED.
         """
         with self._reached():
-            self._log(self.parent, metrics=metrics, tags=tags)
+            self._log(self.parent, _now(metrics), tags=tags)
             for path in files:
                 self._client.log_artifact(self.parent, str(path))
             self._client.set_terminated(self.parent, status)
@@ -174,12 +194,21 @@ class Tracker:
             tags = {"sweeper.kind": "trial", "sweeper.trial": str(number), "mlflow.parentRunId": self.parent, **SOURCE}
             run = self._client.create_run(self._experiment, tags=tags, run_name=f"trial-{number:03d}")
             self._runs[number] = run.info.run_id
-            self._log(run.info.run_id, params={**configuration, "seed": seed})
+            self._waiting[number] = _Waiting(time.monotonic(), {**configuration, "seed": seed})
         return str(run.info.run_id)
 
     def epoch_ended(self, event: EpochEvent) -> None:
-        with self._reached():
-            self._log(self._runs[event.trial], metrics=event.metrics, step=event.epoch, when=event.time)
+        """Note the metrics of an epoch; `flush` writes them."""
+        waiting = self._waiting.setdefault(event.trial, _Waiting(time.monotonic()))
+        waiting.metrics += [(name, value, event.epoch, event.time) for name, value in event.metrics.items()]
+
+    def flush(self, older_than: float = WAITS) -> None:
+        """Write what has waited for so many seconds: short trials then cost few requests, and long ones are seen live."""
+        for number, waiting in list(self._waiting.items()):
+            if time.monotonic() - waiting.since >= older_than:
+                with self._reached():
+                    self._log(self._runs[number], waiting.metrics, waiting.params)
+                del self._waiting[number]
 
     def trial_ended(self, result: TrialResult, pictures: list[Path]) -> None:
         """Close a nested run with its status; the best epoch's scores are its last ones."""
@@ -193,15 +222,13 @@ class Tracker:
                 "truncated": result.truncated,
             }
             best = {f"best_val_{name}": value for name, value in result.scores.items()}
-            self._log(
-                run,
-                metrics={**best, **costs} if result.counts else {"trial_seconds": result.seconds},
-                params={"kernel": result.kernel} if result.kernel else {},
-            )
+            found = {**best, **costs} if result.counts else {"trial_seconds": result.seconds}
+            waiting = self._waiting.pop(result.number, _Waiting(0.0))
+            kernel = {"kernel": result.kernel} if result.kernel else {}
             tags = {"sweeper.state": result.state}
             if result.error:
                 tags["sweeper.error"] = result.error[:5_000]
-            self._log(run, tags=tags)
+            self._log(run, waiting.metrics + _now(found), {**waiting.params, **kernel}, tags)
             if result.trace:
                 self._client.log_text(run, result.trace, "traceback.txt")
             for path in pictures:
@@ -222,6 +249,7 @@ class Tracker:
             status: of the parent run: FAILED, or KILLED where a person stopped it.
         """
         with contextlib.suppress(TrackingError), self._reached():
+            self.flush(0.0)
             for run in self._runs.values():
                 self._client.set_terminated(run, "KILLED")
             self._runs.clear()
@@ -264,18 +292,15 @@ class Tracker:
     def _log(
         self,
         run: str,
-        metrics: Mapping[str, float] | None = None,
+        metrics: Sequence[Measured] = (),
         params: Mapping[str, Any] | None = None,
         tags: Mapping[str, str] | None = None,
-        step: int = 0,
-        when: float | None = None,
     ) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
-        moment = int(1_000 * (time.time() if when is None else when))
         self._client.log_batch(
             run,
-            metrics=[Metric(name, float(value), moment, step) for name, value in (metrics or {}).items()],
+            metrics=[Metric(name, float(value), int(1_000 * when), step) for name, value, step, when in metrics],
             params=[Param(name, str(value)[:LONGEST_PARAM]) for name, value in (params or {}).items()],
             tags=[RunTag(name, str(value)) for name, value in (tags or {}).items()],
         )

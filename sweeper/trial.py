@@ -11,7 +11,8 @@ from pathlib import Path
 
 import numpy as np
 
-from .data.batches import load_split
+from . import pictures
+from .data.batches import Split, load_split
 from .data.store import Prepared, open_encoded, open_prepared, open_vectors
 from .errors import TrialError
 from .fitting import Epoch, Fitting, Predictions, fit, latency_ms, parameter_count
@@ -21,8 +22,8 @@ from .records import EpochEvent, Scores, TrialOrder, TrialResult
 from .tasks import TASKS
 from .tasks.base import confusion
 
-EVENTS, BEST, LAST, CONFUSION = "events.jsonl", "best.npz", "last.npz", "confusion.npy"
-"""Files of a trial's folder: epochs as they end; weights of the best epoch; the state to go on from; validation table."""
+EVENTS, BEST, LAST = "events.jsonl", "best.npz", "last.npz"
+"""Files of a trial's folder: epochs as they end; weights of the best epoch; the state to go on from."""
 
 
 def run_trial(order: TrialOrder) -> TrialResult:
@@ -62,24 +63,22 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
     if order.continues:
         fitting.restore(Path(order.continues) / LAST)
         (folder / BEST).write_bytes((Path(order.continues) / BEST).read_bytes())
-        _copy_if_there(Path(order.continues) / CONFUSION, folder / CONFUSION)
     best: Scores = {}
+    answers = np.zeros(0, np.int32)  # of the best epoch, on the validation split
+    events: list[EpochEvent] = []
     fit_seconds = 0.0
 
     def score(predictions: Predictions) -> Scores:
         return task.scores(prepared.meta, validation.true_labels(), predictions.labels, validation.lengths)
 
     def ended(epoch: Epoch) -> bool:
-        nonlocal best, fit_seconds
+        nonlocal best, answers, fit_seconds
         fit_seconds += epoch.seconds
         if epoch.improved:
-            best = {**epoch.scores, "loss": epoch.validation.loss}
+            best, answers = {**epoch.scores, "loss": epoch.validation.loss}, epoch.validation.labels
             state.save_arrays(folder / BEST, state.values(fitting.model.variables, "model"))
-            np.save(
-                folder / CONFUSION,
-                confusion(validation.true_labels(), epoch.validation.labels, len(prepared.meta.labels)),
-            )
-        _report(folder, _event(order.number, epoch))
+        events.append(_event(order.number, epoch))
+        _report(folder, events[-1])
         return _told_to_stop(order)
 
     ending = fit(
@@ -98,7 +97,8 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
     if not best:  # nothing better than what was taken up
         state.assign(fitting.model.variables, state.load_arrays(folder / BEST), "model")
         predictions = fitting.predict(validation)
-        best = {**score(predictions), "loss": predictions.loss}
+        best, answers = {**score(predictions), "loss": predictions.loss}, predictions.labels
+    _draw(folder, events, answers, validation, prepared, task.objective(prepared.meta))
     return TrialResult(
         order.number,
         configuration,
@@ -115,9 +115,19 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
     )
 
 
-def _copy_if_there(source: Path, target: Path) -> None:
-    if source.exists():
-        target.write_bytes(source.read_bytes())
+def _draw(
+    folder: Path,
+    events: list[EpochEvent],
+    answers: np.ndarray,
+    validation: Split,
+    prepared: Prepared,
+    objective: str,
+) -> None:
+    """The pictures that go with the trial."""
+    labels = prepared.meta.labels
+    pictures.learning_curve(events, objective, folder / "learning_curve.png")
+    table = confusion(validation.true_labels(), answers, len(labels))
+    pictures.confusion_picture(table, labels, folder / "confusion.png")
 
 
 def build_fitting(order: TrialOrder, prepared: Prepared, steps: int, kernel: str) -> Fitting:

@@ -16,7 +16,7 @@ FLOORS = [  # ground floor first
     {"layers"},
     {"models"},
     {"tasks"},
-    {"fitting"},
+    {"fitting", "pictures"},
     {"trial"},
     {"history", "propose", "track", "pool", "report", "terminal"},
     {"exports", "search", "doctor"},

@@ -42,6 +42,9 @@ def test_a_trial_is_nested_and_its_epochs_are_there_while_it_runs(tracker):
     tracker.trial_started(0, CONFIGURATION, 7)
     tracker.epoch_ended(epoch(1, 0.6))
     tracker.epoch_ended(epoch(2, 0.7))
+    tracker.flush()
+    assert not child().data.metrics, "epochs that follow each other quickly are written together"
+    tracker.flush(older_than=0.0)
     run = child()
     assert run.data.tags["mlflow.parentRunId"] == tracker.parent
     assert run.info.status == "RUNNING"

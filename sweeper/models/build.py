@@ -12,7 +12,7 @@ from keras import ops
 from ..layers.attention import LuongAttention
 from ..layers.ordinal import OrdinalHead
 from ..records import Configuration
-from .recurrent import drop_words, embed, last_state, one_hot_width, pool, recurrent_stack
+from .recurrent import drop, drop_words, embed, last_state, one_hot_width, pool, recurrent_stack
 
 
 @dataclass(frozen=True, eq=False)
@@ -51,6 +51,8 @@ def build_classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
         context, weights = _attention(configuration)(ops.expand_dims(query, 1), states, mask=mask)
         summary = _attentional(ops.squeeze(context, 1), query)
         outputs["attention"] = ops.squeeze(weights, 1)
+    # Of the summary, not of every state: as good a regulariser, and without a random number for each of them.
+    summary = drop(summary, configuration["dropout"], sizes.seed, "dropout")
     if configuration.get("head") == "ordinal":
         outputs["logits"] = OrdinalHead(sizes.labels, kernel_regularizer=_penalty(configuration), name="ordinal")(
             summary
@@ -75,6 +77,7 @@ def build_tagger(configuration: Configuration, sizes: Sizes) -> keras.Model:
     if configuration["attention"] != "none":
         context, outputs["attention"] = _attention(configuration)(states, states, mask=mask)
         states = _attentional(context, states)
+    states = drop(states, configuration["dropout"], sizes.seed, "dropout")
     outputs["logits"] = keras.layers.Dense(sizes.labels, kernel_regularizer=_penalty(configuration), name="softmax")(
         states
     )

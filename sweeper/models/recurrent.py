@@ -84,7 +84,7 @@ def recurrent_stack(
         depth: number of layers, at least 1.
         units: width of one direction of one layer.
         residual: add each layer's input to its output, from the second layer on.
-        dropout: share of features dropped after each layer, in training.
+        dropout: share of features dropped between two layers, in training.
         recurrent_dropout: share of the state dropped at each step, in training.
         l2: penalty on the kernels.
         one_hot: `x` holds rows of the first layer's own input kernel, of
@@ -120,8 +120,13 @@ def recurrent_stack(
             _read_rows_as_they_are(wrapped, direction)
         if residual and not first:
             states = keras.layers.Add(name=f"residual_{level}")([x, states])
-        x = keras.layers.Dropout(dropout, seed=seed + level, name=f"dropout_{level}")(states) if dropout else states
+        x = drop(states, dropout, seed + level, f"dropout_{level}") if level < depth - 1 else states
     return x
+
+
+def drop(x: Any, rate: float, seed: int, name: str) -> Any:
+    """In training, zero a share `rate` of the features. x: float (..., features)."""
+    return keras.layers.Dropout(rate, seed=seed, name=name)(x) if rate else x
 
 
 def _packed(layer: keras.layers.Layer, *, rows: bool) -> keras.layers.Layer:

@@ -1,0 +1,153 @@
+"""Workers: what a second one gains, and what many would ask of the parent.
+
+Many workers are simulated: trials that only wait, but are asked of the real oracle, handed out by the
+real search and logged to a real MLflow store, with three epochs each.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import resource
+import sys
+import time
+from collections.abc import Iterator
+from concurrent.futures import Future
+from pathlib import Path
+from typing import Any
+
+from sweeper import pool
+from sweeper.data import cards
+from sweeper.data.prepare import prepare
+from sweeper.records import EpochEvent, Settings, TrialOrder, TrialResult
+from sweeper.search import Search
+from sweeper.spaces import load_space
+from sweeper.terminal import Board, Screen
+
+from .rows import SWEEPER, Row, at_most, spread, timed
+
+EPOCHS = 3
+SIMULATED = ((8, 1_000), (64, 1_000), (64, 10_000))  # workers, trials
+SECONDS = 0.2  # that a simulated epoch lasts
+
+
+class Sleepers(pool.Workers):
+    """Workers whose trials pass with time."""
+
+    def __enter__(self) -> Sleepers:
+        self._begun: dict[int, tuple[TrialOrder, float, int]] = {}
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
+
+    def start(self, order: TrialOrder) -> None:
+        self._begun[order.number] = (order, time.time(), 0)
+
+    @property
+    def free(self) -> int:
+        return self.count - len(self._begun)
+
+    @property
+    def running(self) -> list[TrialOrder]:
+        return [order for order, _, _ in self._begun.values()]
+
+    def epochs(self) -> Iterator[EpochEvent]:
+        for number, (order, began, told) in list(self._begun.items()):
+            due = min(EPOCHS, int((time.time() - began) / SECONDS))
+            for epoch in range(told + 1, due + 1):
+                metrics = {
+                    "loss": 1.0,
+                    "val_loss": 1.0,
+                    "val_accuracy": 0.5,
+                    "val_macro_f1": 0.5,
+                    "seconds": SECONDS,
+                    "tokens_per_second": 1.0,
+                }
+                yield EpochEvent(number, epoch, metrics, time.time())
+            self._begun[number] = (order, began, due)
+
+    def results(self) -> Iterator[TrialResult]:
+        for number, (order, _, told) in list(self._begun.items()):
+            if told == EPOCHS:
+                del self._begun[number]
+                scores = {"accuracy": 0.5 + number % 97 / 1_000, "macro_f1": 0.5, "loss": 1.0}
+                yield TrialResult(number, order.configuration, "done", scores, 1, EPOCHS, 1.0, 1.0, 1, 1.0)
+
+
+def scaling(folder: Path) -> Iterator[Row]:
+    seconds: dict[int, list[float]] = {1: [], 2: []}
+    for _ in range(3):
+        for workers, found in seconds.items():
+            options = ["--trials", "6", "--epochs", "3", "--workers", str(workers)]
+            found.append(timed([*SWEEPER, "sweep", "sentiment", *options], folder))
+    gain = [one / two for one, two in zip(seconds[1], seconds[2], strict=True)]
+    yield Row("rotten-tomatoes, 6 trials: two workers over one, whole process", spread(gain, "x"))
+    for workers, trials in SIMULATED:
+        costs = simulated(folder / f"{workers}-{trials}", workers, trials)
+        tail = len(costs) // 4
+        parts = [1e3 * sum(costs[:tail]) / tail, 1e3 * sum(costs[-tail:]) / tail]
+        whole = 1e3 * sum(costs) / len(costs)
+        yield at_most(
+            f"{workers} workers, {trials:,} trials of {EPOCHS} epochs: the parent's processor time a trial",
+            [whole],
+            "ms",
+            20,
+        )
+        yield Row(
+            f"{workers} workers, {trials:,} trials: last quarter of the trials over the first",
+            f"{parts[1] / parts[0]:.2f} ({parts[0]:.3g} ms, then {parts[1]:.3g} ms)",
+            "at most 1.2",
+            parts[1] / parts[0] <= 1.2,
+        )
+
+
+def simulated(folder: Path, workers: int, trials: int) -> list[float]:
+    """Processor seconds of the parent between one trial's end and the next one's."""
+    from sweeper.history import new_folder
+    from sweeper.sweeps import open_tracker
+
+    folder.mkdir()
+    before = Path.cwd()
+    os.chdir(folder)
+    try:
+        card, space = cards.load_card("rotten-tomatoes"), load_space("sentiment")
+        prepared = prepare(card)
+        settings = Settings(trials=trials, budget=None, epochs=EPOCHS, workers=workers)
+        sweep = new_folder("simulated", {"card": card.name}, card.text, space.text)
+        tracker = open_tracker(card, space, settings, prepared, sweep)
+        with Sleepers(workers, folder / "log") as sleepers, open(os.devnull, "w") as nowhere:
+            search = Search(
+                space.for_data(prepared.meta.facts), settings, prepared, "accuracy", sweep, sleepers, tracker
+            )
+            stamps: list[float] = []
+            told = search.history.told
+
+            def stamped(result: TrialResult) -> None:
+                told(result)
+                stamps.append(_processor_seconds())
+
+            search.history.told = stamped  # type: ignore[method-assign]
+            from rich.console import Console
+
+            baseline: Future[Any] = Future()
+            with Screen(Board("accuracy", None, trials), Console(file=nowhere)) as screen:
+                search.run(screen, baseline)
+    finally:
+        os.chdir(before)
+    return [after - before for before, after in itertools.pairwise(stamps)]
+
+
+def _processor_seconds() -> float:
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    return used.ru_utime + used.ru_stime
+
+
+if __name__ == "__main__":
+    import tempfile
+
+    workers, trials = map(int, sys.argv[1:])
+    with tempfile.TemporaryDirectory() as place:
+        costs = simulated(Path(place) / "x", workers, trials)
+    print(json.dumps({"ms": 1e3 * sum(costs) / len(costs)}))

@@ -1,0 +1,149 @@
+"""A recurrent layer's training step (forward, and the gradient of input and weights) over its floor.
+
+The floor is the time that the layer's matrix products alone would take, on real tokens, at the rate
+that this machine multiplies large matrices (1,024 squared, float32, one thread), measured beside
+every step. Lengths are those of real texts, sorted into batches as in training. One thread each, as
+in a worker; so this is a program of its own, which prints one JSON object a line.
+"""
+
+from __future__ import annotations
+
+import itertools
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .rows import Row, spread
+
+GRID = ((64, 50, 64), (64, 200, 64), (16, 200, 64), (64, 200, 128))  # batch, longest text, units
+GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
+TARGETS = {64: 1.5, 128: 1.3}  # of gru and lstm, by units
+REPEATS = 9
+
+
+def steps(folder: Path) -> Iterator[Row]:
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.steps"],
+        env={**os.environ, **threads, "TF_CPP_MIN_LOG_LEVEL": "3"}, check=True, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    for found in map(json.loads, done.stdout.splitlines()):
+        others = [f"{name} {spread(values, 'x')}" for name, values in found["ratios"].items()]
+        target = TARGETS[found["units"]] if found["cell"] != "simple_rnn" else None
+        good = target is None or statistics.median(found["ratios"]["sweeper"]) <= target
+        yield Row(
+            found["what"], f"floor {found['floor_ms']:.3g} ms; {'; '.join(others)}", f"at most {target} x" if target else "", good
+        )  # fmt: skip
+
+
+def measure(cell: str, direction: str, batch: int, longest: int, units: int) -> dict[str, Any]:
+    lengths = real_lengths(batch, longest)
+    candidates = {
+        "sweeper": keras_step(cell, direction, units, lengths, "packed"),
+        "keras": keras_step(cell, direction, units, lengths, "keras"),
+        **torch_step(cell, direction, units, lengths),
+    }
+    directions = 2 if direction == "both" else 1
+    products = 3 * 2 * int(lengths.sum()) * directions * 2 * units * GATES[cell] * units
+    floors, ratios = [], {name: [] for name in candidates}
+    for _ in range(REPEATS):
+        floor = products / multiplications_a_second()
+        floors.append(1e3 * floor)
+        for name, step in candidates.items():
+            ratios[name].append(seconds(step) / floor)
+    what = f"{cell} {direction}, {units} units, batch {batch}, {int(lengths.max())} tokens at most"
+    return {"what": what, "cell": cell, "units": units, "floor_ms": statistics.median(floors), "ratios": ratios}
+
+
+def seconds(step: Callable[[], Any]) -> float:
+    started = time.perf_counter()
+    step()
+    return time.perf_counter() - started
+
+
+def multiplications_a_second(side: int = 1_024) -> float:
+    """Floating-point operations of a large product, the better of two."""
+    a, out = np.ones((side, side), np.float32), np.empty((side, side), np.float32)
+    return 2 * side**3 / min(seconds(lambda: np.matmul(a, a, out=out)) for _ in range(2))
+
+
+def real_lengths(batch: int, longest: int) -> np.ndarray:
+    """Lengths of one batch of reviews as training sorts them: those at the middle of 50 batches."""
+    from sweeper.data import cards
+    from sweeper.data.prepare import prepare
+    from sweeper.data.store import open_encoded
+
+    prepared = prepare(cards.load_card("imdb"))
+    whole = np.diff(open_encoded(prepared, "words", lowercase=True).offsets)[: 50 * batch]
+    ordered = np.sort(np.minimum(whole, longest))
+    ordered = ordered[ordered < longest] if (ordered < longest).sum() > 4 * batch else ordered
+    middle = len(ordered) // 2
+    return ordered[middle : middle + batch].astype(np.int32)
+
+
+def keras_step(cell: str, direction: str, units: int, lengths: np.ndarray, kernel: str) -> Callable[[], Any]:
+    import keras
+    import tensorflow as tf
+
+    from sweeper.models.recurrent import recurrent_stack
+
+    x, mask = keras.Input((None, units)), keras.Input((None,), dtype="bool")
+    states = recurrent_stack(x, mask, cell=cell, direction=direction, depth=1, units=units, kernel=kernel)
+    model = keras.Model([x, mask], states)
+    variables = [variable.value for variable in model.trainable_variables]
+
+    @tf.function(autograph=False)
+    def step(x: Any, mask: Any) -> Any:
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            total = tf.reduce_sum(model([x, mask], training=True))
+        return tape.gradient(total, [x, *variables])
+
+    time_steps = int(lengths.max())
+    some = tf.constant(np.random.default_rng(0).normal(size=(len(lengths), time_steps, units)).astype(np.float32))
+    real = tf.constant(np.arange(time_steps) < lengths[:, None])
+    step(some, real)
+    return step(some, real)[0].numpy
+
+
+def torch_step(cell: str, direction: str, units: int, lengths: np.ndarray) -> dict[str, Callable[[], Any]]:
+    """PyTorch's layer on packed sequences, where it is installed."""
+    try:
+        import torch
+    except ImportError:
+        return {}
+    torch.set_num_threads(1)
+    kinds = {"simple_rnn": torch.nn.RNN, "gru": torch.nn.GRU, "lstm": torch.nn.LSTM}
+    layer = kinds[cell](units, units, batch_first=True, bidirectional=direction == "both")
+    x = torch.randn(len(lengths), int(lengths.max()), units, requires_grad=True)
+
+    def step() -> None:
+        packed = torch.nn.utils.rnn.pack_padded_sequence(
+            x, torch.from_numpy(lengths.astype(np.int64)), batch_first=True, enforce_sorted=False
+        )
+        states, _ = torch.nn.utils.rnn.pad_packed_sequence(layer(packed)[0], batch_first=True)
+        states.sum().backward()
+
+    step()
+    return {"torch": step}
+
+
+def main() -> None:
+    import tensorflow as tf
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    for cell, direction, sizes in itertools.product(GATES, ("forward", "both"), GRID):
+        print(json.dumps(measure(cell, direction, *sizes)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
