@@ -288,7 +288,7 @@ def test_every_optimizer_does_what_kerass_does(name, rng):
         build_optimizer(configuration, 10),
         KERAS[name](learning_rate=0.1, global_clipnorm=0.5, **decay),
     ):
-        table, bias = keras.Variable(np.ones((5, 3))), keras.Variable(np.ones(2))
+        table, bias = (keras.Variable(np.ones(shape, np.float32)) for shape in ((5, 3), (2,)))
         optimizer.build([table, bias])
         for of_rows, of_bias in gradients:
             rows = tf.IndexedSlices(tf.constant(of_rows, tf.float32), tf.constant([0, 2, 2, 4]), tf.constant([5, 3]))
