@@ -20,10 +20,12 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .history import SweepFolder
+    from .records import TrialResult
     from .sweeps import Outcome
 
 DEFAULT_DATASETS = {"sentiment": "rotten-tomatoes", "text": "reuters-r8", "tagging": "peoples-daily"}
 ALGORITHMS = ("random", "grid", "bayesian", "hyperband")
+HIGHEST_SEED = 2**31 - 1000  # the seeds of a model's layers follow it
 BUDGET = 300.0  # seconds, where neither trials nor a budget are given
 
 
@@ -40,12 +42,12 @@ def sweep(
     label: str | None = None,
     encoding: str | None = None,
     space: str | None = None,
-    algorithm: str = "random",
+    algorithm: str | None = None,
     trials: int | None = None,
     budget: float | None = None,
-    epochs: int = 10,
+    epochs: int | None = None,
     workers: int | None = None,
-    seed: int = 0,
+    seed: int | None = None,
     name: str | None = None,
     resume: str | bool = False,
     say: Callable[[str], None] = _to_standard_error,
@@ -57,15 +59,15 @@ def sweep(
         dataset: name or path of a card; the task's own example where it is left out.
         data, text, label, encoding: a file of your own instead, its columns and encoding.
         space: name or path of a search space; the one named as the task by default.
-        algorithm: "random", "grid", "bayesian" or "hyperband".
+        algorithm: "random" (by default), "grid", "bayesian" or "hyperband".
         trials: the most trials.
         budget: wall-clock seconds; 300 where neither it nor `trials` is given.
-        epochs: the most epochs of one trial.
+        epochs: the most epochs of one trial; 10 by default.
         workers: processes, one trial each; as many as cores by default.
-        seed: of everything random.
+        seed: of everything random; 0 by default.
         name: of the sweep; from task, dataset and time by default.
         resume: take up the sweep of this name, or the newest (True), as it was begun; only
-            `trials` and `budget` may be given anew.
+            `trials`, `budget` and `workers` may be given anew.
         say: receives lines for a person.
 
     Raises:
@@ -75,26 +77,28 @@ def sweep(
     from .records import Settings
     from .sweeps import load, run_sweep
 
+    begun = {
+        "task": task, "--dataset": dataset, "--data": data, "--text": text, "--label": label, "--encoding": encoding,
+        "--space": space, "--algorithm": algorithm, "--epochs": epochs, "--seed": seed, "--name": name,
+    }  # fmt: skip
+    anew: dict[str, Any] = {"trials": trials, "budget": budget, "workers": workers}
+    anew = {key: value for key, value in anew.items() if value is not None}
     if resume:
-        if task is not None or dataset is not None or data is not None:
-            raise UsageError(
-                "--resume: takes up a sweep with its own task and data; leave out task, --dataset and --data"
-            )
+        given = [flag for flag, value in begun.items() if value is not None]
+        if given:
+            raise UsageError(f"--resume: takes up a sweep as it was begun; leave out {', '.join(given)}")
         folder = find_folder(None if resume is True else resume)
         card, found, settings = _as_begun(folder)
-        settings = dataclasses.replace(settings, trials=trials or settings.trials, budget=budget or settings.budget)
-        return run_sweep(card, found, settings, load(card, found, say), folder, say)
+        settings = dataclasses.replace(settings, **anew)
+        _check(settings)
+        prepared = load(card, found, say)
+        folder.note_settings(dataclasses.asdict(settings))
+        return run_sweep(card, found, settings, prepared, folder, say)
     card = _card(task, dataset, data, text, label, encoding, say)
     found = _space(card.task, space)
-    settings = Settings(
-        algorithm=algorithm,
-        trials=trials,
-        budget=BUDGET if budget is None and trials is None else budget,
-        epochs=epochs,
-        seed=seed,
-    )
-    if workers is not None:
-        settings = dataclasses.replace(settings, workers=workers)
+    chosen: dict[str, Any] = {"algorithm": algorithm, "epochs": epochs, "seed": seed}
+    chosen = {key: value for key, value in chosen.items() if value is not None}
+    settings = Settings(**{"budget": None if trials else BUDGET, **chosen, **anew})
     _check(settings)
     _check_name(name)
     prepared = load(card, found, say)  # before the folder is made, so that a mistake leaves nothing behind
@@ -120,6 +124,9 @@ def _card(
         card, said = infer_card(data, text, label, encoding, task)
         say(said)
         return card
+    for flag, value in (("--text", text), ("--label", label), ("--encoding", encoding)):
+        if value is not None:
+            raise UsageError(f"{flag}: describes a file of your own; give it with --data, or write a card")
     if task is None and dataset is None:
         raise UsageError(
             f"name a task ({', '.join(parameters.tasks())}), a --dataset, or a file of your own: --data reviews.csv --text review --label stars"
@@ -156,6 +163,8 @@ def _check(settings: Any) -> None:
     ):
         if value is not None and value <= 0:
             raise UsageError(f"{flag}: must be above 0, found {value:g}")
+    if not 0 <= settings.seed < HIGHEST_SEED:
+        raise UsageError(f"--seed: must be from 0 to {HIGHEST_SEED - 1}, found {settings.seed}")
 
 
 def _check_name(name: str | None) -> None:
@@ -166,14 +175,16 @@ def _check_name(name: str | None) -> None:
 def _new_folder(name: str | None, card: Card, space: SearchSpace, settings: Any) -> SweepFolder:
     from .history import new_folder
 
-    stamp = datetime.datetime.now().strftime("%Y%m%d-%H%M%S")
+    began = datetime.datetime.now(datetime.UTC)
     facts = {
         "card": card.name,
         "task": card.task,
         "card_folder": str(card.folder.resolve()),
         "space": space.name,
         "settings": dataclasses.asdict(settings),
+        "began": began.isoformat(),
     }
+    stamp = began.astimezone().strftime("%Y%m%d-%H%M%S")
     return new_folder(name or f"{card.task}-{card.name}-{stamp}", facts, card.text, space.text)
 
 
@@ -237,40 +248,38 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
     Raises:
         SweeperError: see `errors`; ExportError if the exported model answers otherwise than the trained one.
     """
-    import shutil
-
-    from .history import check_free, find_folder
+    from .history import check_free, copy_whole, find_folder
 
     folder = find_folder(sweep)
     check_free(Path(to))
-    ready = folder.shipped(trial)
+    history = folder.history()
+    best = history.best(folder.facts["objective"]) if history.results else None
+    if best is None:
+        raise UsageError(f"{folder.name}: no trial of it gave a model")
+    counting = sorted(number for number, result in history.results.items() if result.counts)
+    if trial is not None and trial not in counting:
+        raise UsageError(f"--trial: {trial} gave no model in {folder.name}; these did: {', '.join(map(str, counting))}")
+    chosen = history.results[best.number if trial is None else trial]
+    ready = folder.shipped(chosen.number)
     if ready is not None:
-        Path(to).parent.mkdir(parents=True, exist_ok=True)
-        shutil.copytree(ready, to, dirs_exist_ok=True)  # written and compared when the sweep ended
-        return Path(to)
-    return _export_now(folder, trial, to)
+        copy_whole(ready, Path(to))  # written and compared when the sweep ended
+    else:
+        _export_now(folder, chosen, is_best=chosen.number == best.number, to=to)
+    return Path(to)
 
 
-def _export_now(folder: SweepFolder, trial: int | None, to: str) -> Path:
+def _export_now(folder: SweepFolder, chosen: TrialResult, *, is_best: bool, to: str) -> None:
     from .pool import Workers, answer
     from .sweeps import baselines_of, card_facts, export_in_worker, load, score_in_worker
 
-    history = folder.history()
-    counting = {number: result for number, result in history.results.items() if result.counts}
-    if not counting:
-        raise UsageError(f"{folder.name}: no trial of it gave a model")
-    if trial is not None and trial not in counting:
-        raise UsageError(
-            f"--trial: {trial} gave no model in {folder.name}; these did: {', '.join(map(str, sorted(counting)))}"
-        )
     card, space, _ = _as_begun(folder)
     prepared = load(card, space, _to_standard_error)
-    folder.note_data(prepared.meta.digest, objective := folder.facts["objective"])
-    best = max(counting.values(), key=lambda result: (result.scores[objective], -result.number)).number
-    order = folder.placed(history.orders[best if trial is None else trial], prepared.folder)
+    folder.note_data(prepared.meta.digest, folder.facts["objective"])
+    order = folder.placed(folder.history().orders[chosen.number], prepared.folder)
     with Workers(1, folder.path / "workers.log") as workers:
         baselines = workers.call(baselines_of, str(prepared.folder))
-        test = answer(workers.call(score_in_worker, order))
-        facts = card_facts(card, folder.name, test, answer(baselines))
+        # Test data score the best trial and no other, lest they choose.
+        split = "test" if is_best else "validation"
+        scores = answer(workers.call(score_in_worker, order)) if is_best else chosen.scores
+        facts = card_facts(card, folder.name, split, scores, answer(baselines))
         answer(workers.call(export_in_worker, order, str(Path(to).resolve()), facts))
-    return Path(to)

@@ -48,7 +48,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(error, BrokenPipeError):  # whoever read our output, such as head, has seen enough
             sys.stderr.close()
             return 0
-        print(f"sweeper: {error.filename or 'the system'}: {error.strerror or error}", file=sys.stderr)
+        print(
+            f"sweeper: {error.filename or 'the system'}: {error.strerror or error}; sweeps/, mlflow.db and mlartifacts/ are "
+            "written into the working folder and the cache where SWEEPER_CACHE says: may they be written, and is there room?",
+            file=sys.stderr,
+        )
         return UsageError.exit_code
 
 
@@ -77,14 +81,14 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument(
         "--space", metavar="NAME|PATH", help="a search space (sweeper spaces list); TASK-quick is a first look"
     )
-    sweep.add_argument("--algorithm", default="random", help="random (default), grid, bayesian or hyperband")
+    sweep.add_argument("--algorithm", help="random (default), grid, bayesian or hyperband")
     sweep.add_argument("--trials", type=_whole, metavar="N", help="the most trials")
     sweep.add_argument(
         "--budget", type=_seconds, metavar="10m", help="wall-clock time; 5m where neither it nor --trials is given"
     )
-    sweep.add_argument("--epochs", type=_whole, default=10, metavar="N", help="the most epochs of one trial (10)")
+    sweep.add_argument("--epochs", type=_whole, metavar="N", help="the most epochs of one trial (10)")
     sweep.add_argument("--workers", type=_whole, metavar="N", help="worker processes (as many as cores)")
-    sweep.add_argument("--seed", type=int, default=0, metavar="N", help="of everything random (0)")
+    sweep.add_argument("--seed", type=int, metavar="N", help="of everything random (0)")
     sweep.add_argument("--name", help="of the sweep")
     sweep.add_argument(
         "--resume",

@@ -13,9 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import UsageError, unknown
+from .errors import DataError, UsageError, unknown
 
 if TYPE_CHECKING:
+    import pandas as pd
+
     from .sweeps import Outcome
 
 INTERRUPTED = 130
@@ -79,17 +81,20 @@ def _show_outcome(outcome: Outcome) -> None:
 
 def _columns(outcome: Outcome) -> list[str]:
     """What fits a terminal: scores, costs, and the parameters that tell most of those that vary."""
+    table, objective = outcome.leaderboard, outcome.objective
+    scores = [f"val_{objective}", f"test_{objective}"]
+    columns = ["trial", *scores, *_telling(table), "best_epoch", "seconds", "parameters"]
+    return [name for name in columns if name in table.columns]
+
+
+def _telling(table: pd.DataFrame) -> list[str]:
+    """The parameters that vary, those that say most first."""
     from . import parameters
     from .report import varying
 
-    table, objective = outcome.leaderboard, outcome.objective
     named = [name for task in parameters.tasks() for name in parameters.known(task)]
-    found = varying(table, list(dict.fromkeys(named)))
-    telling = [
-        name for name in ("cell", "direction", "depth", "units", "attention", "pooling", "input") if name in found
-    ]
-    columns = ["trial", f"val_{objective}", f"test_{objective}", *telling, "best_epoch", "seconds", "parameters"]
-    return [name for name in columns if name in table.columns]
+    first = ("cell", "direction", "depth", "units", "attention", "pooling", "input")
+    return varying(table, list(dict.fromkeys([*first, *named])))
 
 
 def _verdict(outcome: Outcome) -> str:
@@ -136,7 +141,11 @@ def leaderboard(options: argparse.Namespace) -> int:
         from .terminal import console, leaderboard_table
 
         say = console(stderr=False)
-        columns = [name for name in table.columns if name != "error" and table[name].notna().any()]
+        first = [
+            name for name in ("trial", "state", *table.columns) if name.startswith(("trial", "state", "val_", "test_"))
+        ]
+        others = [name for name in (*_telling(table), "best_epoch", "seconds", "parameters") if name in table.columns]
+        columns = [name for name in dict.fromkeys([*first, *others]) if table[name].notna().any()]
         say.print(leaderboard_table(table, columns, say.width, rows=len(table)))
     return 0
 
@@ -155,11 +164,21 @@ def predict(options: argparse.Namespace) -> int:
         raise UsageError("give texts, or --file F")
     if not (Path(options.folder) / "saved_model.pb").is_file():
         raise UsageError(f"{options.folder}: holds no exported model; make one with: sweeper export --to DIR")
+    for text in texts:
+        if any("\ud800" <= character <= "\udfff" for character in text):
+            raise UsageError(
+                f"{text.encode('utf-8', 'replace').decode()!r}: is not UTF-8; write it in a UTF-8 terminal or file"
+            )
     from .answer import load
     from .quiet import without_chatter
 
     with without_chatter():
-        answers = list(load(options.folder)(texts))
+        try:
+            model = load(options.folder)
+        except (OSError, ValueError, KeyError) as error:
+            said = (str(error).splitlines() or [type(error).__name__])[0]
+            raise UsageError(f"{options.folder}: is no model that sweeper has exported: {said[:200]}") from None
+        answers = list(model(texts))
     if options.json:
         print(json.dumps({"answers": answers}, ensure_ascii=False))
         return 0
@@ -175,11 +194,13 @@ def _tagged(answer: Mapping[str, Any]) -> str:
 def _lines(file: str) -> list[str]:
     from .adapters import Document
 
-    if file == "-":
-        return [line.rstrip("\n") for line in sys.stdin]
-    if not Path(file).is_file():
+    path = Path("/dev/stdin" if file == "-" else file)
+    if not path.exists() or path.is_dir():
         raise UsageError(f"--file: {file}: no such file")
-    lines = [line for _, line in Document(Path(file), file).lines(("utf-8",))]
+    try:
+        lines = [line for _, line in Document(path, file).lines(("utf-8",))]
+    except DataError as error:
+        raise UsageError(f"--file: must be UTF-8: {str(error).partition(';')[0]}") from None
     return lines[:-1] if lines and not lines[-1] else lines
 
 

@@ -6,6 +6,7 @@ Every complaint names file and line, the rule, what was found and what to write.
 from __future__ import annotations
 
 import dataclasses
+import math
 import os
 import re
 import tomllib
@@ -186,7 +187,7 @@ def _converted(value: Any, hint: Any) -> tuple[bool, Any]:
     if origin is typing.Literal:
         return value in args, value
     if hint is float:
-        return isinstance(value, (int, float)) and not isinstance(value, bool), value
+        return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value), value
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool), value
     if hint is Any:

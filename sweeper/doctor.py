@@ -46,5 +46,6 @@ def _devices() -> tuple[str, bool, str]:
     script = "import tensorflow as tf; print([d.device_type for d in tf.config.list_physical_devices()])"
     asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
     if asked.returncode:
-        return "devices", False, f"TensorFlow does not start: {asked.stderr.strip().splitlines()[-1]}"
+        said = asked.stderr.strip().splitlines() or [f"its process ended with {asked.returncode}"]
+        return "devices", False, f"TensorFlow does not start: {said[-1]}"
     return "devices", True, asked.stdout.strip()

@@ -34,7 +34,7 @@ def export_trial(order: TrialOrder, to: str, card: Mapping[str, Any]) -> str:
     Args:
         to: the new folder; it must not exist, or be empty.
         card: what the model card says beyond what the data and the model know: `scores`,
-            `baselines`, `about`, `sweep`, `versions`.
+            `baselines`, the `split` that they are of, `about`, `sweep`, `versions`.
 
     Returns:
         The folder.
@@ -104,9 +104,8 @@ def _compare(folder: Path, inputs: list[Any], expected: list[dict[str, Any]]) ->
         [sys.executable, "-P", answer.__file__, str(folder)], input=given, capture_output=True, text=True, check=False
     )
     if asked.returncode:
-        raise ExportError(
-            f"the exported model cannot be loaded by plain TensorFlow: {asked.stderr.strip().splitlines()[-1]}"
-        )
+        said = asked.stderr.strip().splitlines() or [f"its process ended with {asked.returncode} and said nothing"]
+        raise ExportError(f"the exported model cannot be loaded by plain TensorFlow: {said[-1]}")
     for one, found, wanted in zip(inputs, map(json.loads, asked.stdout.splitlines()), expected, strict=True):
         if not _equal(found, wanted):
             raise ExportError(
@@ -141,7 +140,7 @@ def model_card(order: TrialOrder, meta: Meta, card: Mapping[str, Any]) -> str:
         "",
         f"A recurrent model, trial {order.number} of the sweep `{card.get('sweep', '')}`. It takes raw text and answers with label names.",
         "",
-        "## Scores on the test split",
+        f"## Scores on the {card.get('split', 'test')} split",
         "",
         f"| | {' | '.join(metrics)} |",
         f"|---|{'---|' * len(metrics)}",

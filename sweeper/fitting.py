@@ -205,5 +205,7 @@ def latency_ms(fitting: Fitting, split: Split, repeats: int = 15) -> float:
 
 
 def parameter_count(model: Any) -> int:
-    """Weights of a model, trained or not, without counters of random generators."""
-    return int(sum(np.prod(variable.shape) for variable in model.weights))
+    """Weights of a model, trained or frozen, without counters of random generators and the kernels of one-hot input,
+    whose rows are an embedding's."""
+    real = [variable for variable in model.weights if not getattr(variable, "learns_nothing", False)]
+    return int(sum(np.prod(variable.shape) for variable in real))

@@ -13,9 +13,11 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import os
 import shutil
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -39,6 +41,7 @@ class History:
     Args:
         happened: ("asked" or "told", trial), in order.
         unfinished: trials that were asked for and never told.
+        whole: bytes of the file's whole lines.
     """
 
     path: Path
@@ -46,6 +49,7 @@ class History:
     results: dict[int, TrialResult] = field(default_factory=dict)
     happened: list[tuple[str, int]] = field(default_factory=list)
     unfinished: list[TrialOrder] = field(default_factory=list)
+    whole: int = 0
     proposals: dict[int, Proposal] = field(default_factory=dict)
 
     @classmethod
@@ -56,8 +60,9 @@ class History:
             prepared: where the prepared dataset lies now, if orders are to be run or exported.
         """
         history = cls(folder.path / "history.jsonl")
-        lines = history.path.read_bytes().split(b"\n")[:-1] if history.path.exists() else []
-        for line in lines:
+        content = history.path.read_bytes() if history.path.exists() else b""
+        history.whole = content.rfind(b"\n") + 1
+        for line in content[: history.whole].splitlines():
             event = json.loads(line)
             if "asked" in event:
                 history._asked(folder.placed(TrialOrder(**event["asked"]), prepared))
@@ -75,8 +80,13 @@ class History:
             and self.orders[number].epochs < epochs
             and self.orders[number].folder not in promoted
             else result
-            for number, result in self.results.items()
+            for number, result in sorted(self.results.items())
         ]
+
+    def best(self, objective: str) -> TrialResult | None:
+        """The trial with the highest validation score; the earlier one of equals."""
+        counting = [result for result in self.results.values() if result.counts]
+        return max(counting, key=lambda result: (result.scores[objective], -result.number), default=None)
 
     def asked(self, order: TrialOrder) -> None:
         if order.number not in self.orders:
@@ -103,9 +113,11 @@ class History:
 
     def _write(self, event: dict[str, Any]) -> None:
         with self.path.open("ab") as file:
+            file.truncate(self.whole)  # a line that a killed process did not finish was never written
             file.write(json.dumps(event).encode() + b"\n")
             file.flush()
             os.fsync(file.fileno())
+            self.whole = file.tell()
 
 
 @dataclass
@@ -168,8 +180,8 @@ class SweepFolder:
 
     def new_export(self) -> Path:
         """A free place for the exported model."""
-        taken = sum(1 for _ in self.path.glob("export*"))
-        return self.path / ("export" if not taken else f"export-{taken + 1}")
+        places = (self.path / name for name in ("export", *(f"export-{number}" for number in itertools.count(2))))
+        return next(place for place in places if not place.exists())
 
     # ------------------------------------------------------------ sweep.json
 
@@ -205,14 +217,17 @@ class SweepFolder:
     def note_baselines(self, baselines: Sequence[dict[str, Any]]) -> None:
         self._note(baselines=list(baselines))
 
+    def note_settings(self, settings: dict[str, Any]) -> None:
+        self._note(settings=settings)
+
     def note_winner(self, trial: int, scores: dict[str, float], export: str, model: str) -> None:
         """Keep the winner, its scores on the test split, the name of its exported folder and of its registered model."""
         self._note(winner=trial, test=scores, export=export, model=model)
 
-    def shipped(self, trial: int | None) -> Path | None:
-        """The exported folder of a trial, by default the winner's, if there is one."""
+    def shipped(self, trial: int) -> Path | None:
+        """The exported folder of a trial, if the sweep made one."""
         facts = self.facts
-        if "export" not in facts or trial not in (None, facts["winner"]):
+        if "export" not in facts or trial != facts["winner"]:
             return None
         place = self.path / facts["export"]
         return place if place.is_dir() else None
@@ -230,7 +245,7 @@ def new_folder(name: str, facts: dict[str, Any], card: str, space: str) -> Sweep
     """Make the folder of a new sweep.
 
     Args:
-        facts: for sweep.json.
+        facts: for sweep.json; "began" tells which sweep is the newest.
         card, space: the text of both declarations.
 
     Raises:
@@ -257,14 +272,11 @@ def find_folder(name: str | None) -> SweepFolder:
     Raises:
         UsageError: there is none.
     """
-    known = {
-        path.parent.name: path.parent
-        for path in sorted(SWEEPS.glob("*/sweep.json"), key=lambda path: path.parent.stat().st_ctime)
-    }
+    known = {path.parent.name: path.parent for path in SWEEPS.glob("*/sweep.json")}
     if name is None:
         if not known:
             raise UsageError("there is no sweep here yet; run: sweeper sweep sentiment")
-        return SweepFolder(list(known.values())[-1])
+        return max(map(SweepFolder, known.values()), key=lambda folder: str(folder.facts.get("began", "")))
     if name in known:
         return SweepFolder(known[name])
     if (Path(name) / "sweep.json").is_file():
@@ -278,6 +290,19 @@ def check_free(target: Path) -> None:
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"--to: {target} exists already; give a new folder, or remove it first")
+
+
+def copy_whole(source: Path, target: Path) -> None:
+    """Copy a folder; `target` is there when all of it is."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    place = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    try:
+        shutil.copytree(source, place, dirs_exist_ok=True)
+        if target.exists():
+            target.rmdir()  # an empty one
+        place.rename(target)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
 
 
 def write_atomically(path: Path, text: str) -> None:

@@ -65,7 +65,7 @@ class Proposer:
         """The next configuration.
 
         Bayesian search may propose what was tried already; it is then told the known
-        score and asked again, so that no trial is run twice.
+        score, or that it failed where it still runs, and asked again, so that no trial is run twice.
         """
         for _ in range(MOST_REPEATS):
             trial = self.oracle.create_trial(f"asker-{len(self.oracle.trials)}")

@@ -28,7 +28,8 @@ def leaderboard(
         Columns `trial`, `state`, `val_...`, `test_...`, costs, then the configuration's
         parameters; a cell that does not apply is missing.
     """
-    rows = [_trial_row(result, test.get(result.number, {})) for result in results]
+    ordered = sorted(results, key=lambda result: result.number)  # of equals the earlier one wins
+    rows = [_trial_row(result, test.get(result.number, {})) for result in ordered]
     rows += [
         {
             "trial": f"baseline: {baseline.name}",
@@ -39,6 +40,9 @@ def leaderboard(
         for baseline in baselines
     ]
     table = pd.DataFrame(rows)
+    for name in table.columns:  # baselines have no such cells, which would make whole numbers fractions
+        if {type(value) for value in (row.get(name) for row in rows) if value is not None} == {int}:
+            table[name] = table[name].astype("Int64")
     scores = [name for name in table.columns if name.startswith(("val_", "test_"))]
     table = table[["trial", "state", *scores, *(name for name in table.columns[2:] if name not in scores)]]
     ranked = f"val_{objective}"

@@ -50,7 +50,7 @@ class Search:
         self.folder, self.workers, self.tracker = folder, workers, tracker
         self.history = folder.history(prepared.folder)
         self.deadline = None if settings.budget is None else time.time() + settings.budget
-        self._interrupted = False
+        self._interrupted = self._said = False
         self._proposer: Proposer | None = None
         self._vain = -1  # how many results there were when the oracle last had nothing to propose
 
@@ -63,22 +63,18 @@ class Search:
         Returns:
             "trials", "budget", "exhausted" or "interrupted".
         """
-        for result in self.history.results.values():
+        for result in sorted(self.history.results.values(), key=lambda result: result.number):
             screen.board.ended(result)
-        with self._interruptible(screen):
+        with self._interruptible():
             ended = ""
             while not ended or self.workers.running:
+                self._say_once_that_it_stops(screen)
                 if screen.board.baseline is None and baselines.done():
                     self._note_baselines(answer(baselines), screen)
                 self._record_news(screen)
                 ended = ended or self._reason_to_end() or self._hand_out(screen)
                 time.sleep(POLL_SECONDS)
             return "interrupted" if self._interrupted else ended
-
-    def best(self) -> TrialResult | None:
-        """The trial with the highest validation score; the earlier one of equals."""
-        counting = [result for result in self.history.results.values() if result.counts]
-        return max(counting, key=lambda result: (result.scores[self.objective], -result.number), default=None)
 
     # ------------------------------------------------------------ hand out
 
@@ -96,6 +92,8 @@ class Search:
             order = self._next()
             if order is None:
                 return "" if self.workers.running else "exhausted"
+            if self._interrupted:  # while the oracle was imported or asked
+                return "interrupted"
             self.tracker.trial_started(order.number, order.configuration, order.seed)
             self.history.asked(order)
             self.workers.start(order)
@@ -191,8 +189,13 @@ class Search:
             self.tracker.trial_ended(result, self.folder.pictures(result.number))
             screen.ended(result)
 
+    def _say_once_that_it_stops(self, screen: Screen) -> None:
+        if self._interrupted and not self._said:
+            self._said = True
+            screen.say("stopping: running trials end with their epoch; once more to stop at once")
+
     @contextlib.contextmanager
-    def _interruptible(self, screen: Screen) -> Iterator[None]:
+    def _interruptible(self) -> Iterator[None]:
         """The first SIGINT or SIGTERM ends the running trials at the end of their epoch, a second one at once."""
 
         def stop(*_: object) -> None:
@@ -200,7 +203,6 @@ class Search:
                 raise KeyboardInterrupt
             self._interrupted = True
             self.folder.stop_file.touch()
-            screen.say("stopping: running trials end with their epoch; once more to stop at once")
 
         ours = threading.current_thread() is threading.main_thread()  # only there may handlers be set
         before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)} if ours else {}

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import json
 import os
-from collections.abc import Callable, Mapping, Sequence
+import signal
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +20,7 @@ from . import parameters, report
 from .data.cards import Card
 from .data.prepare import prepare
 from .data.store import Prepared, open_prepared
-from .errors import SweepError, TrackingError, listed
+from .errors import SweepError, listed
 from .history import SweepFolder
 from .pool import Workers, answer
 from .records import Scores, Settings, TrialOrder, TrialResult
@@ -83,12 +86,13 @@ def run_sweep(
         say(f"note: {warning}")
     objective = TASKS[card.task].objective(prepared.meta)
     space = space.for_data(prepared.meta.facts)
-    with folder.held(), Workers(settings.workers, folder.path / "workers.log") as workers:
+    workers = Workers(settings.workers, folder.path / "workers.log")
+    with ending_like_an_interrupt(), folder.held(), workers:
         folder.note_data(prepared.meta.digest, objective)
         workers.warm_up()  # they import TensorFlow while we import MLflow
         try:
             tracker = open_tracker(card, space, settings, prepared, folder)
-        except TrackingError:
+        except BaseException:
             folder.discard_unless_begun()
             raise
         try:
@@ -101,10 +105,11 @@ def run_sweep(
                 ended,
                 objective,
                 pd.DataFrame(),
-                search.best(),
+                search.history.best(objective),
                 baselines=answer(asked),
                 example=example_of(prepared),
             )
+            folder.note_baselines([baseline._asdict() for baseline in found.baselines])
             results = search.history.standing(settings.epochs)
             if found.best is not None and ended != "interrupted":
                 found = ship(found, search.history.orders[found.best.number], card, folder, workers, tracker)
@@ -116,6 +121,22 @@ def run_sweep(
         reasons = dict.fromkeys(result.error or result.state for result in results)
         raise SweepError(f"no trial of {len(results)} gave a model: {listed(reasons, 3)}; see {folder.path}")
     return found
+
+
+@contextlib.contextmanager
+def ending_like_an_interrupt() -> Iterator[None]:
+    """Let SIGTERM end a sweep as Ctrl-C does, so that what is open is closed."""
+
+    def interrupt(*_: object) -> None:
+        raise KeyboardInterrupt
+
+    ours = threading.current_thread() is threading.main_thread()  # only there may handlers be set
+    before = signal.signal(signal.SIGTERM, interrupt) if ours else None
+    try:
+        yield
+    finally:
+        if ours:
+            signal.signal(signal.SIGTERM, before)
 
 
 # ---------------------------------------------------------------- load
@@ -159,7 +180,11 @@ def open_tracker(
     }
     facts = {"dataset": card.name, "dataset_digest": prepared.meta.digest, "space": space.name}
     params = {**facts, **dataclasses.asdict(settings), **{f"version_{k}": v for k, v in versions().items()}}
-    folder.note_run(tracker.sweep_started(folder.name, params, dataset, folder.declarations))
+    try:
+        folder.note_run(tracker.sweep_started(folder.name, params, dataset, folder.declarations))
+    except BaseException:
+        tracker.abandon("KILLED")
+        raise
     return tracker
 
 
@@ -203,17 +228,24 @@ def ship(
         facts = folder.facts
         return dataclasses.replace(found, test=facts["test"], export=folder.shipped(order.number), model=facts["model"])
     test, target = answer(workers.call(score_in_worker, order)), folder.new_export()
-    answer(workers.call(export_in_worker, order, str(target), card_facts(card, folder.name, test, found.baselines)))
+    answer(
+        workers.call(export_in_worker, order, str(target), card_facts(card, folder.name, "test", test, found.baselines))
+    )
     name = f"sweeper-{card.task}-{card.name}"
     model = f"{name} version {tracker.log_model(target, name)}"
     folder.note_winner(order.number, test, target.name, model)
     return dataclasses.replace(found, test=test, export=target, model=model)
 
 
-def card_facts(card: Card, sweep: str, test: Scores, baselines: Sequence[Baseline]) -> dict[str, Any]:
-    """What a model card says beyond what the data and the model know."""
-    scores = {baseline.name: baseline.test for baseline in baselines}
-    return {"about": card.about, "sweep": sweep, "scores": test, "baselines": scores, "versions": versions()}
+def card_facts(card: Card, sweep: str, split: str, scores: Scores, baselines: Sequence[Baseline]) -> dict[str, Any]:
+    """What a model card says beyond what the data and the model know.
+
+    Args:
+        split: which one `scores` are of: "test" for a winner, else "validation", since test data choose nothing.
+    """
+    theirs = {baseline.name: baseline.test if split == "test" else baseline.validation for baseline in baselines}
+    said = {"about": card.about, "sweep": sweep, "split": split, "versions": versions()}
+    return {**said, "scores": scores, "baselines": theirs}
 
 
 def score_in_worker(order: TrialOrder) -> Scores:

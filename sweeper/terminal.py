@@ -57,12 +57,12 @@ class Board:
     def ended(self, result: TrialResult) -> None:
         self.running.pop(result.number, None)
         self.done += result.counts
-        self.failed += not result.counts
+        self.failed += result.state == "failed"
         if result.counts:
             self._offer(result.number, result.scores[self.objective])
 
     def _offer(self, trial: int, score: float) -> None:
-        if self.best is None or score > self.best:
+        if self.best_trial is None or self.best is None or (score, -trial) > (self.best, -self.best_trial):
             self.best, self.best_trial = score, trial
 
     def headline(self) -> str:

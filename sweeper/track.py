@@ -7,6 +7,7 @@ import hashlib
 import logging
 import os
 import re
+import socket
 import subprocess
 import time
 import warnings
@@ -19,7 +20,7 @@ from typing import Any
 import filelock
 
 from .data.downloads import cache_folder
-from .errors import TrackingError
+from .errors import TrackingError, UsageError
 from .records import EpochEvent, TrialResult
 
 DATABASE = "mlflow.db"
@@ -132,7 +133,7 @@ class Tracker:
             sqlalchemy.exc.SQLAlchemyError,
             OSError,
         ) as error:
-            reason = without_secrets(str(error)).splitlines()[0][:300]
+            reason = (without_secrets(str(error)).splitlines() or [type(error).__name__])[0][:300]
             raise TrackingError(
                 f"MLflow at {without_secrets(self.uri)}: {reason}; is the store there? MLFLOW_TRACKING_URI names it, and unset means {DATABASE} in the working folder"
             ) from None
@@ -253,7 +254,8 @@ class Tracker:
             for run in self._runs.values():
                 self._client.set_terminated(run, "KILLED")
             self._runs.clear()
-            self._client.set_terminated(self.parent, status)
+            if self.parent:
+                self._client.set_terminated(self.parent, status)
 
     def _children(self, condition: str) -> list[str]:
         """Ids of this sweep's trial runs, the newest first."""
@@ -323,9 +325,21 @@ def _commit() -> dict[str, str]:
 
 
 def serve(port: int) -> int:
-    """Run MLflow's own web page on the loopback address until it is stopped; returns its exit code."""
+    """Run MLflow's own web page on the loopback address until it is stopped; returns its exit code.
+
+    Raises:
+        UsageError: the port is taken, or not ours to take.
+    """
     import sys
 
+    with socket.socket() as asking:
+        asking.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            asking.bind(("127.0.0.1", port))
+        except OSError as error:
+            raise UsageError(
+                f"--port: {port} cannot be used: {error.strerror}; name another, such as {port + 1}"
+            ) from None
     command = [
         sys.executable,
         "-m",

@@ -231,22 +231,22 @@ SPANS = [  # IOB2, then the same spans in the other schemes
 @pytest.mark.parametrize("scheme", ["iob1", "iob2", "bioes", "bmes"])
 @pytest.mark.parametrize(("wanted", "written"), SPANS)
 def test_every_scheme_says_the_same(scheme, wanted, written):
-    assert schemes.to_iob2(written[scheme].split(), scheme, "here") == (tuple(wanted.split()), 0)
+    assert schemes.to_iob2(written[scheme].split(), scheme) == (tuple(wanted.split()), 0)
 
 
 def test_spans_of_one_kind_need_no_type():
-    assert schemes.to_iob2("B M E S".split(), "bmes", "here") == (("B", "I", "I", "B"), 0)
-    assert schemes.to_iob2("O B I B".split(), "iob2", "here") == (("O", "B", "I", "B"), 0)
+    assert schemes.to_iob2("B M E S".split(), "bmes") == (("B", "I", "I", "B"), 0)
+    assert schemes.to_iob2("O B I B".split(), "iob2") == (("O", "B", "I", "B"), 0)
     assert schemes.spread("B", 2) == ("B", "I")
 
 
 def test_forbidden_transitions_begin_a_span_and_are_counted():
-    assert schemes.to_iob2("O I-p I-q".split(), "iob2", "here") == (("O", "B-p", "B-q"), 2)
+    assert schemes.to_iob2("O I-p I-q".split(), "iob2") == (("O", "B-p", "B-q"), 2)
 
 
 def test_a_tag_of_another_scheme_is_refused():
-    with pytest.raises(DataError, match="here: 'M-p' is no tag of the scheme 'iob2'"):
-        schemes.to_iob2(["M-p"], "iob2", "here")
+    with pytest.raises(schemes.OfNoScheme, match="'M-p' is no tag of the scheme 'iob2'"):
+        schemes.to_iob2(["M-p"], "iob2")
 
 
 @pytest.mark.parametrize(
@@ -272,8 +272,8 @@ def test_iob1_shows_itself_by_spans_that_begin_inside():
 
 @given(st.lists(st.sampled_from(["O", "B-p", "I-p", "B-q", "I-q"]), min_size=1, max_size=12))
 def test_what_comes_out_is_legal_and_says_the_same_when_read_again(tags):
-    once, _ = schemes.to_iob2(tags, "iob2", "here")
-    assert schemes.to_iob2(once, "iob2", "here") == (once, 0)
+    once, _ = schemes.to_iob2(tags, "iob2")
+    assert schemes.to_iob2(once, "iob2") == (once, 0)
 
 
 # ---------------------------------------------------------------- vectors

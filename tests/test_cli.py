@@ -26,6 +26,17 @@ def files(tmp_path):
     write(work / "hashes.conll", "# B-tag\n#so I-tag\nis O\n# O\n\n" * 20)
     write(work / "words.bmes", "我 S\n中 B\n国 E\n\n" * 20)
     write(work / "same.csv", "text,label\n" + "good,a\ngood,b\n" * 20)
+    write(work / "mistyped.conll", people().replace("Boris B-person", "Boris b-person"))
+    write(work / "list.jsonl", "[1, 2]\n")
+    write(work / "deep.jsonl", "[" * 100_000 + "\n")
+    write(work / "semicolons.csv", "text;label\na;b\n")
+    url = '[source]\nurl = "foo/a.csv"\nsha256 = "{}"\n[adapter]\nformat = "labelled"\n'
+    write(work / "nosum.toml", 'about = "x"\ntask = "text"\n' + url.format("00"))
+    write(work / "noscheme.toml", 'about = "x"\ntask = "text"\n' + url.format("0" * 64))
+    write(work / "twochars.toml", card_text("topics.csv", adapter='format = "labelled"\nseparator = ";;"'))
+    write(work / "badseed.toml", card_text("topics.csv") + "[split]\nseed = -1\n")
+    write(work / "infinite.toml", 'about = "x"\ntask = "text"\n[parameters.units]\nint = { low = inf, high = 3 }\n')
+    write(work / "broken" / "saved_model.pb", "junk")
     write(work / "torn.conll", "a O\nb O\n\nlonely\n")
     write(work / "notes.doc", "x")
     (work / "latin.csv").write_bytes("text,label\nna\u00efve,x\n".encode("latin-1"))
@@ -84,13 +95,28 @@ MISTAKES = [
         "must be another column than --text, found 'topic' for both",
     ),
     ("sweep --data same.csv", "of 40 examples, of which 36 equal one of another split and were dropped, none is left"),
-    ("sweep --data empty.csv", "the file is empty; a table begins with the names of its columns"),
+    ("sweep --data empty.csv", "empty.csv: the file is empty; a table begins with the names of its columns"),
     ("sweep --data one.csv", "every example has the label 'x'"),
     ("sweep --data latin.csv", "latin.csv:2: byte 0xef at offset 2 of the line is not utf-8; declare the encoding"),
     ("sweep --data torn.conll", "torn.conll:4: expected a word in column 0 and a tag in column -1, found 1"),
     ("sweep --data reviews.csv --label verdict --name ../evil", "--name: must be letters, digits"),
     ("ui --port 99999", "--port: must be at most 65535"),
-    ("sweep text --resume x", "leave out task, --dataset and --data"),
+    ("sweep text --resume x", "takes up a sweep as it was begun; leave out task"),
+    ("sweep --resume x --seed 3 --algorithm grid", "leave out --algorithm, --seed"),
+    ("sweep text --text review", "--text: describes a file of your own; give it with --data"),
+    ("sweep --data people.conll --text word", "--text: names a column of a table, and people.conll is none"),
+    ("sweep --data mistyped.conll", "mistyped.conll:7: 'b-person' is no tag of a span, as the others are; correct it"),
+    ("sweep --data list.jsonl", "list.jsonl:1: expected one JSON object a line, found list"),
+    ("sweep --data deep.jsonl", "deep.jsonl:1: not JSON"),
+    ("sweep --data semicolons.csv", "if ';' parts its columns, say so in a card: separator = "),
+    ("sweep --data reviews.csv --label verdict --seed -5", "--seed: must be from 0 to"),
+    ("sweep text --dataset nosum.toml", "sha256: must be 64 hexadecimal digits, found '00'"),
+    ("sweep text --dataset noscheme.toml", "a.csv: could not be fetched from foo/a.csv"),
+    ("sweep text --dataset twochars.toml", "separator: must be one character, found ';;'"),
+    ("sweep text --dataset badseed.toml", "seed: must be 0 or more, found -1"),
+    ("spaces check infinite.toml", "low: must be a number, found inf"),
+    ("predict broken text", "broken: is no model that sweeper has exported"),
+    ("predict broken --file latin.csv", "--file: must be UTF-8: latin.csv:2: byte 0xef at offset 2"),
     ("sweep --resume", "there is no sweep here yet"),
     ("sweep --resume nothing", "no sweep is called 'nothing'"),
     ("swep text", "no choice is called 'swep'. Did you mean 'sweep'"),

@@ -141,7 +141,7 @@ SENTENCES = st.lists(
 
 @given(SENTENCES, st.integers(1, 20))
 def test_a_long_sentence_is_split_without_loss(pairs, longest):
-    tags, _ = schemes.to_iob2([tag for _, tag in pairs], "iob2", "here")
+    tags, _ = schemes.to_iob2([tag for _, tag in pairs], "iob2")
     whole = TaggedSentence(tuple(token for token, _ in pairs), tags)
     parts = list(split_long(whole, longest))
     assert tuple(token for part in parts for token in part.tokens) == whole.tokens

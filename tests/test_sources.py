@@ -9,6 +9,7 @@ import http.server
 import importlib.util
 import io
 import os
+import shutil
 import tarfile
 import threading
 import zipfile
@@ -184,11 +185,15 @@ def test_a_file_is_found_beside_its_card_and_a_missing_one_names_its_neighbours(
         read(cards.load_card(str(write(tmp_path / "data" / "b.toml", card_text("b.csv")))))
 
 
-def test_the_fingerprint_of_a_file_is_that_of_its_content(tmp_path):
+def test_the_fingerprint_of_a_file_is_that_of_its_content(tmp_path, monkeypatch):
     path = write(tmp_path / "a.csv", "A")
     whole = cards.load_card(str(write(tmp_path / "a.toml", card_text("a.csv"))))
     before = sources.fingerprint(whole)
     assert sources.fingerprint(whole) == before
+    monkeypatch.chdir(tmp_path)
+    assert sources.fingerprint(cards.load_card("a.toml")) == before, "however its place is written"
+    shutil.copytree(tmp_path, tmp_path.parent / "moved", ignore=shutil.ignore_patterns("work"))
+    assert sources.fingerprint(cards.load_card(str(tmp_path.parent / "moved" / "a.toml"))) == before
     path.write_text("B", encoding="utf-8")
     assert sources.fingerprint(whole) != before
 

@@ -16,9 +16,11 @@ import pandas as pd
 import pytest
 
 import sweeper
-from sweeper import answer
+from sweeper import answer, report
 from sweeper.errors import SweepError, TrackingError, UsageError
 from sweeper.history import find_folder
+from sweeper.records import TrialResult
+from sweeper.terminal import Board
 from sweeper.track import store
 
 from .conftest import write
@@ -124,7 +126,6 @@ def test_hyperband_goes_on_from_earlier_weights_and_says_what_it_gave_up(reviews
     promoted = [order for order in orders.values() if order.continues]
     assert promoted
     for order in promoted:
-        assert f"{int(Path(order.continues).name):03d}" == Path(order.continues).name
         assert (
             json.loads((Path(order.folder) / "events.jsonl").read_text().splitlines()[0])["epoch"]
             == order.initial_epoch + 1
@@ -294,3 +295,37 @@ def test_the_last_line_of_standard_output_is_one_object(reviews_card, tiny_space
     assert (found["sweep"], found["ended"], found["best"]["trial"]) == ("s", "trials", 0)
     assert set(found["baselines"]) == {"majority", "linear"}
     assert Path(found["export"]).is_dir()
+
+
+def test_sigterm_while_the_winner_is_exported_ends_as_an_interrupt_does(reviews_card, tiny_space):
+    running = begin(reviews_card, tiny_space, "--trials", "2", "--epochs", "1", "--name", "s")
+    history = Path("sweeps/s/history.jsonl")
+    deadline = time.time() + 120
+    while not (history.exists() and history.read_text().count('"told"') == 2) and time.time() < deadline:
+        time.sleep(0.05)
+    time.sleep(0.3)
+    running.terminate()
+    _, said = running.communicate(timeout=120)
+    assert running.returncode == 130, said
+    assert "Traceback" not in said
+    assert "RUNNING" not in {run.info.status for run in runs("sentiment/reviews")}
+
+
+def test_a_line_that_was_never_finished_does_not_spoil_what_follows(reviews_card, tiny_space):
+    outcome = sweep(reviews_card, tiny_space, trials=1, name="s")
+    with (outcome.folder / "history.jsonl").open("a") as file:
+        file.write('{"told": {"num')
+    assert len(sweeper.leaderboard("s")) == 3
+    sweeper.sweep(resume="s", trials=2)
+    assert sorted(find_folder("s").history().results) == [0, 1]
+    assert find_folder(None).name == "s"
+
+
+def test_of_equal_trials_the_earlier_one_wins_everywhere():
+    one, two = (TrialResult(number, {"units": number}, "done", {"accuracy": 0.5}) for number in (1, 0))
+    table = report.leaderboard([one, two], [], "accuracy", {})
+    assert table["trial"].tolist() == ["0", "1"]
+    board = Board("accuracy", None, 2)
+    for result in (one, two):
+        board.ended(result)
+    assert (board.best_trial, board.done) == (0, 2)

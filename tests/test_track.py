@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+import socket
 import time
 
 import mlflow
 import pytest
 
-from sweeper.errors import TrackingError
+from sweeper.errors import TrackingError, UsageError
 from sweeper.records import EpochEvent, TrialResult
-from sweeper.track import Tracker, store, without_secrets
+from sweeper.track import Tracker, serve, store, without_secrets
 
 from .conftest import write
 
@@ -141,3 +142,11 @@ def test_a_deleted_experiment_says_how_to_restore_it(tracker):
 )
 def test_credentials_are_left_out(text, shown):
     assert without_secrets(text) == shown
+
+
+def test_a_port_that_is_taken_is_refused():
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        with pytest.raises(UsageError, match="--port: .* cannot be used: Address already in use"):
+            serve(taken.getsockname()[1])

@@ -94,7 +94,9 @@ def _plain(value: Any) -> str | None:
         return str(value).lower()
     if isinstance(value, str | int):
         return str(value)
-    return f"{value:g}" if isinstance(value, float) and math.isfinite(value) else None
+    if isinstance(value, float) and math.isfinite(value):
+        return str(int(value)) if value.is_integer() else repr(value)
+    return None
 
 
 def _rows(document: Document, options: Options) -> Iterator[ROW]:
@@ -152,7 +154,7 @@ def _jsonl(document: Document, options: Options) -> Iterator[ROW]:
             continue
         try:
             row = json.loads(line)
-        except ValueError as error:  # also of a number with thousands of digits
+        except (ValueError, RecursionError) as error:  # also of a number with thousands of digits
             raise DataError(f"{document.name}:{number}: not JSON: {error}") from None
         if not isinstance(row, dict):
             raise DataError(f"{document.name}:{number}: expected one JSON object a line, found {type(row).__name__}")

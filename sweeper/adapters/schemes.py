@@ -6,9 +6,8 @@ Spans of one kind only may do without a type: B and I, as word segmentation has 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Sequence
-
-from ..errors import DataError
 
 SCHEMES = ("iob1", "iob2", "bioes", "bmes", "none")
 OUTSIDE = "O"
@@ -30,6 +29,15 @@ def infer_scheme(tags: Iterable[str]) -> str:
     return "bioes" if kinds & set("ESLU") else "iob2"
 
 
+def strangers(tags: Iterable[str]) -> list[str]:
+    """Tags of no scheme, where the others are plainly span tags: mistyped, most likely."""
+    known = set(tags)
+    spans = {tag for tag in known if tag == OUTSIDE or re.fullmatch(r"[BIMESLU]-.+", tag)}
+    others = sorted(known - spans)
+    plainly = {tag[0] for tag in spans if tag != OUTSIDE} >= {"B"} and len(spans) > 2 * len(others)
+    return others if plainly else []
+
+
 def looks_like_iob1(sentences: Iterable[Sequence[str]]) -> bool:
     """Whether B- is used only to part neighbours of one type, and some span begins with I-."""
     begins_inside = False
@@ -44,7 +52,15 @@ def looks_like_iob1(sentences: Iterable[Sequence[str]]) -> bool:
     return begins_inside
 
 
-def to_iob2(tags: Sequence[str], scheme: str, place: str) -> tuple[tuple[str, ...], int]:
+class OfNoScheme(Exception):
+    """A tag that its scheme does not have."""
+
+    def __init__(self, tag: str, scheme: str) -> None:
+        super().__init__(f"{tag!r} is no tag of the scheme {scheme!r}; declare scheme = one of {', '.join(SCHEMES)}")
+        self.tag = tag
+
+
+def to_iob2(tags: Sequence[str], scheme: str) -> tuple[tuple[str, ...], int]:
     """Rewrite the tags of one sentence.
 
     A transition that the scheme forbids is read as the official scorers read it: an
@@ -53,13 +69,12 @@ def to_iob2(tags: Sequence[str], scheme: str, place: str) -> tuple[tuple[str, ..
     Args:
         tags: as they stand in the file.
         scheme: one of `SCHEMES`.
-        place: for messages.
 
     Returns:
         IOB2 tags of equal number, and how many forbidden transitions there were.
 
     Raises:
-        DataError: a tag is not of the scheme.
+        OfNoScheme: a tag is not of the scheme.
     """
     if scheme == "none":
         return tuple(tags), 0
@@ -72,9 +87,7 @@ def to_iob2(tags: Sequence[str], scheme: str, place: str) -> tuple[tuple[str, ..
             open_type = None
             continue
         if tag.endswith("-") or prefix not in tuple(PREFIXES[scheme]):
-            raise DataError(
-                f"{place}: {tag!r} is no tag of the scheme {scheme!r}; declare scheme = one of {', '.join(SCHEMES)}"
-            )
+            raise OfNoScheme(tag, scheme)
         begins = prefix in FIRST.get(scheme, "B")
         continues = not begins and open_type == kind
         if not begins and not continues and scheme != "iob1":

@@ -64,7 +64,7 @@ class Card:
     Args:
         adapter: a key of `adapters.ADAPTERS`; `options` is that adapter's own record.
         folder: what relative paths are relative to.
-        text: the declaration, kept with the sweep and part of the data's digest.
+        text: the declaration, kept with the sweep.
     """
 
     name: str
@@ -143,6 +143,11 @@ def parse_card(fields: Fields, name: str) -> Card:
         raise adapter.error("label", f"must be another column than the text, found {options.label!r} for both")
     if not getattr(options, "encoding", ("utf-8",)):
         raise adapter.error("encoding", 'needs at least one encoding, such as ["utf-8"]')
+    separator = getattr(options, "separator", None)
+    if separator is not None and (not separator or (form == "labelled" and len(separator) != 1)):
+        raise adapter.error(
+            "separator", f"must be {'one character' if form == 'labelled' else 'some text'}, found {separator!r}"
+        )
     return Card(
         name=name,
         about=header.about,
@@ -177,12 +182,20 @@ def _source(fields: Fields) -> Source:
         raise fields.error(None, 'a huggingface source needs revision = "..." (a commit), so that it stays the same')
     for key in ("file", "url", "member", "sha256"):
         _check_parts(fields, key, getattr(source, key))
+    for checksum in source.sha256.values() if isinstance(source.sha256, dict) else [source.sha256]:
+        if checksum is not None and not re.fullmatch(r"[0-9a-f]{64}", checksum):
+            raise fields.error("sha256", f"must be 64 hexadecimal digits, found {checksum!r}")
     if isinstance(source.url, dict) and not (isinstance(source.sha256, dict) and set(source.sha256) == set(source.url)):
         raise fields.error("sha256", f"needs one checksum for each of {', '.join(source.url)}")
     return source
 
 
 def _check_parts(fields: Fields, key: str, value: Any) -> None:
+    named = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else [value]
+    if value is not None and not all(named):
+        raise fields.error(key, f"must name something, found {value!r}")
+    if value == ():
+        raise fields.error(key, "must name at least one file, found none")
     if not isinstance(value, dict):
         return
     for part in value:
@@ -197,6 +210,8 @@ def _split(fields: Fields) -> Split:
     for key in ("validation", "test"):
         if not 0 < getattr(split, key) < 1:
             raise fields.error(key, f"must be a share between 0 and 1, found {getattr(split, key)}")
+    if split.seed < 0:
+        raise fields.error("seed", f"must be 0 or more, found {split.seed}")
     if split.validation + split.test >= 1:
         raise fields.error(
             "validation", f"validation and test leave nothing to train on: {split.validation} + {split.test}"

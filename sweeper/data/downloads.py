@@ -74,14 +74,14 @@ def download(url: str, checksum: str, name: str, downloader: Downloader | None =
             path=path.parent,
             downloader=downloader or _downloader(url),
         )
-    except ValueError as error:
+    except (OSError, ValueError) as error:  # those of the network are OSErrors; an address may be no address
         other = re.search(r"[0-9a-f]{64}(?!.*[0-9a-f]{64})", str(error), re.DOTALL)
+        if other and not isinstance(error, OSError):
+            raise SourceError(
+                f"{name}: its sha256 is {other[0]}, the card says {checksum}; it is not the file that was declared"
+            ) from None
         raise SourceError(
-            f"{name}: its sha256 is {other[0] if other else 'another'}, the card says {checksum}; it is not the file that was declared"
-        ) from None
-    except OSError as error:  # those of the network among them
-        raise SourceError(
-            f"{name}: could not be fetched from {without_secrets(url)}: {short(error)}; connect to the network once, then it is cached"
+            f"{name}: could not be fetched from {without_secrets(url)}: {short(error)}; is the address right? Connect to the network once, then it is cached"
         ) from None
     return path
 

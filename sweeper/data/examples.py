@@ -9,7 +9,7 @@ from typing import Any
 import pandas as pd
 
 from .. import adapters
-from ..adapters import schemes
+from ..adapters import Document, schemes
 from ..errors import DataError, DeclarationError, listed
 from ..quiet import without_chatter
 from ..records import TaggedSentence
@@ -39,7 +39,7 @@ def read_examples(card: Card) -> tuple[pd.DataFrame, dict[str, int]]:
                     f"{document.name}: holds no examples{' that the card selects' if document.path.stat().st_size else '; the file is empty'}"
                 )
             if examples and isinstance(examples[0], TaggedSentence):
-                examples = _spans_in_one_scheme(examples, card, document.name, counts)
+                examples = _spans_in_one_scheme(examples, card, document, counts)
             rows.extend({**example._asdict(), "split": document.part} for example in examples)
     table = pd.DataFrame(rows)
     wanted = "tokens" if card.task == "tagging" else "text"
@@ -50,22 +50,40 @@ def read_examples(card: Card) -> tuple[pd.DataFrame, dict[str, int]]:
     return table, counts
 
 
-def _spans_in_one_scheme(sentences: list[Any], card: Card, place: str, counts: dict[str, int]) -> list[Any]:
+def _spans_in_one_scheme(sentences: list[Any], card: Card, document: Document, counts: dict[str, int]) -> list[Any]:
     scheme = getattr(card.options, "scheme", "none")
     if scheme == "auto":
-        scheme = schemes.infer_scheme({tag for sentence in sentences for tag in sentence.tags})
+        kinds = {tag for sentence in sentences for tag in sentence.tags}
+        strangers = schemes.strangers(kinds)
+        if strangers:
+            place = _place_of(strangers[0], document, card)
+            raise DataError(
+                f'{place}: {strangers[0]!r} is no tag of a span, as the others are; correct it, or declare scheme = "none" in [adapter] if tags are no spans'
+            )
+        scheme = schemes.infer_scheme(kinds)
         if scheme == "iob2" and schemes.looks_like_iob1(sentence.tags for sentence in sentences):
             scheme = "iob1"
     if getattr(card.options, "pieces", False):
         sentences = _in_pieces(sentences)
     written = []
     for sentence in sentences:
-        tags, repaired = schemes.to_iob2(sentence.tags, scheme, place)
+        try:
+            tags, repaired = schemes.to_iob2(sentence.tags, scheme)
+        except schemes.OfNoScheme as error:
+            raise DataError(f"{_place_of(error.tag, document, card)}: {error}") from None
         counts["repaired"] += repaired
         short = list(split_long(TaggedSentence(sentence.tokens, tags), card.options.longest))
         counts["cut"] += len(short) > 1
         written.extend(short)
     return written
+
+
+def _place_of(tag: str, document: Document, card: Card) -> str:
+    """File and line of the first cell that holds a tag."""
+    for number, line in document.lines(card.options.encoding):
+        if tag in line.split():
+            return f"{document.name}:{number}"
+    return document.name
 
 
 def _in_pieces(sentences: list[TaggedSentence]) -> list[TaggedSentence]:

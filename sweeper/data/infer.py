@@ -6,7 +6,7 @@ import csv
 import json
 import re
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from .. import adapters
@@ -16,6 +16,7 @@ from ..errors import DataError, UsageError, listed, unknown
 from ..records import LabelledText
 from . import sources
 from .cards import Card, as_name, parse_card
+from .examples import are_stars
 
 TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet")
 COLUMNS = (".conll", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".txt")
@@ -78,14 +79,18 @@ def infer_card(
 
 def _adapter(path: Path, text: str | None, label: str | None, encoding: str | None) -> dict[str, object]:
     ending = path.suffix.lower()
+    if (text or label) and (path.is_dir() or ending not in TABLES):
+        raise UsageError(
+            f"{'--text' if text else '--label'}: names a column of a table, and {path.name} is none; leave it out"
+        )
     common: dict[str, object] = {"encoding": [encoding]} if encoding else {}
     if path.is_dir():
         return {"format": "labelled", "layout": "folders", **common}
     if ending in TABLES:
         header = _header(path, encoding or "utf-8")
         columns = {
-            "text": _column("--text", text, TEXT_NAMES, header),
-            "label": _column("--label", label, LABEL_NAMES, header),
+            "text": _column(path, "--text", text, TEXT_NAMES, header),
+            "label": _column(path, "--label", label, LABEL_NAMES, header),
         }
         if columns["text"] == columns["label"]:
             raise UsageError(f"--label: must be another column than --text, found {columns['label']!r} for both")
@@ -139,14 +144,23 @@ def _header(path: Path, encoding: str) -> list[str]:
         first = next((line for _, line in document.lines((encoding,)) if line.strip()), "")
         try:
             row = json.loads(first or "{}")
-        except ValueError as error:
+        except (ValueError, RecursionError) as error:
             raise DataError(f"{path}:1: not JSON: {error}") from None
-        return list(row) if isinstance(row, dict) else []
+        if not isinstance(row, dict):
+            raise DataError(f"{path}:1: expected one JSON object a line, found {type(row).__name__}")
+        return list(row)
     first = next((line for _, line in document.lines((encoding,))), "")
     return next(csv.reader([first], delimiter="\t" if ending in (".tsv", ".tab") else ","), [])
 
 
-def _column(flag: str, given: str | None, usual: tuple[str, ...], header: list[str]) -> str:
+def _column(path: Path, flag: str, given: str | None, usual: tuple[str, ...], header: list[str]) -> str:
+    if not header:
+        raise DataError(f"{path}: the file is empty; a table begins with the names of its columns")
+    other = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), None)
+    if other:
+        raise UsageError(
+            f"{path}:1: has one column, {header[0]!r}; if {other!r} parts its columns, say so in a card: separator = {json.dumps(other)} in [adapter]"
+        )
     if given is not None:
         if given not in header:
             raise UsageError(f"{flag}: {unknown('column', given, header)}")
@@ -154,8 +168,6 @@ def _column(flag: str, given: str | None, usual: tuple[str, ...], header: list[s
     for name in header:
         if name.lower() in usual:
             return name
-    if not header:
-        raise DataError("the file is empty; a table begins with the names of its columns")
     raise UsageError(f"{flag} COLUMN is needed: the file has the columns {listed(header)}")
 
 
@@ -197,14 +209,14 @@ def _labels(card: Card) -> list[str]:
     return sorted(found)
 
 
-def _task(card: Card, labels: Iterable[str]) -> tuple[str, str]:
+def _task(card: Card, labels: Sequence[str]) -> tuple[str, str]:
     if card.task == "tagging":
         spans = schemes.infer_scheme(labels) != "none"
         return "tagging", "every token has a tag" + (" and the tags mark spans" if spans else "")
-    if all(re.fullmatch(r"\d+(\.\d+)?", label) and float(label) <= 10 for label in labels):
-        return "sentiment", "the labels are numbers, read as ordered stars" if len(
-            list(labels)
-        ) > 2 else "the labels are two numbers"
+    if are_stars(labels):
+        return "sentiment", "the labels are numbers, read as ordered stars"
+    if len(labels) == 2 and all(re.fullmatch(r"\d+(\.\d+)?", label) and float(label) <= 10 for label in labels):
+        return "sentiment", "the labels are two numbers"
     if {label.lower() for label in labels} <= FEELINGS:
         return "sentiment", "the labels are feelings"
     return "text", "the labels are names"

@@ -69,7 +69,16 @@ def prepare(
 
 
 def _digest(card: Card) -> str:
-    described = (FORMAT, card.task, card.adapter, asdict(card.options), asdict(card.split), sources.fingerprint(card))
+    said = (card.licence, card.language)  # which the prepared folder keeps for model cards
+    described = (
+        FORMAT,
+        card.task,
+        card.adapter,
+        asdict(card.options),
+        asdict(card.split),
+        said,
+        sources.fingerprint(card),
+    )
     return hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
 
 

@@ -33,7 +33,7 @@ def opened(card: Card) -> Iterator[list[Document]]:
         elif card.source.huggingface:
             yield _huggingface(card)
         else:
-            yield list(_files(card))
+            yield [document for document, _ in _files(card)]
 
 
 def fingerprint(card: Card) -> str:
@@ -45,15 +45,16 @@ def fingerprint(card: Card) -> str:
     elif source.huggingface:
         digest.update(repr((source.huggingface, source.revision, source.member)).encode())
     else:
-        for document in _files(card):
-            digest.update(f"{document.part}\0{document.name}\0{sha256(document.path)}\n".encode())
+        for document, place in _files(card):
+            digest.update(f"{document.part}\0{place}\0{sha256(document.path)}\n".encode())
     return digest.hexdigest()
 
 
 # ---------------------------------------------------------------- files of the user's own
 
 
-def _files(card: Card) -> Iterator[Document]:
+def _files(card: Card) -> Iterator[tuple[Document, str]]:
+    """Each file, and its path below what the card names, which stays the same when all of it moves."""
     assert card.source.file is not None
     for part, written in _by_part(card.source.file):
         path = card.folder / written
@@ -61,9 +62,11 @@ def _files(card: Card) -> Iterator[Document]:
             found = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
             if not found:
                 raise SourceError(f"{path}: the folder holds no files")
-            yield from (Document(p, str(p), part, "" if p.parent == path else p.parent.name) for p in found)
+            for file in found:
+                below = file.relative_to(path)
+                yield Document(file, str(file), part, below.parent.name), below.as_posix()
         elif path.is_file():
-            yield Document(path, str(path), part, path.parent.name)
+            yield Document(path, str(path), part, path.parent.name), path.name
         else:
             near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
             hint = f"; {path.parent} has {listed(near)}" if near else ""
