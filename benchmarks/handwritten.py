@@ -96,6 +96,9 @@ def build(hp: keras_tuner.HyperParameters, space: dict, names: list[str], vocabu
 class Tuner(keras_tuner.RandomSearch):
     """Logs every trial as a nested run."""
 
+    def _configure_tensorboard_dir(self, *_) -> None:
+        """KerasTuner imports TensorBoard whether a callback wants it or not; here none does, and it is not installed."""
+
     def run_trial(self, trial, *arguments, **options):
         with mlflow.start_run(run_name=f"trial-{trial.trial_id}", nested=True):
             mlflow.log_params(trial.hyperparameters.values)

@@ -180,8 +180,8 @@ class SweepFolder:
 
     def new_export(self) -> Path:
         """A free place for the exported model."""
-        places = (self.path / name for name in ("export", *(f"export-{number}" for number in itertools.count(2))))
-        return next(place for place in places if not place.exists())
+        names = itertools.chain(["export"], (f"export-{number}" for number in itertools.count(2)))
+        return next(self.path / name for name in names if not (self.path / name).exists())
 
     # ------------------------------------------------------------ sweep.json
 
