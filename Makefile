@@ -52,7 +52,7 @@ fix: $(READY)  ## format and repair what can be repaired
 	@$(BIN)/ruff format .
 	@$(BIN)/ruff check --fix .
 
-bench: $(READY)  ## measure start-up, overhead and memory; writes benchmarks/RESULTS.md
+bench: $(READY)  ## measure speed, overhead and memory into benchmarks/RESULTS.md; ARGS="steps pipeline" names parts
 	@$(BIN)/python -m benchmarks.run $(ARGS)
 
 clean:  ## remove .venv and caches, but no sweep

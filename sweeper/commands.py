@@ -141,11 +141,10 @@ def leaderboard(options: argparse.Namespace) -> int:
         from .terminal import console, leaderboard_table
 
         say = console(stderr=False)
-        first = [
-            name for name in ("trial", "state", *table.columns) if name.startswith(("trial", "state", "val_", "test_"))
-        ]
-        others = [name for name in (*_telling(table), "best_epoch", "seconds", "parameters") if name in table.columns]
-        columns = [name for name in dict.fromkeys([*first, *others]) if table[name].notna().any()]
+        scores = [name for name in table.columns if name.startswith(("val_", "test_"))]
+        ranked = [name for name in scores if name.partition("_")[2] == scores[0].partition("_")[2]]
+        wanted = ["trial", "state", *ranked, *_telling(table), "best_epoch", "seconds", "parameters", *scores]
+        columns = [name for name in dict.fromkeys(wanted) if name in table.columns and table[name].notna().any()]
         say.print(leaderboard_table(table, columns, say.width, rows=len(table)))
     return 0
 

@@ -238,7 +238,9 @@ class SweepFolder:
             shutil.rmtree(self.path)
 
     def _note(self, **facts: Any) -> None:
-        write_atomically(self.path / "sweep.json", json.dumps({**self.facts, **facts}, indent=1, ensure_ascii=False))
+        known = self.facts
+        if any(known.get(name) != value for name, value in facts.items()):
+            write_atomically(self.path / "sweep.json", json.dumps({**known, **facts}, indent=1, ensure_ascii=False))
 
 
 def new_folder(name: str, facts: dict[str, Any], card: str, space: str) -> SweepFolder:

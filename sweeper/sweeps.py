@@ -86,38 +86,21 @@ def run_sweep(
         say(f"note: {warning}")
     objective = TASKS[card.task].objective(prepared.meta)
     space = space.for_data(prepared.meta.facts)
-    workers = Workers(settings.workers, folder.path / "workers.log")
-    with ending_like_an_interrupt(), folder.held(), workers:
+    with (
+        ending_like_an_interrupt(),
+        folder.held(),
+        Workers(settings.workers, folder.path / "workers.log") as workers,
+    ):
         folder.note_data(prepared.meta.digest, objective)
         workers.warm_up()  # they import TensorFlow while we import MLflow
-        try:
-            tracker = open_tracker(card, space, settings, prepared, folder)
-        except BaseException:
-            folder.discard_unless_begun()
-            raise
-        try:
+        with tracked(card, space, settings, prepared, folder) as tracker:
             search = Search(space, settings, prepared, objective, folder, workers, tracker)
-            asked = workers.call(baselines_of, str(prepared.folder))
-            with Screen(Board(objective, search.deadline, settings.trials)) as screen:
-                ended = search.run(screen, asked)
-            found = Outcome(
-                folder.path,
-                ended,
-                objective,
-                pd.DataFrame(),
-                search.history.best(objective),
-                baselines=answer(asked),
-                example=example_of(prepared),
-            )
-            folder.note_baselines([baseline._asdict() for baseline in found.baselines])
+            found = search_beside_baselines(search, workers)
             results = search.history.standing(settings.epochs)
-            if found.best is not None and ended != "interrupted":
+            if found.best is not None and found.ended != "interrupted":
                 found = ship(found, search.history.orders[found.best.number], card, folder, workers, tracker)
             found = close(found, results, describe(found, card, space, settings, prepared), prepared, tracker)
-        except BaseException as error:
-            tracker.abandon("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
-            raise
-    if found.best is None and ended != "interrupted":
+    if found.best is None and found.ended != "interrupted":
         reasons = dict.fromkeys(result.error or result.state for result in results)
         raise SweepError(f"no trial of {len(results)} gave a model: {listed(reasons, 3)}; see {folder.path}")
     return found
@@ -160,10 +143,27 @@ def vectors(space: SearchSpace) -> list[str]:
     return list(space.values_of("vectors")) if "pretrained" in space.values_of("input") else []
 
 
+@contextlib.contextmanager
+def tracked(
+    card: Card, space: SearchSpace, settings: Settings, prepared: Prepared, folder: SweepFolder
+) -> Iterator[Tracker]:
+    """The MLflow side, with the parent run of this sweep; whatever happens inside, no run is left RUNNING."""
+    try:
+        tracker = open_tracker(card, space, settings, prepared, folder)
+    except BaseException:
+        folder.discard_unless_begun()
+        raise
+    try:
+        yield tracker
+    except BaseException as error:
+        tracker.abandon("KILLED" if isinstance(error, KeyboardInterrupt) else "FAILED")
+        raise
+
+
 def open_tracker(
     card: Card, space: SearchSpace, settings: Settings, prepared: Prepared, folder: SweepFolder
 ) -> Tracker:
-    """The MLflow side, with the parent run of this sweep."""
+    """A tracker with the parent run of this sweep: a new one, or the one that it had."""
     from .track import Tracker
 
     tracker = Tracker(f"{card.task}/{card.name}")
@@ -188,16 +188,25 @@ def open_tracker(
     return tracker
 
 
-def example_of(prepared: Prepared) -> str:
-    """A short text of the test split, as a person would type it."""
-    table = prepared.examples("test")
-    if "tokens" in table.columns:
-        # Characters are written without blanks between them.
-        texts = table["tokens"].map(lambda tokens: ("" if max(map(len, tokens)) == 1 else " ").join(tokens))
-    else:
-        texts = table["text"].str.split().str.join(" ")
-    fitting = texts[texts.str.len().between(8, 48)]
-    return str(fitting.iloc[0]) if len(fitting) else str(texts.iloc[0])[:48]
+# ---------------------------------------------------------------- propose, run, record
+
+
+def search_beside_baselines(search: Search, workers: Workers) -> Outcome:
+    """Search while a worker computes the baselines; the winner is not shipped yet."""
+    asked = workers.call(baselines_of, str(search.prepared.folder))
+    with Screen(Board(search.objective, search.deadline, search.settings.trials)) as screen:
+        ended = search.run(screen, asked)
+    baselines = answer(asked)
+    search.folder.note_baselines([baseline._asdict() for baseline in baselines])
+    return Outcome(
+        search.folder.path,
+        ended,
+        search.objective,
+        pd.DataFrame(),
+        search.history.best(search.objective),
+        baselines=baselines,
+        example=example_of(search.prepared),
+    )
 
 
 def baselines_of(prepared: str) -> list[Baseline]:
@@ -212,6 +221,18 @@ def baselines_of(prepared: str) -> list[Baseline]:
     temporary.write_text(json.dumps([baseline._asdict() for baseline in found]), encoding="utf-8")
     temporary.replace(kept)
     return found
+
+
+def example_of(prepared: Prepared) -> str:
+    """A short text of the test split, as a person would type it."""
+    table = prepared.examples("test")
+    if "tokens" in table.columns:
+        # Characters are written without blanks between them.
+        texts = table["tokens"].map(lambda tokens: ("" if max(map(len, tokens)) == 1 else " ").join(tokens))
+    else:
+        texts = table["text"].str.split().str.join(" ")
+    fitting = texts[texts.str.len().between(8, 48)]
+    return str(fitting.iloc[0]) if len(fitting) else str(texts.iloc[0])[:48]
 
 
 # ---------------------------------------------------------------- choose, export, close
