@@ -2,7 +2,8 @@
 
 The floor is the time that the layer's matrix products alone would take, on real tokens, at the rate
 that this machine multiplies large matrices (1,024 squared, float32, one thread), measured beside
-every step. Lengths are those of real texts, sorted into batches as in training. One thread each, as
+every step. Matrices of a step's size multiply slower, so what the same products take at their own
+size is given as well ("products"). Lengths are those of real texts, sorted into batches as in training. One thread each, as
 in a worker; so this is a program of its own, which prints one JSON object a line.
 """
 
@@ -54,9 +55,11 @@ def measure(cell: str, direction: str, batch: int, longest: int, units: int) -> 
     directions = 2 if direction == "both" else 1
     products = 3 * 2 * int(lengths.sum()) * directions * 2 * units * GATES[cell] * units
     floors, ratios = [], {name: [] for name in candidates}
+    ratios["products"] = []
     for _ in range(REPEATS):
-        floor = products / multiplications_a_second()
+        floor = products / multiplications_a_second(1_024, 1_024, 1_024)
         floors.append(1e3 * floor)
+        ratios["products"].append(products / multiplications_a_second(batch, units, GATES[cell] * units) / floor)
         for name, step in candidates.items():
             ratios[name].append(seconds(step) / floor)
     what = f"{cell} {direction}, {units} units, batch {batch}, {int(lengths.max())} tokens at most"
@@ -69,10 +72,17 @@ def seconds(step: Callable[[], Any]) -> float:
     return time.perf_counter() - started
 
 
-def multiplications_a_second(side: int = 1_024) -> float:
-    """Floating-point operations of a large product, the better of two."""
-    a, out = np.ones((side, side), np.float32), np.empty((side, side), np.float32)
-    return 2 * side**3 / min(seconds(lambda: np.matmul(a, a, out=out)) for _ in range(2))
+def multiplications_a_second(rows: int, inner: int, columns: int) -> float:
+    """Floating-point operations of products of one size, the better of two runs."""
+    a, b = np.ones((rows, inner), np.float32), np.ones((inner, columns), np.float32)
+    out, work = np.empty((rows, columns), np.float32), 2 * rows * inner * columns
+    times = max(1, 10**9 // work)
+
+    def run() -> None:
+        for _ in range(times):
+            np.matmul(a, b, out=out)
+
+    return times * work / min(seconds(run) for _ in range(2))
 
 
 def real_lengths(batch: int, longest: int) -> np.ndarray:
