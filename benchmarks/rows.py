@@ -1,4 +1,4 @@
-"""What a benchmark finds, as rows of one table, and small helpers to measure."""
+"""What a benchmark finds, as rows of one table, and small functions that measure."""
 
 from __future__ import annotations
 
