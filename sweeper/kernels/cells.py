@@ -24,28 +24,33 @@ from .numerics import F, compiled, sigmoid, tanh
 
 
 @compiled
-def enter_step(t, counts, starts, mask, states, before):  # type: ignore[no-untyped-def]
-    """Put the masked states of step t - 1 into step t's block of `before`; zeros at the first step."""
+def enter_step(t, x, W, R, rows, counts, starts, mask, states, before, zx, zh):  # type: ignore[no-untyped-def]
+    """Fill step t's block of `before` with the masked states of step t - 1, `zx` with x W, and `zh` with before R."""
     a, n = starts[t], counts[t]
+    block = before[a : a + n]
     if t == 0:
-        before[a : a + n] = F(0)
-        return
-    previous = starts[t - 1]
-    for r in range(n):
-        if len(mask):
-            h, m, target = states[previous + r], mask[r], before[a + r]
-            for k in range(len(h)):
-                target[k] = h[k] * m[k]
-        else:
-            before[a + r] = states[previous + r]
+        block[:] = F(0)
+    else:
+        previous = states[starts[t - 1] : starts[t - 1] + n]
+        for r in range(n):
+            if len(mask):
+                h, m, target = previous[r], mask[r], block[r]
+                for k in range(len(h)):
+                    target[k] = h[k] * m[k]
+            else:
+                block[r] = previous[r]
+    product(x[a : a + n], W, zx[:n], rows)
+    np.dot(block, R, zh[:n])
 
 
 @compiled
-def leave_step(t, n, mask, d_before, d_h):  # type: ignore[no-untyped-def]
-    """Add to `d_h`, the gradient of the states of step t - 1, what comes back through R."""
+def leave_step(t, d_zx, d_zh, WT, RT, rows, mask, d_x, d_before, d_h):  # type: ignore[no-untyped-def]
+    """Fill `d_x`, and add to `d_h`, the gradient of the states of step t - 1, what comes back through R."""
+    product(d_zx, WT, d_x, rows)
     if t == 0:
         return
-    for r in range(n):
+    np.dot(d_zh, RT, d_before)
+    for r in range(len(d_before)):
         d, source = d_h[r], d_before[r]
         if len(mask):
             m = mask[r]
@@ -74,9 +79,7 @@ def simple_rnn_forward(x, W, R, b, rows, counts, starts, mask, before, saved, st
     zx, zh = np.empty((counts[0], units), F), np.empty((counts[0], units), F)
     for t in range(len(counts)):
         a, n = starts[t], counts[t]
-        enter_step(t, counts, starts, mask, states, before)
-        product(x[a : a + n], W, zx[:n], rows)
-        np.dot(before[a : a + n], R, zh[:n])
+        enter_step(t, x, W, R, rows, counts, starts, mask, states, before, zx, zh)
         for r in range(n):
             h, p, q, bias = states[a + r], zx[r], zh[r], b[0]
             for k in range(units):
@@ -99,9 +102,7 @@ def simple_rnn_backward(d_states, WT, RT, rows, counts, starts, mask, before, sa
                 dh[k] = F(0)
             for k in range(units):
                 db[k] += dz[k]
-        product(d_z[a : a + n], WT, d_x[a : a + n], rows)
-        np.dot(d_z[a : a + n], RT, d_before[:n])
-        leave_step(t, n, mask, d_before, d_h)
+        leave_step(t, d_z[a : a + n], d_z[a : a + n], WT, RT, rows, mask, d_x[a : a + n], d_before[:n], d_h)
 
 
 # ---------------------------------------------------------------- lstm: gates i, f, candidate c, output o
@@ -115,9 +116,7 @@ def lstm_forward(x, W, R, b, rows, counts, starts, mask, before, saved, states):
     nothing = np.zeros(u, F)
     for t in range(len(counts)):
         a, n = starts[t], counts[t]
-        enter_step(t, counts, starts, mask, states, before)
-        product(x[a : a + n], W, zx[:n], rows)
-        np.dot(before[a : a + n], R, zh[:n])
+        enter_step(t, x, W, R, rows, counts, starts, mask, states, before, zx, zh)
         for r in range(n):
             carried = saved[starts[t - 1] + r, 4 * u :] if t else nothing
             _lstm_step(zx[r], zh[r], b[0], carried, saved[a + r], states[a + r])
@@ -158,9 +157,7 @@ def lstm_backward(d_states, WT, RT, rows, counts, starts, mask, before, saved, s
             _lstm_step_back(saved[a + r], carried, squashed, dh, d_c[r], dz)
             for k in range(4 * u):
                 db[k] += dz[k]
-        product(d_z[a : a + n], WT, d_x[a : a + n], rows)
-        np.dot(d_z[a : a + n], RT, d_before[:n])
-        leave_step(t, n, mask, d_before, d_h)
+        leave_step(t, d_z[a : a + n], d_z[a : a + n], WT, RT, rows, mask, d_x[a : a + n], d_before[:n], d_h)
 
 
 @compiled
@@ -197,9 +194,7 @@ def gru_forward(x, W, R, b, rows, counts, starts, mask, before, saved, states): 
     nothing = np.zeros(u, F)
     for t in range(len(counts)):
         a, n = starts[t], counts[t]
-        enter_step(t, counts, starts, mask, states, before)
-        product(x[a : a + n], W, zx[:n], rows)
-        np.dot(before[a : a + n], R, zh[:n])
+        enter_step(t, x, W, R, rows, counts, starts, mask, states, before, zx, zh)
         for r in range(n):
             _gru_step(zx[r], zh[r], b, states[starts[t - 1] + r] if t else nothing, saved[a + r], states[a + r])
 
@@ -240,9 +235,7 @@ def gru_backward(d_states, WT, RT, rows, counts, starts, mask, before, saved, st
             _gru_step_back(saved[a + r], states[starts[t - 1] + r] if t else nothing, dh, of_x[r], of_h[r])
             _keep(of_x[r], d_z[a + r, : 3 * u], d_b[0])
             _keep(of_h[r], d_z[a + r, 3 * u :], d_b[1])
-        product(of_x[:n], WT, d_x[a : a + n], rows)
-        np.dot(of_h[:n], RT, d_before[:n])
-        leave_step(t, n, mask, d_before, d_h)
+        leave_step(t, of_x[:n], of_h[:n], WT, RT, rows, mask, d_x[a : a + n], d_before[:n], d_h)
 
 
 @compiled
