@@ -89,7 +89,7 @@ def states_and_gradients(model, x, mask, d_states):
     return [states * tf.cast(mask, tf.float32)[:, :, None], *found]
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=40)
 @given(
     LENGTHS,
     st.sampled_from(CELLS),

@@ -46,7 +46,7 @@ def test_bytes_that_are_no_text_become_the_replacement_character():
     assert tokenize(tf.constant([b"ok \xff"]), TokenOptions()).to_list()[0] == [b"ok", "\ufffd".encode()]
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(st.text(max_size=30), min_size=1, max_size=5), st.sampled_from(["words", "characters"]), st.booleans())
 def test_any_text_has_tokens_and_its_neighbours_do_not_change_them(texts, tokens, lowercase):
     texts = [text.replace("\0", "").encode("utf-8", "replace").decode() for text in texts]
