@@ -304,7 +304,7 @@ def _print_rows(
 def ui(options: argparse.Namespace) -> int:
     if options.port > HIGHEST_PORT:
         raise UsageError(f"--port: must be at most {HIGHEST_PORT}, found {options.port}")
-    from .track import serve, store, without_secrets
+    from .track.store import serve, store, without_secrets
 
     print(
         f"MLflow on http://127.0.0.1:{options.port}, store {without_secrets(store())}; Ctrl-C ends it", file=sys.stderr

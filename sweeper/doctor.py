@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from importlib import metadata
 
 from .data.downloads import cache_folder
-from .track import store, without_secrets
+from .track.store import store, without_secrets
 
 NEEDED = ("tensorflow", "keras", "keras-tuner", "mlflow", "pandas", "pebble", "unearth")
 ROOM = 2 << 30  # bytes of disk below which a sweep may fill it

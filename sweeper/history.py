@@ -15,7 +15,6 @@ import contextlib
 import dataclasses
 import itertools
 import json
-import os
 import shutil
 import tempfile
 from collections.abc import Iterator, Sequence
@@ -26,6 +25,7 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from .errors import UsageError, unknown
+from .journal import Journal, write_atomically
 from .records import TrialOrder, TrialResult
 
 if TYPE_CHECKING:
@@ -41,29 +41,24 @@ class History:
     Args:
         happened: ("asked" or "told", trial), in order.
         unfinished: trials that were asked for and never told.
-        whole: bytes of the file's whole lines.
     """
 
-    path: Path
+    journal: Journal
     orders: dict[int, TrialOrder] = field(default_factory=dict)
     results: dict[int, TrialResult] = field(default_factory=dict)
     happened: list[tuple[str, int]] = field(default_factory=list)
     unfinished: list[TrialOrder] = field(default_factory=list)
-    whole: int = 0
     proposals: dict[int, Proposal] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: SweepFolder, prepared: Path | None) -> History:
-        """From a sweep's file; a last line that is not whole was never written.
+        """From a sweep's file.
 
         Args:
             prepared: where the prepared dataset lies now, if orders are to be run or exported.
         """
-        history = cls(folder.path / "history.jsonl")
-        content = history.path.read_bytes() if history.path.exists() else b""
-        history.whole = content.rfind(b"\n") + 1
-        for line in content[: history.whole].splitlines():
-            event = json.loads(line)
+        history = cls(Journal(folder.path / "history.jsonl"))
+        for event in history.journal.news():
             if "asked" in event:
                 history._asked(folder.placed(TrialOrder(**event["asked"]), prepared))
             else:
@@ -90,11 +85,12 @@ class History:
 
     def asked(self, order: TrialOrder) -> None:
         if order.number not in self.orders:
-            self._write({"asked": {**dataclasses.asdict(order), "configuration": dict(order.configuration)}})
+            asked = {**dataclasses.asdict(order), "configuration": dict(order.configuration)}
+            self.journal.append({"asked": asked}, durable=True)
             self._asked(order)
 
     def told(self, result: TrialResult) -> None:
-        self._write({"told": result.as_dict()})
+        self.journal.append({"told": result.as_dict()}, durable=True)
         self._told(result)
 
     def number_of(self, key: str | None) -> int | None:
@@ -110,14 +106,6 @@ class History:
     def _told(self, result: TrialResult) -> None:
         self.results[result.number] = result
         self.happened.append(("told", result.number))
-
-    def _write(self, event: dict[str, Any]) -> None:
-        with self.path.open("ab") as file:
-            file.truncate(self.whole)  # a line that a killed process did not finish was never written
-            file.write(json.dumps(event).encode() + b"\n")
-            file.flush()
-            os.fsync(file.fileno())
-            self.whole = file.tell()
 
 
 @dataclass
@@ -305,13 +293,3 @@ def copy_whole(source: Path, target: Path) -> None:
         place.rename(target)
     finally:
         shutil.rmtree(place, ignore_errors=True)
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """A reader sees the old file or the new one, never half of it."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    with temporary.open("w", encoding="utf-8") as file:
-        file.write(text)
-        file.flush()
-        os.fsync(file.fileno())
-    temporary.replace(path)

@@ -8,9 +8,7 @@ killed while it writes to a queue can hold the queue's lock for ever.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
-import json
 import multiprocessing
 import os
 import signal
@@ -25,7 +23,8 @@ from typing import Any
 from pebble import ProcessExpired, ProcessPool
 
 from .errors import SweeperError, WorkerDied
-from .records import EpochEvent, TrialOrder, TrialResult
+from .journal import Journal
+from .records import EVENTS, EpochEvent, TrialOrder, TrialResult
 
 TRIALS_A_WORKER = 40  # then it is replaced, before what allocators never give back adds up
 THREADS = dict.fromkeys(
@@ -38,7 +37,7 @@ THREADS = dict.fromkeys(
 class _Running:
     order: TrialOrder
     future: Future[TrialResult]
-    read: int = 0  # bytes of the events file that were read
+    events: Journal
 
 
 @dataclass
@@ -81,8 +80,9 @@ class Workers:
 
     def start(self, order: TrialOrder) -> None:
         """Hand out a trial; what an earlier, interrupted run of it reported is forgotten."""
-        (Path(order.folder) / "events.jsonl").unlink(missing_ok=True)
-        self._running[order.number] = _Running(order, self.call(_run_trial, order))
+        events = Path(order.folder) / EVENTS
+        events.unlink(missing_ok=True)
+        self._running[order.number] = _Running(order, self.call(_run_trial, order), Journal(events))
 
     @property
     def free(self) -> int:
@@ -96,7 +96,7 @@ class Workers:
     def epochs(self) -> Iterator[EpochEvent]:
         """The epochs that ended since the last call, in order within each trial."""
         for running in list(self._running.values()):
-            yield from _new_events(running)
+            yield from (EpochEvent(**event) for event in running.events.news())
 
     def results(self) -> Iterator[TrialResult]:
         """The trials that ended since the last call; each one's last epochs are given by `epochs` before."""
@@ -104,17 +104,6 @@ class Workers:
             if running.future.done():
                 del self._running[number]
                 yield _result(running)
-
-
-def _new_events(running: _Running) -> Iterator[EpochEvent]:
-    path = Path(running.order.folder) / "events.jsonl"
-    with contextlib.suppress(FileNotFoundError), path.open("rb") as file:
-        file.seek(running.read)
-        for line in file:
-            if not line.endswith(b"\n"):
-                break  # still being written
-            running.read += len(line)
-            yield EpochEvent(**json.loads(line))
 
 
 def _result(running: _Running) -> TrialResult:

@@ -14,6 +14,9 @@ Configuration = Mapping[str, Any]
 Scores = dict[str, float]
 """Metric names, without a split's prefix, to values."""
 
+EVENTS = "events.jsonl"
+"""The journal of a trial's folder: an `EpochEvent` a line."""
+
 
 class LabelledText(NamedTuple):
     """One example of sentiment and text classification."""

@@ -23,7 +23,7 @@ from .terminal import Screen
 if TYPE_CHECKING:
     from .propose import Proposal, Proposer
     from .tasks import Baseline
-    from .track import Tracker
+    from .track.tracker import Tracker
 
 POLL_SECONDS = 0.1
 
@@ -176,7 +176,8 @@ class Search:
         for event in self.workers.epochs():
             self.tracker.epoch_ended(event)
             screen.epoch(event)
-        self.tracker.flush()
+        for line in self.tracker.news():
+            screen.say(line)
         for result in self.workers.results():
             if self._interrupted and result.state == "stopped":
                 # Not told: it runs anew when the sweep is taken up.

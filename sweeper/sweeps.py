@@ -31,7 +31,7 @@ from .terminal import Board, Screen
 from .versions import versions
 
 if TYPE_CHECKING:
-    from .track import Tracker
+    from .track.tracker import Tracker
 
 COUNTED = {"done": ("done", "stopped"), "failed": ("failed",), "pruned": ("pruned",)}
 """The states of trials behind each of the parent run's counts."""
@@ -49,6 +49,7 @@ class Outcome:
         baselines: the strongest last.
         export: the SavedModel's folder; `model` its name and version in MLflow.
         example: a text that the model was not trained on, to ask it.
+        missed: why MLflow could not be told all of it; "" as a rule.
     """
 
     folder: Path
@@ -61,6 +62,7 @@ class Outcome:
     export: Path | None = None
     model: str | None = None
     example: str = ""
+    missed: str = ""
 
 
 def run_sweep(
@@ -100,6 +102,8 @@ def run_sweep(
             if found.best is not None and found.ended != "interrupted":
                 found = ship(found, search.history.orders[found.best.number], card, folder, workers, tracker)
             found = close(found, results, describe(found, card, space, settings, prepared), prepared, tracker)
+    if found.missed:
+        say(f"{found.missed}; it is told the rest by: sweeper sweep --resume {folder.name}")
     if found.best is None and found.ended != "interrupted":
         reasons = dict.fromkeys(result.error or result.state for result in results)
         raise SweepError(f"no trial of {len(results)} gave a model: {listed(reasons, 3)}; see {folder.path}")
@@ -164,12 +168,9 @@ def open_tracker(
     card: Card, space: SearchSpace, settings: Settings, prepared: Prepared, folder: SweepFolder
 ) -> Tracker:
     """A tracker with the parent run of this sweep: a new one, or the one that it had."""
-    from .track import Tracker
+    from .track.tracker import Tracker
 
-    tracker = Tracker(f"{card.task}/{card.name}")
-    if folder.run:
-        tracker.sweep_taken_up(folder.run)
-        return tracker
+    tracker = Tracker(f"{card.task}/{card.name}", folder.path)
     source = {key: value for key, value in dataclasses.asdict(card.source).items() if value}
     dataset = {
         "name": card.name,
@@ -181,7 +182,10 @@ def open_tracker(
     facts = {"dataset": card.name, "dataset_digest": prepared.meta.digest, "space": space.name}
     params = {**facts, **dataclasses.asdict(settings), **{f"version_{k}": v for k, v in versions().items()}}
     try:
-        folder.note_run(tracker.sweep_started(folder.name, params, dataset, folder.declarations))
+        if folder.run:
+            tracker.sweep_taken_up(folder.run)
+        else:
+            folder.note_run(tracker.sweep_started(folder.name, params, dataset, folder.declarations))
     except BaseException:
         tracker.abandon("KILLED")
         raise
@@ -253,7 +257,8 @@ def ship(
         workers.call(export_in_worker, order, str(target), card_facts(card, folder.name, "test", test, found.baselines))
     )
     name = f"sweeper-{card.task}-{card.name}"
-    model = f"{name} version {tracker.log_model(target, name)}"
+    version = tracker.log_model(target, name)
+    model = f"{name} version {version}" if version else name
     folder.note_winner(order.number, test, target.name, model)
     return dataclasses.replace(found, test=test, export=target, model=model)
 
@@ -296,8 +301,8 @@ def close(
     files[1].write_text(page, encoding="utf-8")
     status = "KILLED" if found.ended == "interrupted" else "FINISHED" if found.best else "FAILED"
     tracker.trials_pruned([result.number for result in results if result.state == "pruned"])
-    tracker.sweep_ended(summary(found, results), {"sweeper.ended": found.ended}, files, status)
-    return dataclasses.replace(found, leaderboard=table)
+    missed = tracker.sweep_ended(summary(found, results), {"sweeper.ended": found.ended}, files, status)
+    return dataclasses.replace(found, leaderboard=table, missed=missed)
 
 
 def summary(found: Outcome, results: Sequence[TrialResult]) -> dict[str, float]:

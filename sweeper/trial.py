@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import multiprocessing
 import time
 import traceback
@@ -16,14 +15,15 @@ from .data.batches import Split, load_split
 from .data.store import Prepared, open_encoded, open_prepared, open_vectors
 from .errors import TrialError
 from .fitting import Epoch, Fitting, Predictions, fit, latency_ms, parameter_count
+from .journal import Journal
 from .models import Sizes, kernels, state
 from .models.optimizers import build_optimizer
-from .records import EpochEvent, Scores, TrialOrder, TrialResult
+from .records import EVENTS, EpochEvent, Scores, TrialOrder, TrialResult
 from .tasks import TASKS
 from .tasks.base import confusion
 
-EVENTS, BEST, LAST = "events.jsonl", "best.npz", "last.npz"
-"""Files of a trial's folder: epochs as they end; weights of the best epoch; the state to go on from."""
+BEST, LAST = "best.npz", "last.npz"
+"""Files of a trial's folder: weights of the best epoch; the state to go on from."""
 
 
 def run_trial(order: TrialOrder) -> TrialResult:
@@ -66,6 +66,7 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
     best: Scores = {}
     answers = np.zeros(0, np.int32)  # of the best epoch, on the validation split
     events: list[EpochEvent] = []
+    journal = Journal(folder / EVENTS)
     fit_seconds = 0.0
 
     def score(predictions: Predictions) -> Scores:
@@ -78,7 +79,7 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
             best, answers = {**epoch.scores, "loss": epoch.validation.loss}, epoch.validation.labels
             state.save_arrays(folder / BEST, state.values(fitting.model.variables, "model"))
         events.append(_event(order.number, epoch))
-        _report(folder, events[-1])
+        journal.append(asdict(events[-1]))
         return _told_to_stop(order)
 
     ending = fit(
@@ -203,9 +204,3 @@ def _event(number: int, epoch: Epoch) -> EpochEvent:
         "tokens_per_second": epoch.tokens_per_second,
     }
     return EpochEvent(number, epoch.number, metrics, time.time())
-
-
-def _report(folder: Path, event: EpochEvent) -> None:
-    """Append one line. Whoever reads takes whole lines only, so a worker that dies here leaves nothing to repair."""
-    with (folder / EVENTS).open("a", encoding="utf-8") as file:
-        file.write(json.dumps(asdict(event)) + "\n")

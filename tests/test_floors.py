@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "sweeper"
 FLOORS = [  # ground floor first
-    {"errors", "records", "quiet", "versions", "answer", "served"},
+    {"errors", "records", "quiet", "versions", "answer", "served", "journal"},
     {"registry", "declarations", "parameters"},
     {"spaces", "adapters"},
     {"data", "kernels"},

@@ -2,52 +2,66 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import socket
+import subprocess
+import sys
 import time
+from pathlib import Path
 
 import mlflow
 import pytest
 
 from sweeper.errors import TrackingError, UsageError
 from sweeper.records import EpochEvent, TrialResult
-from sweeper.track import Tracker, serve, store, without_secrets
+from sweeper.track.replay import POSITION
+from sweeper.track.runs import Refused, Runs
+from sweeper.track.store import serve, store, without_secrets
+from sweeper.track.tracker import Tracker
 
 from .conftest import write
 
 DATASET = {"name": "d", "digest": "0" * 32, "source_type": "file", "source": "d.csv"}
+BEGAN = 1_700_000_000.0
 CONFIGURATION = {"cell": "gru", "units": 4, "learning_rate": 0.01}
 
 
+def started(tmp_path):
+    """Runs of a sweep that has begun."""
+    runs = Runs("sentiment/d")
+    runs.connect()
+    declaration = write(tmp_path / "card.toml", "x")
+    runs.sweep_started("s", {"space": "tiny", "seed": 0}, DATASET, [str(declaration)], BEGAN)
+    return runs
+
+
 @pytest.fixture
-def tracker(tmp_path):
-    tracker = Tracker("sentiment/d")
-    tracker.sweep_started("s", {"space": "tiny", "seed": 0}, DATASET, [write(tmp_path / "card.toml", "x")])
-    return tracker
+def runs(tmp_path):
+    return started(tmp_path)
 
 
-def runs(where="", order=("attributes.start_time ASC",)):
+def stored(where="", order=("attributes.start_time ASC",)):
     client = mlflow.MlflowClient(store())
     experiment = client.get_experiment_by_name("sentiment/d")
     return client.search_runs([experiment.experiment_id], where, order_by=list(order))
 
 
 def child():
-    return runs("tags.`sweeper.kind` = 'trial'")[-1]
+    return stored("tags.`sweeper.kind` = 'trial'")[-1]
 
 
 def epoch(number, accuracy):
     return EpochEvent(0, number, {"loss": 1.0 / number, "val_loss": 0.5, "val_accuracy": accuracy}, time.time())
 
 
-def test_a_trial_is_nested_and_its_epochs_are_there_while_it_runs(tracker):
-    tracker.trial_started(0, CONFIGURATION, 7)
-    tracker.epoch_ended(epoch(1, 0.6))
-    tracker.epoch_ended(epoch(2, 0.7))
-    tracker.flush()
-    assert not child().data.metrics, "epochs that follow each other quickly are written together"
-    tracker.flush(older_than=0.0)
+def test_a_trial_is_nested_and_its_epochs_are_there_while_it_runs(runs):
+    runs.trial_started(0, CONFIGURATION, 7, BEGAN)
+    runs.epoch_ended(epoch(1, 0.6))
+    runs.epoch_ended(epoch(2, 0.7))
+    runs.flush()
     run = child()
-    assert run.data.tags["mlflow.parentRunId"] == tracker.parent
+    assert run.data.tags["mlflow.parentRunId"] == runs.parent
     assert run.info.status == "RUNNING"
     assert run.data.params == {"cell": "gru", "units": "4", "learning_rate": "0.01", "seed": "7"}
     history = mlflow.MlflowClient(store()).get_metric_history(run.info.run_id, "val_accuracy")
@@ -58,22 +72,23 @@ def test_a_trial_is_nested_and_its_epochs_are_there_while_it_runs(tracker):
     ("state", "status"),
     [("done", "FINISHED"), ("stopped", "FINISHED"), ("failed", "FAILED"), ("interrupted", "KILLED")],
 )
-def test_every_end_has_its_status(tracker, state, status):
-    tracker.trial_started(0, CONFIGURATION, 7)
-    tracker.trial_ended(TrialResult(0, CONFIGURATION, state, error="why" if state == "failed" else None), [])
+def test_every_end_has_its_status(runs, state, status):
+    runs.trial_started(0, CONFIGURATION, 7, BEGAN)
+    runs.trial_ended(TrialResult(0, CONFIGURATION, state, error="why" if state == "failed" else None), [], BEGAN + 5)
     run = child()
     assert run.info.status == status
     assert run.data.tags.get("sweeper.error") == ("why" if state == "failed" else None)
 
 
-def test_a_finished_trial_has_its_best_scores_its_costs_and_its_pictures(tracker, tmp_path):
-    tracker.trial_started(0, CONFIGURATION, 7)
+def test_a_finished_trial_has_its_best_scores_its_costs_and_its_pictures(runs, tmp_path):
+    runs.trial_started(0, CONFIGURATION, 7, BEGAN)
     picture = write(tmp_path / "curve.png", "not really")
-    tracker.trial_ended(
+    runs.trial_ended(
         TrialResult(
             0, CONFIGURATION, "done", {"accuracy": 0.8}, best_epoch=2, parameters=99, latency_ms=1.5, truncated=3
         ),
-        [picture],
+        [str(picture)],
+        BEGAN + 5,
     )
     run = child()
     assert run.data.metrics["best_val_accuracy"] == 0.8
@@ -87,14 +102,15 @@ def test_a_finished_trial_has_its_best_scores_its_costs_and_its_pictures(tracker
     assert [file.path for file in client.list_artifacts(run.info.run_id, "plots")] == ["plots/curve.png"]
 
 
-def test_the_parent_has_dataset_declarations_and_summary(tracker, tmp_path):
-    tracker.sweep_ended(
+def test_the_parent_has_dataset_declarations_and_summary(runs, tmp_path):
+    runs.sweep_ended(
         {"best_val_accuracy": 0.8, "trials_done": 1},
         {"sweeper.ended": "trials"},
-        [write(tmp_path / "leaderboard.csv", "x")],
+        [str(write(tmp_path / "leaderboard.csv", "x"))],
         "FINISHED",
+        BEGAN + 5,
     )
-    parent = runs("tags.`sweeper.kind` = 'sweep'")[0]
+    parent = stored("tags.`sweeper.kind` = 'sweep'")[0]
     assert parent.info.status == "FINISHED"
     assert parent.data.metrics == {"best_val_accuracy": 0.8, "trials_done": 1}
     assert parent.inputs.dataset_inputs[0].dataset.digest == "0" * 32
@@ -102,34 +118,205 @@ def test_the_parent_has_dataset_declarations_and_summary(tracker, tmp_path):
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {"card.toml", "leaderboard.csv"}
 
 
-def test_nothing_is_left_running(tracker):
-    tracker.trial_started(0, CONFIGURATION, 7)
-    tracker.abandon("FAILED")
-    assert {run.info.status for run in runs()} == {"KILLED", "FAILED"}
+def test_nothing_is_left_running(runs):
+    runs.trial_started(0, CONFIGURATION, 7, BEGAN)
+    runs.abandoned("FAILED", BEGAN + 5)
+    assert {run.info.status for run in stored()} == {"KILLED", "FAILED"}
 
 
-def test_a_sweep_that_is_taken_up_goes_on_in_its_run_and_ends_its_orphans(tracker):
-    tracker.trial_started(0, CONFIGURATION, 7)
-    again = Tracker("sentiment/d")
-    again.sweep_taken_up(tracker.parent)
+def test_a_sweep_that_is_taken_up_goes_on_in_its_run_and_ends_its_orphans(runs):
+    runs.trial_started(0, CONFIGURATION, 7, BEGAN)
+    again = Runs("sentiment/d")
+    again.connect()
+    again.sweep_taken_up(runs.parent)
     assert child().info.status == "KILLED"
-    again.trial_started(0, CONFIGURATION, 7)
-    assert child().data.tags["mlflow.parentRunId"] == tracker.parent
+    again.trial_started(0, CONFIGURATION, 7, BEGAN + 9)
+    assert child().data.tags["mlflow.parentRunId"] == runs.parent
 
 
-def test_a_server_that_is_not_there_is_one_clear_message_without_its_password(monkeypatch):
+def tell_all(runs, tmp_path):
+    """A whole small sweep."""
+    runs.sweep_started("s", {"seed": 0}, DATASET, [str(write(tmp_path / "card.toml", "x"))], BEGAN)
+    for number in range(2):
+        runs.trial_started(number, CONFIGURATION, 7, BEGAN + number)
+        runs.epoch_ended(EpochEvent(number, 1, {"loss": 1.0}, BEGAN + 3))
+        runs.flush()
+        runs.trial_ended(TrialResult(number, CONFIGURATION, "done", {"accuracy": 0.8}), [], BEGAN + 5)
+    runs.sweep_ended({"trials_done": 2}, {}, [], "FINISHED", BEGAN + 6)
+
+
+def everything():
+    client = mlflow.MlflowClient(store())
+    return [
+        (
+            run.info.run_id,
+            run.info.status,
+            run.info.start_time,
+            run.info.end_time,
+            run.data.params,
+            {name: [m.value for m in client.get_metric_history(run.info.run_id, name)] for name in run.data.metrics},
+        )
+        for run in stored()
+    ]
+
+
+def losses(found):
+    """The histories of the trials' losses."""
+    return [history["loss"] for *_, history in found if "loss" in history]
+
+
+def test_what_is_told_twice_is_there_once(tmp_path):
+    for _ in range(2):
+        runs = Runs("sentiment/d")
+        runs.connect()
+        tell_all(runs, tmp_path)
+        found = everything()
+    assert len(found) == 3
+    assert sorted((status, began, ended) for _, status, began, ended, *_ in found) == [
+        ("FINISHED", 1_000 * (BEGAN + first), 1_000 * (BEGAN + last)) for first, last in ((0, 5), (0, 6), (1, 5))
+    ]
+    assert losses(found) == [[1.0], [1.0]]
+
+
+def test_a_run_that_a_person_has_removed_is_refused_and_others_are_written(runs):
+    runs.trial_started(0, CONFIGURATION, 7, BEGAN)
+    runs.trial_started(1, CONFIGURATION, 7, BEGAN + 1)
+    mlflow.MlflowClient(store()).delete_run(stored("tags.`sweeper.trial` = '0'")[0].info.run_id)
+    with pytest.raises(Refused, match="must be in the 'active' state"):
+        runs.flush()
+    runs.flush()
+    assert child().data.params["cell"] == "gru"
+
+
+# ---------------------------------------------------------------- the process that replays
+
+
+@pytest.fixture
+def folder(tmp_path):
+    folder = tmp_path / "sweep"
+    folder.mkdir()
+    return folder
+
+
+def begun(folder):
+    tracker = Tracker("sentiment/d", folder)
+    try:
+        tracker.sweep_started("s", {"seed": 0}, DATASET, [write(folder / "card.toml", "x")])
+    except TrackingError:
+        tracker.abandon("FAILED")
+        raise
+    return tracker
+
+
+def one_trial(tracker, number):
+    tracker.trial_started(number, CONFIGURATION, 7)
+    tracker.epoch_ended(EpochEvent(number, 1, {"loss": 1.0}, time.time()))
+    tracker.trial_ended(TrialResult(number, CONFIGURATION, "done", {"accuracy": 0.8}), [])
+
+
+def statuses():
+    return sorted(run.info.status for run in stored())
+
+
+def test_a_killed_replay_is_begun_again_and_nothing_is_lost_or_doubled(folder):
+    tracker = begun(folder)
+    one_trial(tracker, 0)
+    tracker._replay.kill()
+    one_trial(tracker, 1)
+    assert tracker.sweep_ended({"trials_done": 2}, {}, [], "FINISHED") == ""
+    assert statuses() == ["FINISHED"] * 3
+    assert losses(everything()) == [[1.0], [1.0]]
+
+
+def test_a_replay_that_was_cut_off_is_taken_up_where_it_stood(folder):
+    tracker = begun(folder)
+    one_trial(tracker, 0)
+    tracker.abandon("KILLED")
+    (folder / POSITION).write_text("0")  # as if it had died before it could note how far it was
+    again = Tracker("sentiment/d", folder)
+    again.sweep_taken_up(stored("tags.`sweeper.kind` = 'sweep'")[0].info.run_id)
+    one_trial(again, 1)
+    again.sweep_ended({"trials_done": 2}, {}, [], "FINISHED")
+    assert statuses() == ["FINISHED"] * 3
+
+
+def test_no_run_is_left_running_when_the_parent_is_killed(folder):
+    script = f"""
+import os, pathlib
+from tests.test_track import CONFIGURATION, begun
+tracker = begun(pathlib.Path({str(folder)!r}))
+tracker.trial_started(0, CONFIGURATION, 7)
+os.kill(os.getpid(), 9)
+"""
+    here = str(Path(__file__).parent.parent)
+    subprocess.run([sys.executable, "-c", script], env={**os.environ, "PYTHONPATH": here}, check=False)
+    wait_for(lambda: statuses() == ["KILLED", "KILLED"])
+
+
+def test_a_server_that_is_not_there_is_one_clear_message_without_its_password(folder, monkeypatch):
     monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://user:secret@127.0.0.1:9")
     monkeypatch.setenv("MLFLOW_HTTP_REQUEST_MAX_RETRIES", "0")
     with pytest.raises(TrackingError, match=r"MLflow at http://127.0.0.1:9: .*MLFLOW_TRACKING_URI names it") as refused:
-        Tracker("sentiment/d")
+        begun(folder)
     assert "secret" not in str(refused.value)
 
 
-def test_a_deleted_experiment_says_how_to_restore_it(tracker):
+def test_a_deleted_experiment_says_how_to_restore_it(runs, folder):
     client = mlflow.MlflowClient(store())
     client.delete_experiment(client.get_experiment_by_name("sentiment/d").experiment_id)
     with pytest.raises(TrackingError, match="was deleted; restore it"):
-        Tracker("sentiment/d")
+        begun(folder)
+
+
+def wait_for(condition, seconds=60):
+    deadline = time.time() + seconds
+    while not condition():
+        assert time.time() < deadline, "it never came true"
+        time.sleep(0.2)
+
+
+def serving(port, place):
+    """A real MLflow server on a SQLite file, once it answers."""
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{place}/server.db"]
+    options = ["--artifacts-destination", str(place), "--port", str(port), "--workers", "1"]
+    process = subprocess.Popen(
+        [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
+    )
+
+    def answers():
+        with socket.socket() as asking:
+            return asking.connect_ex(("127.0.0.1", port)) == 0
+
+    wait_for(answers)
+    return process
+
+
+def stop(process):
+    os.killpg(process.pid, signal.SIGKILL)
+    process.wait()
+
+
+@pytest.mark.slow
+def test_a_server_that_goes_away_and_comes_back_misses_nothing(folder, tmp_path, monkeypatch):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    server = serving(port, tmp_path)
+    tracker = begun(folder)
+    try:
+        one_trial(tracker, 0)
+        stop(server)
+        one_trial(tracker, 1)
+        said: list[str] = []
+        wait_for(lambda: said.extend(tracker.news()) or said)
+        assert "the search goes on, and MLflow is told when it is back" in said[0]
+        server = serving(port, tmp_path)
+        assert tracker.sweep_ended({"trials_done": 2}, {}, [], "FINISHED") == ""
+        assert statuses() == ["FINISHED"] * 3
+        assert losses(everything()) == [[1.0], [1.0]]
+    finally:
+        stop(server)
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,7 @@
-"""Results to MLflow runs: one parent run a sweep, one nested run a trial. The only importer of mlflow."""
+"""Results to MLflow runs: one parent run a sweep, one nested run a trial. The only importer of mlflow.
+
+What is told twice is there once: a replay that was cut off may begin again a few events back.
+"""
 
 from __future__ import annotations
 
@@ -6,8 +9,6 @@ import contextlib
 import hashlib
 import logging
 import os
-import re
-import socket
 import subprocess
 import time
 import warnings
@@ -19,16 +20,16 @@ from typing import Any
 
 import filelock
 
-from .data.downloads import cache_folder
-from .errors import TrackingError, UsageError
-from .records import EpochEvent, TrialResult
+from ..data.downloads import cache_folder
+from ..errors import TrackingError
+from ..records import EpochEvent, TrialResult
+from .store import DATABASE, store, without_secrets
 
-DATABASE = "mlflow.db"
 ARTIFACTS = "mlartifacts"
 STATUS = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 SOURCE = {"mlflow.source.type": "LOCAL", "mlflow.source.name": "sweeper"}
-WAITS = 1.0  # seconds that an epoch's metrics may wait for others
 LONGEST_PARAM = 500  # characters; stores refuse longer ones
+MOST_METRICS = 900  # in one request; MLflow takes 1,000 entities
 DEFAULTS = {
     "MLFLOW_HTTP_REQUEST_MAX_RETRIES": "2",
     "MLFLOW_HTTP_REQUEST_TIMEOUT": "20",
@@ -37,48 +38,43 @@ DEFAULTS = {
 }
 """MLflow's own settings, where the user has not chosen: say early that a server is away, and print no log."""
 
-
-def store() -> str:
-    """The tracking store: MLFLOW_TRACKING_URI, or a SQLite file in the working folder.
-
-    The path is made whole, because MLflow keeps one open store for each address it was given.
-    """
-    return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(Path.cwd() / DATABASE).as_posix()}"
-
-
-def without_secrets(text: str) -> str:
-    """`text` with the user and password of any address in it left out."""
-    return re.sub(r"(\w+://)[^/@\s]*@", r"\1", text)
-
-
 Measured = tuple[str, float, int, float]
 """A metric's name and value, its epoch, and when it was, in seconds since 1970."""
 
 
+class Refused(TrackingError):
+    """The store is there and will not have this; asking again would not help."""
+
+
 @dataclass
 class _Waiting:
-    """What is not yet written of one trial, and since when it waits."""
+    """What is not yet written of one trial."""
 
-    since: float
     params: dict[str, Any] = field(default_factory=dict)
     metrics: list[Measured] = field(default_factory=list)
 
 
-def _now(values: Mapping[str, float]) -> list[Measured]:
-    return [(name, value, 0, time.time()) for name, value in values.items()]
-
-
-class Tracker:
-    """The MLflow side of one sweep.
+class Runs:
+    """The runs of one sweep. Times are seconds since 1970, and MLflow gets those at which things happened.
 
     Args:
         experiment: its name, TASK/DATASET.
 
-    Raises:
-        TrackingError: the store cannot be reached or refuses us.
+    Attributes:
+        careful: look for a run before one is made, as what is told may have been told before.
+
+    Every method raises TrackingError where the store cannot be reached, and `Refused` where it refuses us.
     """
 
     def __init__(self, experiment: str) -> None:
+        self.experiment = experiment
+        self.careful = True
+        self.parent = ""
+        self._open: dict[int, str] = {}  # trials that run, and their runs
+        self._waiting: dict[int, _Waiting] = {}
+
+    def connect(self) -> None:
+        """Reach the store and find the experiment, or make both."""
         for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
         warnings.filterwarnings("ignore", module="mlflow")
@@ -87,18 +83,15 @@ class Tracker:
         import mlflow
 
         self.uri = store()
-        self._runs: dict[int, str] = {}
-        self._waiting: dict[int, _Waiting] = {}
-        self.parent = ""
         with self._reached(), self._alone():
             mlflow.set_tracking_uri(self.uri)
             self._client = mlflow.MlflowClient(self.uri)
-            self._experiment = self._find_or_create(experiment)
+            self._experiment = self._find_or_create(self.experiment)
 
     def _find_or_create(self, name: str) -> str:
         found = self._client.get_experiment_by_name(name)
         if found is not None and found.lifecycle_stage != "active":
-            raise TrackingError(
+            raise Refused(
                 f"the MLflow experiment {name!r} was deleted; restore it (mlflow experiments restore -x {found.experiment_id}) or remove it for good (mlflow gc)"
             )
         if found is not None:
@@ -125,6 +118,7 @@ class Tracker:
         import requests
         import sqlalchemy.exc
 
+        away = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED")
         try:
             yield
         except (
@@ -133,15 +127,16 @@ class Tracker:
             sqlalchemy.exc.SQLAlchemyError,
             OSError,
         ) as error:
+            kind = TrackingError if getattr(error, "error_code", away[0]) in away else Refused
             reason = (without_secrets(str(error)).splitlines() or [type(error).__name__])[0][:300]
-            raise TrackingError(
+            raise kind(
                 f"MLflow at {without_secrets(self.uri)}: {reason}; is the store there? MLFLOW_TRACKING_URI names it, and unset means {DATABASE} in the working folder"
             ) from None
 
     # ------------------------------------------------------------ the sweep
 
     def sweep_started(
-        self, name: str, params: Mapping[str, Any], dataset: Mapping[str, str], declarations: list[Path]
+        self, name: str, params: Mapping[str, Any], dataset: Mapping[str, str], declarations: list[str], when: float
     ) -> str:
         """Open the parent run.
 
@@ -156,25 +151,25 @@ class Tracker:
 
         with self._reached():
             tags = {"sweeper.kind": "sweep", **SOURCE, **_commit()}
-            self.parent = self._client.create_run(self._experiment, tags=tags, run_name=name).info.run_id
+            self.parent = self._run(name, tags, when, f"attributes.run_name = '{name}'")
             self._log(self.parent, params=params)
             inputs = [DatasetInput(Dataset(**dataset), [InputTag("mlflow.data.context", "training")])]
             self._client.log_inputs(self.parent, inputs)
             for path in declarations:
-                self._client.log_artifact(self.parent, str(path))
+                self._client.log_artifact(self.parent, path)
         return self.parent
 
-    def sweep_taken_up(self, run: str) -> None:
+    def sweep_taken_up(self, run: str) -> str:
         """Go on with the parent run of an interrupted sweep; its unfinished trials are KILLED, as they will run anew."""
         with self._reached():
             self.parent = run
             self._client.set_tag(run, "sweeper.resumed", "yes")
             self._client.update_run(run, status="RUNNING")
-            for child in self._children("attributes.status = 'RUNNING'"):
-                self._client.set_terminated(child, "KILLED")
+            self._end_trials(time.time())
+        return run
 
     def sweep_ended(
-        self, metrics: Mapping[str, float], tags: Mapping[str, str], files: list[Path], status: str
+        self, metrics: Mapping[str, float], tags: Mapping[str, str], files: list[str], status: str, when: float
     ) -> None:
         """Close the parent run.
 
@@ -182,39 +177,61 @@ class Tracker:
             status: FINISHED, FAILED or KILLED.
         """
         with self._reached():
-            self._log(self.parent, _now(metrics), tags=tags)
+            self._log(self.parent, _at(when, metrics), tags=tags)
             for path in files:
-                self._client.log_artifact(self.parent, str(path))
-            self._client.set_terminated(self.parent, status)
+                self._client.log_artifact(self.parent, path)
+            self._client.set_terminated(self.parent, status, _milliseconds(when))
+            self.parent = ""
+
+    def abandoned(self, status: str, when: float) -> None:
+        """End every run, whatever happened: none is left RUNNING.
+
+        Args:
+            status: of the parent run: FAILED, or KILLED where a person stopped it.
+        """
+        if not self.parent:
+            return
+        with self._reached():
+            self._end_trials(when)
+            self._client.set_terminated(self.parent, status, _milliseconds(when))
+            self.parent = ""
+
+    def _end_trials(self, when: float) -> None:
+        for child in self._children("attributes.status = 'RUNNING'"):
+            self._client.set_terminated(child, "KILLED", _milliseconds(when))
+        self._open.clear()
+        self._waiting.clear()
 
     # ------------------------------------------------------------ trials
 
-    def trial_started(self, number: int, configuration: Mapping[str, Any], seed: int) -> str:
+    def trial_started(self, number: int, configuration: Mapping[str, Any], seed: int, when: float) -> None:
         """Open a nested run."""
         with self._reached():
             tags = {"sweeper.kind": "trial", "sweeper.trial": str(number), "mlflow.parentRunId": self.parent, **SOURCE}
-            run = self._client.create_run(self._experiment, tags=tags, run_name=f"trial-{number:03d}")
-            self._runs[number] = run.info.run_id
-            self._waiting[number] = _Waiting(time.monotonic(), {**configuration, "seed": seed})
-        return str(run.info.run_id)
+            same = f"tags.mlflow.parentRunId = '{self.parent}' and tags.`sweeper.trial` = '{number}'"
+            self._open[number] = self._run(f"trial-{number:03d}", tags, when, same)
+            self._waiting[number] = _Waiting({**configuration, "seed": seed})
 
     def epoch_ended(self, event: EpochEvent) -> None:
-        """Note the metrics of an epoch; `flush` writes them."""
-        waiting = self._waiting.setdefault(event.trial, _Waiting(time.monotonic()))
+        """Take the metrics of an epoch; `flush` writes them."""
+        waiting = self._waiting.setdefault(event.trial, _Waiting())
         waiting.metrics += [(name, value, event.epoch, event.time) for name, value in event.metrics.items()]
 
-    def flush(self, older_than: float = WAITS) -> None:
-        """Write what has waited for so many seconds: short trials then cost few requests, and long ones are seen live."""
+    def flush(self) -> None:
+        """Write what waits; what is refused waits no longer."""
         for number, waiting in list(self._waiting.items()):
-            if time.monotonic() - waiting.since >= older_than:
+            try:
                 with self._reached():
-                    self._log(self._runs[number], waiting.metrics, waiting.params)
+                    self._log(self._running(number), waiting.metrics, waiting.params)
+            except Refused:
                 del self._waiting[number]
+                raise
+            del self._waiting[number]
 
-    def trial_ended(self, result: TrialResult, pictures: list[Path]) -> None:
+    def trial_ended(self, result: TrialResult, pictures: list[str], when: float) -> None:
         """Close a nested run with its status; the best epoch's scores are its last ones."""
         with self._reached():
-            run = self._runs[result.number]
+            run = self._running(result.number)
             costs = {
                 "best_epoch": result.best_epoch,
                 "parameters": result.parameters,
@@ -224,47 +241,64 @@ class Tracker:
             }
             best = {f"best_val_{name}": value for name, value in result.scores.items()}
             found = {**best, **costs} if result.counts else {"trial_seconds": result.seconds}
-            waiting = self._waiting.pop(result.number, _Waiting(0.0))
+            waiting = self._waiting.get(result.number, _Waiting())
             kernel = {"kernel": result.kernel} if result.kernel else {}
             tags = {"sweeper.state": result.state}
             if result.error:
                 tags["sweeper.error"] = result.error[:5_000]
-            self._log(run, waiting.metrics + _now(found), {**waiting.params, **kernel}, tags)
+            self._log(run, waiting.metrics + _at(when, found), {**waiting.params, **kernel}, tags)
             if result.trace:
                 self._client.log_text(run, result.trace, "traceback.txt")
             for path in pictures:
-                self._client.log_artifact(run, str(path), "plots")
-            self._client.set_terminated(run, STATUS[result.state])
-            del self._runs[result.number]
+                self._client.log_artifact(run, path, "plots")
+            self._client.set_terminated(run, STATUS[result.state], _milliseconds(when))
+            self._waiting.pop(result.number, None)
+            self._open.pop(result.number, None)
 
     def trials_pruned(self, numbers: Sequence[int]) -> None:
         """Mark finished trials with which the search did not go on."""
         with self._reached():
             for number in numbers:
-                self._client.set_tag(self._children(f"tags.`sweeper.trial` = '{number}'")[0], "sweeper.state", "pruned")
+                self._client.set_tag(self._child(number), "sweeper.state", "pruned")
 
-    def abandon(self, status: str) -> None:
-        """End every run, whatever happened: none is left RUNNING.
+    def _running(self, number: int) -> str:
+        """The run of a trial that was started, perhaps in an earlier replay."""
+        if number not in self._open:
+            self._open[number] = self._child(number)
+        return self._open[number]
 
-        Args:
-            status: of the parent run: FAILED, or KILLED where a person stopped it.
+    def _child(self, number: int) -> str:
+        """The newest run of a trial.
+
+        Raises:
+            Refused: a person has removed it.
         """
-        with contextlib.suppress(TrackingError), self._reached():
-            self.flush(0.0)
-            for run in self._runs.values():
-                self._client.set_terminated(run, "KILLED")
-            self._runs.clear()
-            if self.parent:
-                self._client.set_terminated(self.parent, status)
+        found = self._children(f"tags.`sweeper.trial` = '{number}'")
+        if not found:
+            raise Refused(f"MLflow at {without_secrets(self.uri)}: trial {number} has no run any more")
+        return found[0]
 
     def _children(self, condition: str) -> list[str]:
         """Ids of this sweep's trial runs, the newest first."""
-        asked = f"tags.mlflow.parentRunId = '{self.parent}' and {condition}"
-        return [run.info.run_id for run in self._client.search_runs([self._experiment], asked)]
+        return self._search(f"tags.mlflow.parentRunId = '{self.parent}' and {condition}")
+
+    def _search(self, condition: str) -> list[str]:
+        return [run.info.run_id for run in self._client.search_runs([self._experiment], condition)]
+
+    def _run(self, name: str, tags: Mapping[str, str], when: float, same: str) -> str:
+        """Create a run; or find it, where it may have been created before.
+
+        Args:
+            same: a condition that together with the time tells it from others.
+        """
+        began = _milliseconds(when)
+        known = self._search(f"{same} and attributes.start_time = {began}") if self.careful else []
+        created = known or [self._client.create_run(self._experiment, began, dict(tags), name).info.run_id]
+        return str(created[0])
 
     # ------------------------------------------------------------ the best
 
-    def log_model(self, export: Path, name: str) -> str:
+    def log_model(self, export: str, name: str) -> str:
         """Log the exported folder as a model of the parent run and register it.
 
         Returns:
@@ -279,8 +313,8 @@ class Tracker:
         with self._reached(), _quietly(), mlflow.start_run(run_id=self.parent):
             logged = mlflow.pyfunc.log_model(
                 name="model",
-                python_model=str(Path(__file__).with_name("served.py")),
-                artifacts={"saved_model": str(export)},
+                python_model=str(Path(__file__).parent.with_name("served.py")),
+                artifacts={"saved_model": export},
                 signature=signature,
                 pip_requirements=[
                     f"tensorflow=={metadata.version('tensorflow')}",
@@ -289,6 +323,9 @@ class Tracker:
                 ],
                 registered_model_name=name,
             )
+            # The end of mlflow.start_run is not the sweep's.
+        with self._reached():
+            self._client.update_run(self.parent, status="RUNNING")
         return str(logged.registered_model_version)
 
     def _log(
@@ -300,12 +337,23 @@ class Tracker:
     ) -> None:
         from mlflow.entities import Metric, Param, RunTag
 
+        measured = [Metric(name, float(value), _milliseconds(when), step) for name, value, step, when in metrics]
+        for start in range(MOST_METRICS, len(measured), MOST_METRICS):
+            self._client.log_batch(run, metrics=measured[start : start + MOST_METRICS])
         self._client.log_batch(
             run,
-            metrics=[Metric(name, float(value), int(1_000 * when), step) for name, value, step, when in metrics],
+            metrics=measured[:MOST_METRICS],
             params=[Param(name, str(value)[:LONGEST_PARAM]) for name, value in (params or {}).items()],
             tags=[RunTag(name, str(value)) for name, value in (tags or {}).items()],
         )
+
+
+def _milliseconds(when: float) -> int:
+    return int(1_000 * when)
+
+
+def _at(when: float, values: Mapping[str, float]) -> list[Measured]:
+    return [(name, value, 0, when) for name, value in values.items()]
 
 
 @contextlib.contextmanager
@@ -322,39 +370,3 @@ def _commit() -> dict[str, str]:
         if asked.returncode == 0:
             return {"mlflow.source.git.commit": asked.stdout.strip()}
     return {}
-
-
-def serve(port: int) -> int:
-    """Run MLflow's own web page on the loopback address until it is stopped; returns its exit code.
-
-    Raises:
-        UsageError: the port is taken, or not ours to take.
-    """
-    import sys
-
-    with socket.socket() as asking:
-        asking.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            asking.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise UsageError(
-                f"--port: {port} cannot be used: {error.strerror}; name another, such as {port + 1}"
-            ) from None
-    command = [
-        sys.executable,
-        "-m",
-        "mlflow",
-        "server",
-        "--backend-store-uri",
-        store(),
-        "--host",
-        "127.0.0.1",
-        "--port",
-        str(port),
-        "--workers",
-        "1",
-    ]
-    try:
-        return subprocess.run(command, check=False).returncode
-    except KeyboardInterrupt:
-        return 0

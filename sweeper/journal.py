@@ -1,0 +1,63 @@
+"""A file of JSON lines that only grows, written by one process and read by another."""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import os
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass
+class Journal:
+    """Events, one a line. A last line that is not whole, because its writer was killed, was never written.
+
+    Args:
+        read: bytes up to which `news` has read.
+    """
+
+    path: Path
+    read: int = 0
+    _mended: bool = False
+
+    def append(self, event: Mapping[str, Any], *, durable: bool = False) -> None:
+        """Add one event.
+
+        Args:
+            durable: return only when it would survive a loss of power.
+        """
+        with self.path.open("ab") as file:
+            if not self._mended:
+                file.truncate(self._whole())
+                self._mended = True
+            file.write(json.dumps(event).encode() + b"\n")
+            if durable:
+                file.flush()
+                os.fsync(file.fileno())
+
+    def news(self) -> Iterator[dict[str, Any]]:
+        """The events that were added since the last call."""
+        with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
+            file.seek(self.read)
+            for line in file:
+                if not line.endswith(b"\n"):
+                    break  # still being written
+                self.read += len(line)
+                yield json.loads(line)
+
+    def _whole(self) -> int:
+        """Bytes of the whole lines."""
+        return self.path.read_bytes().rfind(b"\n") + 1
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """A reader sees the old file or the new one, never half of it."""
+    temporary = path.with_name(f".{path.name}.{os.getpid()}")
+    with temporary.open("w", encoding="utf-8") as file:
+        file.write(text)
+        file.flush()
+        os.fsync(file.fileno())
+    temporary.replace(path)

@@ -1,0 +1,158 @@
+"""A process that replays a sweep's journal into MLflow while the sweep runs.
+
+    python -m sweeper.track.replay EXPERIMENT FOLDER
+
+FOLDER is the sweep's. Standard input is a pipe from the parent: a line means that something asks
+for an answer now, its end that the parent is done, or dead. Standard output carries answers, one JSON
+object a line: {"asked": N, "value": ...} or {"asked": N, "error": ...} for the N-th event
+that asks; {"away": ...} and {"back": ...} when the store goes and comes; {"refused": ...} for
+an event that it will not have; {"error": ...} where nothing can be told at all.
+
+How far the journal is replayed stands in a file beside it, so that a later process goes on from there.
+"""
+
+from __future__ import annotations
+
+import json
+import signal
+import sys
+import threading
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+from ..errors import TrackingError
+from ..journal import Journal, write_atomically
+from ..records import EpochEvent, TrialResult
+from .runs import Refused, Runs
+
+JOURNAL, POSITION = "tracking.jsonl", "tracking.read"
+GATHERED = ("trial_started", "epoch_ended", "trial_ended")  # written together with what follows
+WAITS = 1.0  # seconds that an event may wait for others
+RETRY = 2.0  # seconds between two attempts at a store that is away
+
+
+_T = TypeVar("_T")
+
+
+class Parent:
+    """The other end of the two pipes."""
+
+    def __init__(self) -> None:
+        self.gone = False
+        self._nudged = threading.Event()
+        threading.Thread(target=self._listen, daemon=True).start()
+
+    def wait(self, seconds: float) -> None:
+        """Until it asks for something, or is gone, or time is over."""
+        self._nudged.wait(seconds)
+        self._nudged.clear()
+
+    def tell(self, **fact: Any) -> None:
+        try:
+            print(json.dumps(fact), flush=True)
+        except BrokenPipeError:  # nobody reads any more
+            self.gone = True
+
+    def _listen(self) -> None:
+        for _ in sys.stdin:
+            self._nudged.set()
+        self.gone = True
+        self._nudged.set()
+
+
+class Replay:
+    """Carries a journal's events to the runs, in order, each until it is there."""
+
+    def __init__(self, experiment: str, folder: Path, parent: Parent) -> None:
+        self.parent = parent
+        self.runs = Runs(experiment)
+        self._position = folder / POSITION
+        self.journal = Journal(folder / JOURNAL, int(self._position.read_text()) if self._position.exists() else 0)
+
+    def run(self) -> None:
+        """Until the parent is gone and all is told.
+
+        Raises:
+            TrackingError: the store cannot be reached, and nobody waits for it any more.
+        """
+        self._insist(self.runs.connect)
+        over = False
+        while not over:
+            over = self.parent.gone  # asked before the journal is read, so that nothing comes after
+            for event in self.journal.news():
+                self._tell(event)
+            self._flush()
+            self.runs.careful = False
+            write_atomically(self._position, str(self.journal.read))
+            if not over:
+                self.parent.wait(WAITS)
+        self._insist(lambda: self.runs.abandoned("KILLED", time.time()))  # nothing is open unless the parent died
+
+    def _tell(self, event: dict[str, Any]) -> None:
+        asked = event.pop("asks", None)
+        if event["what"] not in GATHERED:
+            self._flush()
+        try:
+            value = self._insist(lambda: told(self.runs, **event))
+        except Refused as error:
+            self.parent.tell(**({"refused": str(error)} if asked is None else {"asked": asked, "error": str(error)}))
+        else:
+            if asked is not None:
+                self.parent.tell(asked=asked, value=value)
+
+    def _flush(self) -> None:
+        while True:
+            try:
+                return self._insist(self.runs.flush)
+            except Refused as error:
+                self.parent.tell(refused=str(error))
+
+    def _insist(self, attempt: Callable[[], _T]) -> _T:
+        """Try until the store answers, or nobody waits for it any more."""
+        away = False
+        while True:
+            try:
+                value = attempt()
+            except Refused:
+                raise
+            except TrackingError as error:
+                if not away:
+                    self.parent.tell(away=str(error))
+                if self.parent.gone:
+                    raise
+                away = self.runs.careful = True  # what did not answer may have been done
+                time.sleep(RETRY)
+            else:
+                if away:
+                    self.parent.tell(back=True)
+                return value
+
+
+def told(runs: Runs, what: str, **facts: Any) -> Any:
+    """Pass one event of the journal on to the runs."""
+    match what:
+        case "epoch_ended":
+            return runs.epoch_ended(EpochEvent(**facts["event"]))
+        case "trial_ended":
+            return runs.trial_ended(TrialResult(**facts["result"]), facts["pictures"], facts["when"])
+        case _:
+            return getattr(runs, what)(**facts)
+
+
+def main(experiment: str, folder: str) -> int:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to act upon
+    parent = Parent()
+    try:
+        Replay(experiment, Path(folder), parent).run()
+    except Refused as error:
+        parent.tell(error=str(error))
+        return 1
+    except TrackingError:
+        return 1  # said already; the journal keeps what is left
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))

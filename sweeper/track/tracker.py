@@ -1,0 +1,217 @@
+"""What the parent process knows of MLflow: a journal to write into, and a process that replays it."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import json
+import queue
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+from ..errors import TrackingError
+from ..journal import Journal
+from ..records import EpochEvent, TrialResult
+from .replay import JOURNAL
+
+MOST_BEGUN = 3  # times that the other process is started, in all
+PATIENCE = 60.0  # seconds that the end of a sweep waits for a store that is away
+GONE = {"gone": True}
+
+
+class Tracker:
+    """The MLflow side of one sweep. Every call but those that return something is over at once.
+
+    Args:
+        experiment: its name, TASK/DATASET.
+        folder: of the sweep; what an earlier process could not tell MLflow is told first.
+    """
+
+    def __init__(self, experiment: str, folder: Path) -> None:
+        self._experiment, self._folder = experiment, folder
+        self._journal = Journal(folder / JOURNAL)
+        self._asked = self._begun = 0
+        self._said: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
+        self._news: list[str] = []
+        self._away: float | None = None  # since when the store does not answer
+        self._lost = ""  # why nothing can be told any more
+        self._begin()
+
+    def _begin(self) -> None:
+        self._begun += 1
+        with (self._folder / "workers.log").open("ab") as log:
+            self._replay = subprocess.Popen(
+                [sys.executable, "-m", "sweeper.track.replay", self._experiment, str(self._folder)],
+                stdin=subprocess.PIPE,
+                stdout=subprocess.PIPE,
+                stderr=log,
+                text=True,
+                start_new_session=True,  # Ctrl-C is for the parent
+            )
+        self._listener = threading.Thread(target=self._listen, args=[self._replay.stdout], daemon=True)
+        self._listener.start()
+
+    def _listen(self, output: TextIO) -> None:
+        with output:
+            for line in output:
+                self._said.put(json.loads(line))
+        self._said.put(GONE)
+
+    # ------------------------------------------------------------ the sweep
+
+    def sweep_started(
+        self, name: str, params: Mapping[str, Any], dataset: Mapping[str, str], declarations: Sequence[Path]
+    ) -> str:
+        """Open the parent run and return its id. See `runs.Runs`.
+
+        Raises:
+            TrackingError: the store cannot be reached, or refuses us.
+        """
+        files = [str(path.resolve()) for path in declarations]
+        self._note("sweep_started", name=name, params=params, dataset=dataset, declarations=files, when=time.time())
+        return str(self._answer(patience=0.0))
+
+    def sweep_taken_up(self, run: str) -> None:
+        """Go on with the parent run of an interrupted sweep.
+
+        Raises:
+            TrackingError: the store cannot be reached, or refuses us.
+        """
+        self._note("sweep_taken_up", run=run)
+        self._answer(patience=0.0)
+
+    def sweep_ended(
+        self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Sequence[Path], status: str
+    ) -> str:
+        """Close the parent run, and wait until MLflow has all.
+
+        Returns:
+            Why it has not, as when it is away; taking the sweep up will tell it the rest. "" as a rule.
+        """
+        paths = [str(path.resolve()) for path in files]
+        self._note("sweep_ended", metrics=metrics, tags=tags, files=paths, status=status, when=time.time())
+        try:
+            self._answer(patience=PATIENCE)
+        except TrackingError as error:
+            return str(error)
+        finally:
+            self._close()
+        return ""
+
+    def abandon(self, status: str) -> None:
+        """End every run, whatever happened: none is left RUNNING.
+
+        Args:
+            status: of the parent run: FAILED, or KILLED where a person stopped it.
+        """
+        self._note("abandoned", status=status, when=time.time())
+        self._close()
+
+    # ------------------------------------------------------------ trials
+
+    def trial_started(self, number: int, configuration: Mapping[str, Any], seed: int) -> None:
+        self._note(
+            "trial_started", asks=False, number=number, configuration=dict(configuration), seed=seed, when=time.time()
+        )
+
+    def epoch_ended(self, event: EpochEvent) -> None:
+        self._note("epoch_ended", asks=False, event=dataclasses.asdict(event))
+
+    def trial_ended(self, result: TrialResult, pictures: Sequence[Path]) -> None:
+        paths = [str(path.resolve()) for path in pictures]
+        self._note("trial_ended", asks=False, result=result.as_dict(), pictures=paths, when=time.time())
+
+    def trials_pruned(self, numbers: Sequence[int]) -> None:
+        self._note("trials_pruned", asks=False, numbers=list(numbers))
+
+    def log_model(self, export: Path, name: str) -> str:
+        """Log the exported folder as a model of the parent run and register it.
+
+        Returns:
+            Its version, or "" if the store is away; it will get it when it is back.
+
+        Raises:
+            TrackingError: the store refuses it.
+        """
+        self._note("log_model", export=str(export.resolve()), name=name)
+        try:
+            return str(self._answer(patience=PATIENCE))
+        except TrackingError:
+            if self._away is None:
+                raise
+            return ""
+
+    # ------------------------------------------------------------ the other process
+
+    def news(self) -> Iterator[str]:
+        """Lines for a person: that the store went away, came back, or refused something."""
+        with contextlib.suppress(queue.Empty):
+            while True:
+                self._take(self._said.get_nowait())
+        while self._news:
+            yield self._news.pop(0)
+
+    def _note(self, what: str, *, asks: bool = True, **facts: Any) -> None:
+        event = {"what": what, **facts}
+        if asks:
+            self._asked += 1
+            event["asks"] = self._asked
+        self._journal.append(event, durable=asks)
+        if asks:
+            self._nudge()
+
+    def _nudge(self) -> None:
+        with contextlib.suppress(OSError):  # it has died, which `_take` will hear
+            self._stdin.write("\n")
+            self._stdin.flush()
+
+    @property
+    def _stdin(self) -> TextIO:
+        assert self._replay.stdin is not None
+        return cast(TextIO, self._replay.stdin)
+
+    def _answer(self, patience: float) -> Any:
+        """What the last event that asked is answered with; waits, but at most `patience` for a store that is away."""
+        while not self._lost:
+            left = None if self._away is None else max(0.0, self._away + patience - time.monotonic())
+            try:
+                fact = self._said.get(timeout=left)
+            except queue.Empty:
+                break
+            if fact.get("asked") == self._asked and "value" in fact:
+                return fact["value"]
+            if fact.get("asked") == self._asked:
+                raise TrackingError(fact["error"])
+            self._take(fact)
+        raise TrackingError(self._lost or self._reason)
+
+    def _take(self, fact: dict[str, Any]) -> None:
+        if "away" in fact:
+            self._away, self._reason = time.monotonic(), fact["away"]
+            self._news.append(f"{self._reason}; the search goes on, and MLflow is told when it is back")
+        elif "back" in fact:
+            self._away = None
+            self._news.append("MLflow is back")
+        elif "refused" in fact:
+            self._news.append(fact["refused"])
+        elif "error" in fact and "asked" not in fact:
+            self._lost = fact["error"]
+        elif "gone" in fact and not self._lost and self._begun < MOST_BEGUN:
+            self._close()
+            self._begin()  # it goes on where it stood
+            self._nudge()
+        elif "gone" in fact and not self._lost:
+            self._lost = "the process that writes to MLflow died; see workers.log in the sweep's folder"
+
+    def _close(self) -> None:
+        """Let the other process end, when it has told what it can."""
+        with contextlib.suppress(OSError):
+            self._stdin.close()
+        if self._away is not None:
+            self._replay.terminate()  # it may hang on the store; what it has not told stays in the journal
+        self._replay.wait()
