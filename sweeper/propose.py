@@ -137,6 +137,7 @@ def _oracle(space: SearchSpace, algorithm: str, objective: str, epochs: int, see
     match algorithm:
         case "grid":
             oracle = keras_tuner.oracles.GridSearchOracle(max_trials=None, **common)
+            _propose_while_trials_run(oracle)
         case "bayesian":
             oracle = keras_tuner.oracles.BayesianOptimizationOracle(max_trials=ENDLESS, **common)
         case "hyperband":
@@ -155,6 +156,17 @@ def _try_first(oracle: Any, first: dict[str, Any]) -> None:
     """Let the first random draw be `first`. Grid search begins with the defaults, which are the same."""
     draw = oracle._random_values
     oracle._random_values = lambda: draw() if oracle.trials else dict(first)
+
+
+def _propose_while_trials_run(oracle: Any) -> None:
+    """Grid search waits for each trial, which might add parameters to the space; ours never do."""
+    insert = oracle._ordered_ids.insert
+
+    def inserted(trial: str, after: str | None = None) -> None:
+        insert(trial, after)
+        oracle._populate_next.append(trial)  # what follows it may be asked for at once
+
+    oracle._ordered_ids.insert = inserted
 
 
 def _hyperparameters(space: SearchSpace) -> keras_tuner.HyperParameters:

@@ -119,3 +119,19 @@ def test_grid_search_goes_through_every_value(tmp_path):
         (3, "no"),
         (3, "yes"),
     ]
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_many_workers_get_trials_before_any_has_ended(algorithm):
+    asking = proposer(algorithm)
+    assert all(isinstance(asking.ask(), Proposal) for _ in range(8))
+
+
+def test_grid_search_proposes_the_same_in_the_same_order_whenever_trials_end():
+    in_turn = drive(proposer("grid", "sentiment-quick"), 50, any_score)
+    asking = proposer("grid", "sentiment-quick")
+    at_once = [asking.ask() for _ in in_turn]
+    assert [proposal.values for proposal in at_once] == [proposal.values for proposal in in_turn]
+    for proposal in reversed(at_once):
+        asking.tell(proposal, any_score(proposal))
+    assert isinstance(asking.ask(), Exhausted)
