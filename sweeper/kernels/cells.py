@@ -20,12 +20,13 @@ from __future__ import annotations
 
 import numpy as np
 
-from .numerics import F, compiled, sigmoid, tanh
+from .numerics import F, compiled, multiply, sigmoid, tanh
 
 
 @compiled
-def enter_step(t, x, W, R, rows, counts, starts, mask, states, before, zx, zh):  # type: ignore[no-untyped-def]
-    """Fill step t's block of `before` with the masked states of step t - 1, `zx` with x W, and `zh` with before R."""
+def enter_step(t, x, W, R, rows, counts, starts, mask, states, before, zx, zh, together):  # type: ignore[no-untyped-def]
+    """Fill step t's block of `before` with the masked states of step t - 1, `zx` with x W, and `zh` with before R;
+    or, `together`, `zx` with their sum."""
     a, n = starts[t], counts[t]
     block = before[a : a + n]
     if t == 0:
@@ -39,35 +40,30 @@ def enter_step(t, x, W, R, rows, counts, starts, mask, states, before, zx, zh): 
                     target[k] = h[k] * m[k]
             else:
                 block[r] = previous[r]
-    product(x[a : a + n], W, zx[:n], rows)
-    np.dot(block, R, zh[:n])
+    if rows:
+        zx[:] = x[a : a + n]
+    else:
+        multiply(x[a : a + n], W, zx, False)
+    multiply(block, R, zx if together else zh, together)
 
 
 @compiled
 def leave_step(t, d_zx, d_zh, WT, RT, rows, mask, d_x, d_before, d_h):  # type: ignore[no-untyped-def]
     """Fill `d_x`, and add to `d_h`, the gradient of the states of step t - 1, what comes back through R."""
-    product(d_zx, WT, d_x, rows)
+    if rows:
+        d_x[:] = d_zx
+    else:
+        multiply(d_zx, WT, d_x, False)
     if t == 0:
         return
-    np.dot(d_zh, RT, d_before)
+    if not len(mask):
+        multiply(d_zh, RT, d_h[: len(d_zh)], True)
+        return
+    multiply(d_zh, RT, d_before, False)
     for r in range(len(d_before)):
-        d, source = d_h[r], d_before[r]
-        if len(mask):
-            m = mask[r]
-            for k in range(len(d)):
-                d[k] += source[k] * m[k]
-        else:
-            for k in range(len(d)):
-                d[k] += source[k]
-
-
-@compiled
-def product(a, b, out, rows):  # type: ignore[no-untyped-def]
-    """out = a @ b; `rows` says that a is the product already."""
-    if rows:
-        out[:] = a
-    else:
-        np.dot(a, b, out)
+        d, source, m = d_h[r], d_before[r], mask[r]
+        for k in range(len(d)):
+            d[k] += source[k] * m[k]
 
 
 # ---------------------------------------------------------------- simple_rnn: h' = tanh(x W + h R + b)
@@ -76,16 +72,14 @@ def product(a, b, out, rows):  # type: ignore[no-untyped-def]
 @compiled
 def simple_rnn_forward(x, W, R, b, rows, counts, starts, mask, before, saved, states):  # type: ignore[no-untyped-def]
     units = R.shape[0]
-    zx, zh = np.empty((counts[0], units), F), np.empty((counts[0], units), F)
     for t in range(len(counts)):
         a, n = starts[t], counts[t]
-        enter_step(t, x, W, R, rows, counts, starts, mask, states, before, zx, zh)
+        z = states[a : a + n, :units]
+        enter_step(t, x, W, R, rows, counts, starts, mask, states, before, z, z, True)
         for r in range(n):
-            h, p, q, bias = states[a + r], zx[r], zh[r], b[0]
+            h, bias = states[a + r], b[0]
             for k in range(units):
-                h[k] = p[k] + q[k] + bias[k]
-            for k in range(units):
-                h[k] = tanh(h[k])
+                h[k] = tanh(h[k] + bias[k])
 
 
 @compiled
@@ -112,29 +106,28 @@ def simple_rnn_backward(d_states, WT, RT, rows, counts, starts, mask, before, sa
 def lstm_forward(x, W, R, b, rows, counts, starts, mask, before, saved, states):  # type: ignore[no-untyped-def]
     """saved: i, f, c, o and the cell state, each of width units."""
     u = R.shape[0]
-    zx, zh = np.empty((counts[0], 4 * u), F), np.empty((counts[0], 4 * u), F)
     nothing = np.zeros(u, F)
     for t in range(len(counts)):
         a, n = starts[t], counts[t]
-        enter_step(t, x, W, R, rows, counts, starts, mask, states, before, zx, zh)
+        z = saved[a : a + n, : 4 * u]
+        enter_step(t, x, W, R, rows, counts, starts, mask, states, before, z, z, True)
         for r in range(n):
-            carried = saved[starts[t - 1] + r, 4 * u :] if t else nothing
-            _lstm_step(zx[r], zh[r], b[0], carried, saved[a + r], states[a + r])
+            _lstm_step(b[0], saved[starts[t - 1] + r, 4 * u :] if t else nothing, saved[a + r], states[a + r])
 
 
 @compiled
-def _lstm_step(p, q, b, carried, s, h):  # type: ignore[no-untyped-def]
+def _lstm_step(b, carried, s, h):  # type: ignore[no-untyped-def]
+    """s: what the gates and the candidate are computed from, in their places."""
     u = len(h)
-    for k in range(4 * u):
-        s[k] = p[k] + q[k] + b[k]
     i_f, i, f = s[: 2 * u], s[:u], s[u : 2 * u]
     c, o, cell = s[2 * u : 3 * u], s[3 * u : 4 * u], s[4 * u :]
+    b_c, b_o = b[2 * u : 3 * u], b[3 * u :]
     for k in range(2 * u):
-        i_f[k] = sigmoid(i_f[k])
+        i_f[k] = sigmoid(i_f[k] + b[k])
     for k in range(u):
-        c[k] = tanh(c[k])
+        c[k] = tanh(c[k] + b_c[k])
     for k in range(u):
-        o[k] = sigmoid(o[k])
+        o[k] = sigmoid(o[k] + b_o[k])
     for k in range(u):
         cell[k] = f[k] * carried[k] + i[k] * c[k]
     for k in range(u):
@@ -190,31 +183,28 @@ def _lstm_step_back(s, carried, squashed, dh, dc, dz):  # type: ignore[no-untype
 def gru_forward(x, W, R, b, rows, counts, starts, mask, before, saved, states):  # type: ignore[no-untyped-def]
     """saved: z, r, c, and the candidate's part of h R + b[1], each of width units."""
     u = R.shape[0]
-    zx, zh = np.empty((counts[0], 3 * u), F), np.empty((counts[0], 3 * u), F)
-    nothing = np.zeros(u, F)
+    zh, nothing = np.empty((counts[0], 3 * u), F), np.zeros(u, F)
     for t in range(len(counts)):
         a, n = starts[t], counts[t]
-        enter_step(t, x, W, R, rows, counts, starts, mask, states, before, zx, zh)
+        zx = saved[a : a + n, : 3 * u]
+        enter_step(t, x, W, R, rows, counts, starts, mask, states, before, zx, zh[:n], False)
         for r in range(n):
-            _gru_step(zx[r], zh[r], b, states[starts[t - 1] + r] if t else nothing, saved[a + r], states[a + r])
+            _gru_step(zh[r], b, states[starts[t - 1] + r] if t else nothing, saved[a + r], states[a + r])
 
 
 @compiled
-def _gru_step(p, q, b, carried, s, h):  # type: ignore[no-untyped-def]
+def _gru_step(q, b, carried, s, h):  # type: ignore[no-untyped-def]
+    """s: x W in the places of the gates and the candidate; q: before R."""
     u = len(h)
-    bx, bh = b[0], b[1]
+    bx, bh, gates = b[0], b[1], s[: 2 * u]
     for k in range(2 * u):
-        s[k] = p[k] + q[k] + (bx[k] + bh[k])
-    for k in range(2 * u):
-        s[k] = sigmoid(s[k])
+        gates[k] = sigmoid(gates[k] + q[k] + (bx[k] + bh[k]))
     z, reset, c, inner = s[:u], s[u : 2 * u], s[2 * u : 3 * u], s[3 * u :]
-    x, y, bx, bh = p[2 * u :], q[2 * u :], bx[2 * u :], bh[2 * u :]
+    y, bx, bh = q[2 * u :], bx[2 * u :], bh[2 * u :]
     for k in range(u):
         inner[k] = y[k] + bh[k]
     for k in range(u):
-        c[k] = x[k] + bx[k] + reset[k] * inner[k]
-    for k in range(u):
-        c[k] = tanh(c[k])
+        c[k] = tanh(c[k] + bx[k] + reset[k] * inner[k])
     for k in range(u):
         h[k] = z[k] * carried[k] + (F(1) - z[k]) * c[k]
 
@@ -223,27 +213,21 @@ def _gru_step(p, q, b, carried, s, h):  # type: ignore[no-untyped-def]
 def gru_backward(d_states, WT, RT, rows, counts, starts, mask, before, saved, states, d_x, d_z, d_b):  # type: ignore[no-untyped-def]
     """d_z: gradients of what W and of what R gave, each of width 3 units; they differ in the candidate."""
     u = RT.shape[1]
-    d_h, d_before = np.zeros((counts[0], u), F), np.empty((counts[0], u), F)
-    of_x, of_h = np.empty((counts[0], 3 * u), F), np.empty((counts[0], 3 * u), F)
-    nothing = np.zeros(u, F)
+    d_h, d_before, nothing = np.zeros((counts[0], u), F), np.empty((counts[0], u), F), np.zeros(u, F)
     for t in range(len(counts) - 1, -1, -1):
         a, n = starts[t], counts[t]
         for r in range(n):
             dh, g = d_h[r], d_states[a + r]
             for k in range(u):
                 dh[k] += g[k]
-            _gru_step_back(saved[a + r], states[starts[t - 1] + r] if t else nothing, dh, of_x[r], of_h[r])
-            _keep(of_x[r], d_z[a + r, : 3 * u], d_b[0])
-            _keep(of_h[r], d_z[a + r, 3 * u :], d_b[1])
-        leave_step(t, of_x[:n], of_h[:n], WT, RT, rows, mask, d_x[a : a + n], d_before[:n], d_h)
-
-
-@compiled
-def _keep(dz, target, db):  # type: ignore[no-untyped-def]
-    for k in range(len(dz)):
-        target[k] = dz[k]
-    for k in range(len(dz)):
-        db[k] += dz[k]
+            of_x, of_h, dbx, dbh = d_z[a + r, : 3 * u], d_z[a + r, 3 * u :], d_b[0], d_b[1]
+            _gru_step_back(saved[a + r], states[starts[t - 1] + r] if t else nothing, dh, of_x, of_h)
+            for k in range(3 * u):
+                dbx[k] += of_x[k]
+            for k in range(3 * u):
+                dbh[k] += of_h[k]
+        d_zx, d_zh = d_z[a : a + n, : 3 * u], d_z[a : a + n, 3 * u :]
+        leave_step(t, d_zx, d_zh, WT, RT, rows, mask, d_x[a : a + n], d_before[:n], d_h)
 
 
 @compiled

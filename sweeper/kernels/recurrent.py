@@ -86,7 +86,8 @@ class Reader:
         )
         mask = np.ascontiguousarray(mask[packing.order]) if len(mask) else mask
         steps = (packing.counts, packing.starts, mask)
-        cell.forward(packed_x, *weights, self.rows, *steps, before, saved, packed)
+        spaced = _spaced(weights.kernel), _spaced(weights.recurrent), weights.bias
+        cell.forward(packed_x, *spaced, self.rows, *steps, before, saved, packed)
         scatter(packed, self._places(packing), states)
         self._kept = (packing, weights, steps, packed_x, before, saved, packed)
 
@@ -104,7 +105,7 @@ class Reader:
         width = cell.gates * units
         d_z = self._array("d_z", tokens, (2 if cell.separate else 1) * width)
         packed_d_x, d_bias = self._array("d_x", tokens, packed_x.shape[1]), np.zeros_like(weights.bias)
-        transposed = (np.ascontiguousarray(weights.kernel.T), np.ascontiguousarray(weights.recurrent.T))
+        transposed = _spaced(weights.kernel.T), _spaced(weights.recurrent.T)
         cell.backward(packed_d, *transposed, self.rows, *steps, before, saved, packed, packed_d_x, d_z, d_bias)
         scatter_add(packed_d_x, self._places(packing), d_x)
         d_kernel = np.zeros_like(weights.kernel) if self.rows else packed_x.T @ d_z[:, :width]
@@ -167,6 +168,14 @@ class Recurrence:
     def _own(self, flat: np.ndarray, place: int) -> np.ndarray:
         """The columns of x that one direction reads: all of them, or the rows of its own kernel."""
         return _columns(flat, place, len(self.readers)) if self.readers[place].rows else flat
+
+
+def _spaced(matrix: np.ndarray) -> np.ndarray:
+    """A copy whose rows lie apart: rows that begin at multiples of 1 KiB would fight for the same lines of the cache."""
+    rows, columns = matrix.shape
+    room = np.empty((rows, columns + 16), F)[:, :columns]
+    room[:] = matrix
+    return room
 
 
 def _columns(flat: np.ndarray, place: int, count: int) -> np.ndarray:
