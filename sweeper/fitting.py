@@ -18,6 +18,7 @@ from tensorflow.python.framework import ops
 from .data.batches import Split
 from .errors import TrialError
 from .models import state
+from .models.optimizers import summed
 from .records import Scores
 
 
@@ -75,7 +76,7 @@ class Fitting:
             loss = tf.reduce_sum(each * weights) / tf.reduce_sum(weights)
             total = tf.add_n([loss, *self.model.losses])
         variables = self.model.trainable_variables
-        self.optimizer.apply(tape.gradient(total, variables), variables)
+        self.optimizer.apply([summed(gradient) for gradient in tape.gradient(total, variables)], variables)
         return loss
 
     def train_epoch(self, split: Split, batch_size: int, generator: np.random.Generator) -> tuple[float, int]:

@@ -11,7 +11,7 @@ from keras import ops
 from sweeper.layers.attention import LuongAttention
 from sweeper.layers.ordinal import OrdinalHead
 from sweeper.models import Sizes, build_classifier, build_tagger
-from sweeper.models.optimizers import build_optimizer
+from sweeper.models.optimizers import build_optimizer, summed
 from sweeper.models.recurrent import last_state, one_hot_width, pool, recurrent_stack
 from sweeper.parameters import Facts, complete
 
@@ -285,8 +285,8 @@ def test_every_optimizer_does_what_kerass_does(name, rng):
     found = []
     gradients = [(rng.normal(size=(4, 3)), rng.normal(size=2)) for _ in range(6)]
     for optimizer, as_given in (
-        (build_optimizer(configuration, 10), lambda rows: rows),
-        # Whole, because Keras takes the norm of a sparse gradient before it sums what belongs to one row.
+        (build_optimizer(configuration, 10), summed),
+        # Whole, as Keras takes the norm of a sparse gradient before it sums what belongs to one row.
         (KERAS[name](learning_rate=0.1, global_clipnorm=0.5, **decay), tf.convert_to_tensor),
     ):
         table, bias = (keras.Variable(np.ones(shape, np.float32)) for shape in ((5, 3), (2,)))

@@ -30,6 +30,18 @@ def build_optimizer(configuration: Configuration, steps: int) -> keras.optimizer
             return FusedAdam(**common)
 
 
+def summed(gradient: Any) -> Any:
+    """A sparse gradient with one row for each token, however often the batch holds it; others as they are.
+
+    Else its norm, by which gradients are clipped, would be that of its pieces.
+    """
+    if not isinstance(gradient, tf.IndexedSlices):
+        return gradient
+    rows, places = tf.unique(tf.reshape(gradient.indices, [-1]))
+    values = tf.reshape(gradient.values, [-1, gradient.values.shape[-1]])
+    return tf.IndexedSlices(tf.math.unsorted_segment_sum(values, places, tf.size(rows)), rows, gradient.dense_shape)
+
+
 def _schedule(name: str, rate: float, steps: int) -> Any:
     match name:
         case "linear":
@@ -46,12 +58,9 @@ class FusedAdam(keras.optimizers.Adam):  # type: ignore[misc]
     """Keras's Adam (with `weight_decay`, its AdamW), made for models most of whose numbers are an embedding.
 
     A variable is updated by one operation instead of a dozen; of an embedding only the rows of tokens
-    that the batch holds are, as going over a whole vocabulary takes as long as reading a short batch. The
-    moments of other rows rest meanwhile. Source: Kingma and Ba 2015, algorithm 1, as Keras has it.
+    that the batch holds are (`summed`), as going over a whole vocabulary takes as long as reading a short
+    batch. The moments of other rows rest meanwhile. Source: Kingma and Ba 2015, algorithm 1, as Keras has it.
     """
-
-    def apply(self, grads: Any, trainable_variables: Any = None) -> None:
-        super().apply([_summed(gradient) for gradient in grads], trainable_variables)
 
     def _clip_gradients(self, grads: Any) -> Any:
         """As Keras does, but without making a whole table of an embedding's few rows."""
@@ -86,12 +95,3 @@ class FusedAdam(keras.optimizers.Adam):  # type: ignore[misc]
         m.scatter_update(tf.IndexedSlices(new_m, rows))
         v.scatter_update(tf.IndexedSlices(new_v, rows))
         variable.scatter_sub(tf.IndexedSlices(change, rows))
-
-
-def _summed(gradient: Any) -> Any:
-    """A sparse gradient with one row for each token, however often the batch holds it."""
-    if not isinstance(gradient, tf.IndexedSlices):
-        return gradient
-    rows, places = tf.unique(tf.reshape(gradient.indices, [-1]))
-    values = tf.reshape(gradient.values, [-1, gradient.values.shape[-1]])
-    return tf.IndexedSlices(tf.math.unsorted_segment_sum(values, places, tf.size(rows)), rows, gradient.dense_shape)
