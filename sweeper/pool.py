@@ -8,6 +8,7 @@ killed while it writes to a queue can hold the queue's lock for ever.
 
 from __future__ import annotations
 
+import gc
 import importlib
 import multiprocessing
 import os
@@ -133,7 +134,7 @@ def answer(future: Future[Any]) -> Any:
 
 
 def _prepare_worker(log: str) -> None:
-    """One thread, no chatter on the user's terminal, and TensorFlow imported before the first trial comes."""
+    """One thread, no chatter on the user's terminal, and all imported before the first trial comes."""
     os.environ.update(THREADS, TF_CPP_MIN_LOG_LEVEL="3")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says what is to be done
     sys.stdout.flush()
@@ -146,6 +147,8 @@ def _prepare_worker(log: str) -> None:
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
     threadpoolctl.threadpool_limits(1)  # libraries that were loaded before the variables above were set
+    importlib.import_module(".trial", __package__)
+    gc.freeze()  # what was imported stays; to look through it after every trial would take half a second
 
 
 def _nothing() -> None:
