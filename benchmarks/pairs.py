@@ -31,13 +31,14 @@ Found = dict[str, float]
 class Pair(NamedTuple):
     """Args:
     card: a declared dataset; `most` of its training rows, and the same share of the others.
-    space: of both sides, and the learning rates that multiply it.
+    space: of both sides; `units` and learning `rates` multiply it.
     length: tokens that the script pads to, and that both cut to.
     target: how many times the trials an hour.
     """
 
     card: str
     space: str
+    units: tuple[int, ...]
     rates: tuple[float, ...]
     length: int
     target: float
@@ -45,9 +46,9 @@ class Pair(NamedTuple):
 
 
 PAIRS = (
-    Pair("rotten-tomatoes", "classify", (0.0005, 0.001, 0.003), 51, 4),
-    Pair("imdb", "classify", (0.001,), 400, 5, most=4_800),
-    Pair("peoples-daily", "tag", (0.001, 0.003), 120, 4, most=4_800),
+    Pair("rotten-tomatoes", "classify", (64, 128), (0.0005, 0.001, 0.003), 51, 4),
+    Pair("imdb", "classify", (64,), (0.001, 0.003), 400, 5, most=4_800),
+    Pair("peoples-daily", "tag", (64, 128), (0.001, 0.003), 120, 4, most=4_800),
 )
 
 
@@ -86,8 +87,9 @@ def pairs(folder: Path) -> Iterator[Row]:
 
 
 def write_space(rows: Path, pair: Pair, task: str) -> Path:
-    """The space of both sides, with the learning rates, and the length that only classifiers have."""
+    """The space of both sides, with what multiplies it, and the length that only classifiers have."""
     text = (HERE / "spaces" / f"{pair.space}.toml").read_text(encoding="utf-8")
+    text += f"\n[parameters.units]\nchoice = {list(pair.units)}\n"
     text += f"\n[parameters.learning_rate]\nchoice = {list(pair.rates)}\n"
     text += "" if task == "tagging" else f"\n[parameters.max_length]\nfixed = {pair.length}\n"
     space = rows / f"{pair.space}.toml"
