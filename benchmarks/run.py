@@ -17,6 +17,7 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from sweeper import devices
 from sweeper.versions import versions
 
 from . import footprint, pairs, pipeline, scaling, steps
@@ -39,10 +40,10 @@ PARTS: dict[str, tuple[str, Callable[[Path], Iterator[Row]]]] = {
 
 def machine() -> str:
     found = ", ".join(f"{name} {version}" for name, version in versions().items())
-    cores = len(os.sched_getaffinity(0))
+    cores, gpus = devices.cores(), len(devices.gpus()) or "no"
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     return (
-        f"{datetime.date.today().isoformat()}: {cores} cores, {total:.0f} GiB, no GPU, {platform.system()}, "
+        f"{datetime.date.today().isoformat()}: {cores} cores, {total:.0f} GiB, {gpus} GPU, {platform.system()}, "
         f"Python {platform.python_version()}; {found}."
     )
 
@@ -50,6 +51,8 @@ def machine() -> str:
 def document(kept: dict[str, dict[str, object]]) -> str:
     """The results as Markdown, each part with the day and machine that gave it."""
     lines = ["# Results", "", "Written by `make bench`. Medians, with the lowest and the highest run in brackets.", ""]
+    if all("no GPU" in str(part["machine"]) for part in kept.values()):
+        lines += ["Nothing here was run on a machine with a GPU.", ""]
     for name, (title, _) in PARTS.items():
         if name not in kept:
             continue

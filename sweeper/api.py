@@ -63,7 +63,7 @@ def sweep(
         trials: the most trials.
         budget: wall-clock seconds; 300 where neither it nor `trials` is given.
         epochs: the most epochs of one trial; 10 by default.
-        workers: processes, one trial each; as many as cores by default.
+        workers: processes, one trial each; by default one a GPU, else one a core.
         seed: of everything random; 0 by default.
         name: of the sweep; from task, dataset and time by default.
         resume: take up the sweep of this name, or the newest (True), as it was begun; only

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import os
 import shutil
-import subprocess
 import sys
 from collections.abc import Iterator
 from importlib import metadata
 
 from .data.downloads import cache_folder
+from .devices import cores, seen_by_tensorflow
+from .errors import SweeperError
 from .track.store import store, without_secrets
 
 NEEDED = ("tensorflow", "keras", "keras-tuner", "mlflow", "pandas", "pebble", "unearth")
@@ -24,7 +25,7 @@ def checks() -> Iterator[tuple[str, bool, str]]:
             yield name, True, metadata.version(name)
         except metadata.PackageNotFoundError:
             yield name, False, "not installed; run: make setup"
-    yield "cores", True, str(os.cpu_count())
+    yield "cores", True, str(cores())
     yield from _memory()
     yield _devices()
     cache = cache_folder()
@@ -42,10 +43,7 @@ def _memory() -> Iterator[tuple[str, bool, str]]:
 
 
 def _devices() -> tuple[str, bool, str]:
-    """What TensorFlow sees, asked in a process of its own."""
-    script = "import tensorflow as tf; print([d.device_type for d in tf.config.list_physical_devices()])"
-    asked = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    if asked.returncode:
-        said = asked.stderr.strip().splitlines() or [f"its process ended with {asked.returncode}"]
-        return "devices", False, f"TensorFlow does not start: {said[-1]}"
-    return "devices", True, asked.stdout.strip()
+    try:
+        return "devices", True, ", ".join(seen_by_tensorflow())
+    except SweeperError as error:
+        return "devices", False, str(error)

@@ -74,7 +74,7 @@ class Fitting:
             logits = self.model(ids, training=True)["logits"]
             each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
             loss = tf.reduce_sum(each * weights) / tf.reduce_sum(weights)
-            total = tf.add_n([loss, *self.model.losses])
+            total = self.optimizer.scale_loss(tf.add_n([loss, *self.model.losses]))
         variables = self.model.trainable_variables
         self.optimizer.apply([summed(gradient) for gradient in tape.gradient(total, variables)], variables)
         return loss

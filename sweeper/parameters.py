@@ -218,6 +218,12 @@ TABLE: tuple[Known, ...] = (
     Known("clip_norm", 1.0, Real(1e-3, 1_000), "largest norm of the whole gradient"),
     Known("batch_size", 64, Whole(1, 4_096), "examples a step", defaults={"tagging": 32}),
     Known(
+        "precision",
+        "float32",
+        Words(("float32", "mixed")),
+        "arithmetic while training: float32, or for GPUs float16 with float32 weights; exports are float32",
+    ),
+    Known(
         "patience",
         2,
         Whole(1, 100),

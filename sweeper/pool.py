@@ -8,12 +8,14 @@ killed while it writes to a queue can hold the queue's lock for ever.
 
 from __future__ import annotations
 
+import contextlib
 import gc
 import importlib
 import multiprocessing
 import os
 import signal
 import sys
+import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
@@ -21,8 +23,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import filelock
 from pebble import ProcessExpired, ProcessPool
 
+from . import devices
 from .errors import SweeperError, WorkerDied
 from .journal import Journal
 from .records import EVENTS, EpochEvent, TrialOrder, TrialResult
@@ -48,10 +52,12 @@ class Workers:
     Args:
         count: how many processes.
         log: file that receives whatever workers print, TensorFlow's chatter above all.
+        gpus: as CUDA_VISIBLE_DEVICES names them; each worker has one, and shares it where there are fewer.
     """
 
     count: int
     log: Path
+    gpus: tuple[str, ...] = field(default_factory=devices.gpus)
     _running: dict[int, _Running] = field(default_factory=dict)
 
     def __enter__(self) -> Workers:
@@ -59,7 +65,7 @@ class Workers:
             max_workers=self.count,
             max_tasks=TRIALS_A_WORKER,
             initializer=_prepare_worker,
-            initargs=(str(self.log.resolve()),),
+            initargs=(self.log.resolve(), self.count, self.gpus),
             context=multiprocessing.get_context("spawn"),
         )
         return self
@@ -133,9 +139,12 @@ def answer(future: Future[Any]) -> Any:
 # ---------------------------------------------------------------- inside a worker
 
 
-def _prepare_worker(log: str) -> None:
-    """One thread, no chatter on the user's terminal, and all imported before the first trial comes."""
+def _prepare_worker(log: Path, count: int, gpus: tuple[str, ...]) -> None:
+    """One thread, one GPU at most, no chatter on the user's terminal, and all imported before the first trial comes."""
     os.environ.update(THREADS, TF_CPP_MIN_LOG_LEVEL="3")
+    if gpus:
+        gpu = gpus[_place(log.parent, count) % len(gpus)]
+        os.environ.update(CUDA_VISIBLE_DEVICES=gpu, TF_FORCE_GPU_ALLOW_GROWTH="true")
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says what is to be done
     sys.stdout.flush()
     descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
@@ -149,6 +158,21 @@ def _prepare_worker(log: str) -> None:
     threadpoolctl.threadpool_limits(1)  # libraries that were loaded before the variables above were set
     importlib.import_module(".trial", __package__)
     gc.freeze()  # what was imported stays; to look through it after every trial would take half a second
+
+
+_places: list[filelock.FileLock] = []  # the lock of this process, held for as long as it lives
+
+
+def _place(folder: Path, count: int) -> int:
+    """A number below `count` that no other living worker of the sweep has; one that ends gives its own back."""
+    while True:
+        for number in range(count):
+            lock = filelock.FileLock(folder / f"worker-{number}.lock", timeout=0)
+            with contextlib.suppress(filelock.Timeout):
+                lock.acquire()
+                _places.append(lock)
+                return number
+        time.sleep(0.1)  # the worker that this one replaces has not ended yet
 
 
 def _nothing() -> None:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
+
+from .devices import at_once
 
 Configuration = Mapping[str, Any]
 """Parameter names to values, complete: active parameters only, defaults filled in."""
@@ -130,11 +131,6 @@ class TrialResult:
         return {**dataclasses.asdict(self), "configuration": dict(self.configuration)}
 
 
-def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-
-
 @dataclass(frozen=True)
 class Settings:
     """How to search.
@@ -153,5 +149,5 @@ class Settings:
     trials: int | None = None
     budget: float | None = 300.0
     epochs: int = 10
-    workers: int = field(default_factory=cores)
+    workers: int = field(default_factory=at_once)
     seed: int = 0

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import dataclasses
 import multiprocessing
 import time
 import traceback
-from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +58,7 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
     task, configuration = TASKS[order.task], order.configuration
     training, validation = (load_split(prepared, part, configuration) for part in ("train", "validation"))
     steps = -(-len(training) * training.passes // configuration["batch_size"]) * order.epochs
-    kernel = kernels.choose()
+    kernel = kernels.choose(configuration)
     fitting = build_fitting(order, prepared, steps, kernel)
     if order.continues:
         fitting.restore(Path(order.continues) / LAST)
@@ -79,7 +79,7 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
             best, answers = {**epoch.scores, "loss": epoch.validation.loss}, epoch.validation.labels
             state.save_arrays(folder / BEST, state.values(fitting.model.variables, "model"))
         events.append(_event(order.number, epoch))
-        journal.append(asdict(events[-1]))
+        journal.append(dataclasses.asdict(events[-1]))
         return _told_to_stop(order)
 
     ending = fit(
@@ -164,16 +164,22 @@ def vocabulary(order: TrialOrder, prepared: Prepared) -> list[str]:
 
 
 def _as_served(order: TrialOrder, prepared: Prepared, fitting: Fitting) -> Fitting:
-    """The same model as an export has it, of stock layers."""
-    served = build_fitting(order, prepared, 1, kernels.STOCK)
+    """The same model as an export has it."""
+    served = _to_serve(order, prepared)
     state.assign(served.model.variables, state.values(fitting.model.variables, "model"), "model")
     return served
 
 
+def _to_serve(order: TrialOrder, prepared: Prepared) -> Fitting:
+    """A model of stock layers in float32, not trained."""
+    plain = dataclasses.replace(order, configuration={**order.configuration, "precision": "float32"})
+    return build_fitting(plain, prepared, 1, kernels.STOCK)
+
+
 def trained(order: TrialOrder) -> tuple[Prepared, Fitting]:
-    """The model of a finished trial, of stock layers, with the weights of its best epoch."""
+    """The model of a finished trial, as an export has it, with the weights of its best epoch."""
     prepared = open_prepared(Path(order.prepared))
-    fitting = build_fitting(order, prepared, 1, kernels.STOCK)
+    fitting = _to_serve(order, prepared)
     state.assign(fitting.model.variables, state.load_arrays(Path(order.folder) / BEST), "model")
     return prepared, fitting
 

@@ -12,7 +12,7 @@ from sweeper.data.batches import load_split
 from sweeper.data.prepare import prepare
 from sweeper.errors import TrialError
 from sweeper.fitting import Epoch, Fitting, fit, parameter_count, release_memory
-from sweeper.models import Sizes
+from sweeper.models import Sizes, kernels
 from sweeper.models.optimizers import build_optimizer
 from sweeper.parameters import complete
 from sweeper.tasks import TASKS
@@ -33,7 +33,7 @@ def ready(card, **values):
     task = TASKS[prepared.meta.task]
     configuration = complete(prepared.meta.task, {**QUICK, **values})
     training, validation = (load_split(prepared, part, configuration) for part in ("train", "validation"))
-    sizes = Sizes(training.vocabulary, len(prepared.meta.labels), seed=5, kernel="packed")
+    sizes = Sizes(training.vocabulary, len(prepared.meta.labels), seed=5, kernel=kernels.choose(configuration))
     fitting = Fitting(
         task.build(configuration, sizes), build_optimizer(configuration, 50), per_token=training.per_token
     )
@@ -61,6 +61,20 @@ def test_a_model_learns_what_can_be_learned(which, request):
     assert epochs[-1].loss < epochs[0].loss / 4
 
 
+@pytest.mark.parametrize(("which", "attention"), [("reviews_card", "none"), ("people_card", "general")])
+def test_mixed_precision_learns_too_and_keeps_its_weights_whole(which, attention, request):
+    fitting, run, _ = ready(request.getfixturevalue(which), precision="mixed", attention=attention)
+    _, epochs = run(12)
+    assert max(next(iter(epoch.scores.values())) for epoch in epochs) == 1.0
+    cell = fitting.model.get_layer("both_0").forward_layer.cell
+    assert cell.compute_dtype == "float16"
+    assert {weight.dtype for weight in fitting.model.trainable_variables} == {"float32"}
+    assert fitting.logits(np.array([[1]], np.int32)).dtype == "float32"
+    after, _, _ = ready(request.getfixturevalue(which))
+    assert after.model.get_layer("softmax").compute_dtype == "float32"
+    assert {layer.compute_dtype for layer in after.model.layers} <= {"float32", "int32"}, "it is this model's alone"
+
+
 def test_it_stops_when_nothing_improves_and_not_before(reviews_card):
     _, run, _ = ready(reviews_card)
     _, epochs = run(40, patience=3)
@@ -74,14 +88,14 @@ def test_it_stops_when_told_and_says_so(reviews_card):
     assert (ending, len(epochs)) == ("stopped", 2)
 
 
-@pytest.mark.parametrize("optimizer", ["adam", "sgd"])
-def test_a_fit_that_is_taken_up_equals_one_that_was_never_interrupted(reviews_card, tmp_path, optimizer):
-    whole, run_whole, _ = ready(reviews_card, optimizer=optimizer)
+@pytest.mark.parametrize("how", [{"optimizer": "adam"}, {"optimizer": "sgd"}, {"precision": "mixed"}])
+def test_a_fit_that_is_taken_up_equals_one_that_was_never_interrupted(reviews_card, tmp_path, how):
+    whole, run_whole, _ = ready(reviews_card, **how)
     run_whole(4)
-    first, run_first, _ = ready(reviews_card, optimizer=optimizer)
+    first, run_first, _ = ready(reviews_card, **how)
     run_first(2)
     first.save(tmp_path / "last.npz")
-    second, run_second, _ = ready(reviews_card, optimizer=optimizer)
+    second, run_second, _ = ready(reviews_card, **how)
     second.restore(tmp_path / "last.npz")
     _, epochs = run_second(4)
     assert [epoch.number for epoch in epochs] == [3, 4]

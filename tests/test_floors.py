@@ -9,7 +9,9 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "sweeper"
 FLOORS = [  # ground floor first
-    {"errors", "records", "quiet", "versions", "answer", "served", "journal"},
+    {"errors", "quiet", "versions", "answer", "served", "journal"},
+    {"devices"},
+    {"records"},
     {"registry", "declarations", "parameters"},
     {"spaces", "adapters"},
     {"data", "kernels"},

@@ -45,6 +45,18 @@ def test_a_worker_imports_neither_mlflow_nor_keras_tuner_and_prints_nothing(tmp_
     assert capfd.readouterr().err == ""
 
 
+def gpu() -> str:
+    time.sleep(1)  # so that no worker takes two of these
+    return os.environ["CUDA_VISIBLE_DEVICES"]
+
+
+def test_each_worker_has_a_gpu_of_its_own_and_they_share_where_there_are_fewer(tmp_path):
+    for count, gpus, expected in ((2, ("4", "7"), ["4", "7"]), (2, ("7",), ["7", "7"])):
+        with Workers(count, tmp_path / "log", gpus) as workers:
+            asked = [workers.call(gpu) for _ in range(count)]
+            assert sorted(answer(one) for one in asked) == expected
+
+
 def test_epochs_come_while_a_trial_runs_and_a_killed_worker_fails_only_its_own(tmp_path, reviews_card):
     prepared = prepare(cards.load_card(str(reviews_card)))
     configuration = complete("sentiment", {"units": 4, "embedding_units": 4, "batch_size": 16})

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -42,6 +44,11 @@ def build_classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
         float (batch, labels), and with attention `attention`, float (batch, time): the
         weight of each token, 0 on padding.
     """
+    with _precision(configuration):
+        return _classifier(configuration, sizes)
+
+
+def _classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
     ids, mask, states = _read(configuration, sizes)
     outputs = {}
     if configuration["attention"] == "none":
@@ -54,12 +61,12 @@ def build_classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
     # Of the summary, not of every state: as good a regulariser, and without a random number for each of them.
     summary = drop(summary, configuration["dropout"], sizes.seed, "dropout")
     if configuration.get("head") == "ordinal":
-        outputs["logits"] = OrdinalHead(sizes.labels, kernel_regularizer=_penalty(configuration), name="ordinal")(
-            summary
-        )
+        outputs["logits"] = OrdinalHead(
+            sizes.labels, kernel_regularizer=_penalty(configuration), dtype="float32", name="ordinal"
+        )(summary)
     else:
         outputs["logits"] = keras.layers.Dense(
-            sizes.labels, kernel_regularizer=_penalty(configuration), name="softmax"
+            sizes.labels, kernel_regularizer=_penalty(configuration), dtype="float32", name="softmax"
         )(summary)
     return keras.Model(ids, outputs, name="classifier")
 
@@ -72,16 +79,35 @@ def build_tagger(configuration: Configuration, sizes: Sizes) -> keras.Model:
         float (batch, time, labels), meaningless on padding, and with attention
         `attention`, float (batch, time, time): row t is what token t looks at.
     """
+    with _precision(configuration):
+        return _tagger(configuration, sizes)
+
+
+def _tagger(configuration: Configuration, sizes: Sizes) -> keras.Model:
     ids, mask, states = _read(configuration, sizes)
     outputs = {}
     if configuration["attention"] != "none":
         context, outputs["attention"] = _attention(configuration)(states, states, mask=mask)
         states = _attentional(context, states)
     states = drop(states, configuration["dropout"], sizes.seed, "dropout")
-    outputs["logits"] = keras.layers.Dense(sizes.labels, kernel_regularizer=_penalty(configuration), name="softmax")(
-        states
-    )
+    outputs["logits"] = keras.layers.Dense(
+        sizes.labels, kernel_regularizer=_penalty(configuration), dtype="float32", name="softmax"
+    )(states)
     return keras.Model(ids, outputs, name="tagger")
+
+
+@contextlib.contextmanager
+def _precision(configuration: Configuration) -> Iterator[None]:
+    """The dtypes of the layers that are made inside; logits are float32 in any case.
+
+    Source: Micikevicius et al. 2018, "Mixed Precision Training".
+    """
+    before = keras.config.dtype_policy()
+    keras.config.set_dtype_policy("mixed_float16" if configuration["precision"] == "mixed" else "float32")
+    try:
+        yield
+    finally:
+        keras.config.set_dtype_policy(before)
 
 
 def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any]:

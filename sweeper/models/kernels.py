@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import tensorflow as tf
 
+from ..records import Configuration
+
 STOCK, PACKED = "keras", "packed"
 
 
-def choose() -> str:
-    """The faster one on this machine.
+def choose(configuration: Configuration) -> str:
+    """The faster one on this machine for this configuration.
 
     On a CPU our own kernels are, for every cell, direction and size that was measured
     (`benchmarks/RESULTS.md`): they read no padding and need no compilation. On a GPU Keras's layers are
-    cuDNN's.
+    cuDNN's; and our own have no float16.
     """
-    return STOCK if tf.config.list_physical_devices("GPU") else PACKED
+    mixed = configuration["precision"] == "mixed"
+    return STOCK if mixed or tf.config.list_physical_devices("GPU") else PACKED

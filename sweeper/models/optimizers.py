@@ -14,7 +14,12 @@ MOMENTUM = 0.9
 
 
 def build_optimizer(configuration: Configuration, steps: int) -> keras.optimizers.Optimizer:
-    """The optimizer for `steps` training steps in all."""
+    """The optimizer for `steps` training steps in all; with mixed precision it scales the loss, and gradients back."""
+    optimizer = _optimizer(configuration, steps)
+    return keras.optimizers.LossScaleOptimizer(optimizer) if configuration["precision"] == "mixed" else optimizer
+
+
+def _optimizer(configuration: Configuration, steps: int) -> keras.optimizers.Optimizer:
     rate = _schedule(configuration["schedule"], configuration["learning_rate"], max(steps, 1))
     common = {"learning_rate": rate, "global_clipnorm": configuration["clip_norm"]}
     match configuration["optimizer"]:

@@ -10,6 +10,7 @@ from keras import ops
 
 CELLS = {"simple_rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
 GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
+LOWEST = -6e4  # as low as float16 goes
 DIRECTIONS = {"forward": 1, "backward": 1, "both": 2}
 
 
@@ -181,6 +182,6 @@ def pool(states: Any, mask: Any, *, pooling: str, direction: str) -> Any:
         return last_state(states, mask, direction)
     real = ops.expand_dims(mask, -1)
     if pooling == "max":
-        return ops.max(ops.where(real, states, -1e9), axis=1)
+        return ops.max(ops.where(real, states, LOWEST), axis=1)
     count = ops.maximum(ops.sum(ops.cast(real, states.dtype), axis=1), 1.0)
     return ops.sum(ops.where(real, states, 0.0), axis=1) / count

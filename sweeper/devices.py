@@ -1,0 +1,47 @@
+"""The GPUs of this machine, and how many trials it can run at once."""
+
+from __future__ import annotations
+
+import functools
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+from .errors import SweeperError
+
+DRIVER = Path("/proc/driver/nvidia/gpus")
+ASK = "import json, tensorflow as tf; print(json.dumps([d.device_type for d in tf.config.list_physical_devices()]))"
+
+
+def seen_by_tensorflow() -> list[str]:
+    """The types of the devices that TensorFlow can use, such as ["CPU", "GPU"]; asked in a process of its own.
+
+    Raises:
+        SweeperError: TensorFlow does not start.
+    """
+    asked = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, check=False)
+    if asked.returncode:
+        said = asked.stderr.strip().splitlines() or [f"its process ended with {asked.returncode}"]
+        raise SweeperError(f"TensorFlow does not start: {said[-1]}")
+    return list(json.loads(asked.stdout.splitlines()[-1]))
+
+
+@functools.cache
+def gpus() -> tuple[str, ...]:
+    """The GPUs that a sweep may use, as CUDA_VISIBLE_DEVICES names them; none where TensorFlow cannot use them."""
+    asked = os.environ.get("CUDA_VISIBLE_DEVICES")
+    found = [str(number) for number in range(len(list(DRIVER.glob("*"))))] if asked is None else asked.split(",")
+    names = tuple(name.strip() for name in found if name.strip() not in ("", "-1"))
+    return names if names and "GPU" in seen_by_tensorflow() else ()
+
+
+def cores() -> int:
+    """How many this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def at_once() -> int:
+    """How many trials run at once unless a person says otherwise: one a GPU, or one a core."""
+    return len(gpus()) or cores()
