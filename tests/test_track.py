@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import socket
@@ -15,7 +16,7 @@ import pytest
 
 from sweeper.errors import TrackingError, UsageError
 from sweeper.records import EpochEvent, TrialResult
-from sweeper.track.replay import POSITION
+from sweeper.track.replay import JOURNAL, POSITION
 from sweeper.track.runs import Refused, Runs
 from sweeper.track.store import serve, store, without_secrets
 from sweeper.track.tracker import Tracker
@@ -228,11 +229,22 @@ def test_a_killed_replay_is_begun_again_and_nothing_is_lost_or_doubled(folder):
     assert losses(everything()) == [[1.0], [1.0]]
 
 
+def test_a_replay_that_dies_late_is_begun_again_in_the_same_run(folder):
+    tracker = begun(folder)
+    one_trial(tracker, 0)
+    wait_for(lambda: statuses() == ["FINISHED", "RUNNING"])
+    wait_for(lambda: json.loads((folder / POSITION).read_text())["read"] == (folder / JOURNAL).stat().st_size)
+    tracker._replay.kill()
+    one_trial(tracker, 1)
+    assert tracker.sweep_ended({"trials_done": 2}, {}, [], "FINISHED") == ""
+    assert statuses() == ["FINISHED"] * 3
+
+
 def test_a_replay_that_was_cut_off_is_taken_up_where_it_stood(folder):
     tracker = begun(folder)
     one_trial(tracker, 0)
     tracker.abandon("KILLED")
-    (folder / POSITION).write_text("0")  # as if it had died before it could note how far it was
+    (folder / POSITION).unlink()  # as if it had died before it could note how far it was
     again = Tracker("sentiment/d", folder)
     again.sweep_taken_up(stored("tags.`sweeper.kind` = 'sweep'")[0].info.run_id)
     one_trial(again, 1)

@@ -8,7 +8,8 @@ object a line: {"asked": N, "value": ...} or {"asked": N, "error": ...} for the 
 that asks; {"away": ...} and {"back": ...} when the store goes and comes; {"refused": ...} for
 an event that it will not have; {"error": ...} where nothing can be told at all.
 
-How far the journal is replayed stands in a file beside it, so that a later process goes on from there.
+How far the journal is replayed stands in a file beside it, so that a later process goes on from there; it
+waits until an earlier one, whose parent was killed, has ended.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
 
+import filelock
+
 from ..errors import TrackingError
 from ..journal import Journal, write_atomically
 from ..records import EpochEvent, TrialResult
 from .runs import Refused, Runs
 
-JOURNAL, POSITION = "tracking.jsonl", "tracking.read"
+JOURNAL, POSITION, LOCK = "tracking.jsonl", "tracking.json", "tracking.lock"
 GATHERED = ("trial_started", "epoch_ended", "trial_ended")  # written together with what follows
 WAITS = 1.0  # seconds that an event may wait for others
 RETRY = 2.0  # seconds between two attempts at a store that is away
@@ -69,7 +72,8 @@ class Replay:
         self.parent = parent
         self.runs = Runs(experiment)
         self._position = folder / POSITION
-        self.journal = Journal(folder / JOURNAL, int(self._position.read_text()) if self._position.exists() else 0)
+        at = json.loads(self._position.read_text()) if self._position.exists() else {"read": 0, "run": ""}
+        self.journal, self.runs.parent = Journal(folder / JOURNAL, at["read"]), at["run"]
 
     def run(self) -> None:
         """Until the parent is gone and all is told.
@@ -85,7 +89,7 @@ class Replay:
                 self._tell(event)
             self._flush()
             self.runs.careful = False
-            write_atomically(self._position, str(self.journal.read))
+            write_atomically(self._position, json.dumps({"read": self.journal.read, "run": self.runs.parent}))
             if not over:
                 self.parent.wait(WAITS)
         self._insist(lambda: self.runs.abandoned("KILLED", time.time()))  # nothing is open unless the parent died
@@ -145,7 +149,8 @@ def main(experiment: str, folder: str) -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's to act upon
     parent = Parent()
     try:
-        Replay(experiment, Path(folder), parent).run()
+        with filelock.FileLock(Path(folder) / LOCK):
+            Replay(experiment, Path(folder), parent).run()
     except Refused as error:
         parent.tell(error=str(error))
         return 1
