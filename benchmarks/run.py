@@ -9,6 +9,7 @@ The data must have been fetched once before (`sweeper datasets fetch imdb`).
 from __future__ import annotations
 
 import datetime
+import functools
 import json
 import os
 import platform
@@ -31,7 +32,13 @@ PARTS: dict[str, tuple[str, Callable[[Path], Iterator[Row]]]] = {
     "overhead": ("What a trial costs beside training", footprint.overhead),
     "memory": ("Memory of a sweep", footprint.memory),
     "flat": ("Memory of a worker", footprint.flat),
-    "pairs": ("Trials an hour, beside the hand-written script", pairs.pairs),
+    **{
+        f"pairs-{pair.card}": (
+            f"Trials an hour beside the hand-written script: {pair.card}",
+            functools.partial(pairs.run, pair),
+        )
+        for pair in pairs.PAIRS
+    },
     "steps": ("A layer's training step, over the time of its matrix products alone", steps.steps),
     "pipeline": ("From disk to model", pipeline.pipeline),
     "scaling": ("Workers, and the parent's cost", scaling.scaling),

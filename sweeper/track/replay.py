@@ -72,7 +72,9 @@ class Replay:
         self.parent = parent
         self.runs = Runs(experiment)
         self._position = folder / POSITION
-        at = json.loads(self._position.read_text()) if self._position.exists() else {"read": 0, "run": ""}
+        at: dict[str, Any] = {"read": 0, "run": ""}
+        if self._position.exists():
+            at = json.loads(self._position.read_text())
         self.journal, self.runs.parent = Journal(folder / JOURNAL, at["read"]), at["run"]
 
     def run(self) -> None:
