@@ -41,7 +41,8 @@ PARTS: dict[str, tuple[str, Callable[[Path], Iterator[Row]]]] = {
     },
     "steps": ("A layer's training step, over the time of its matrix products alone", steps.steps),
     "pipeline": ("From disk to model", pipeline.pipeline),
-    "scaling": ("Workers, and the parent's cost", scaling.scaling),
+    "workers": ("A second worker", scaling.workers),
+    "parent": ("The parent's cost", scaling.parent),
 }
 
 

@@ -75,33 +75,38 @@ class Sleepers(pool.Workers):
                 yield TrialResult(number, order.configuration, "done", scores, 1, EPOCHS, 1.0, 1.0, 1, 1.0)
 
 
-def scaling(folder: Path) -> Iterator[Row]:
+def workers(folder: Path) -> Iterator[Row]:
+    """What a second worker gains."""
     seconds: dict[int, list[float]] = {1: [], 2: []}
     for _ in range(3):
-        for workers, found in seconds.items():
-            options = ["--trials", "6", "--epochs", "3", "--workers", str(workers)]
+        for count, found in seconds.items():
+            options = ["--trials", "6", "--epochs", "3", "--workers", str(count)]
             found.append(timed([*SWEEPER, "sweep", "sentiment", *options], folder))
     gain = [one / two for one, two in zip(seconds[1], seconds[2], strict=True)]
     yield Row("rotten-tomatoes, 6 trials: two workers over one, whole process", spread(gain, "x"))
-    for workers, trials in SIMULATED:
-        costs, telling = simulated(folder / f"{workers}-{trials}", workers, trials)
+
+
+def parent(folder: Path) -> Iterator[Row]:
+    """What many workers would ask of the parent."""
+    for count, trials in SIMULATED:
+        costs, telling = simulated(folder / f"{count}-{trials}", count, trials)
         tail = len(costs) // 4
         parts = [1e3 * sum(costs[:tail]) / tail, 1e3 * sum(costs[-tail:]) / tail]
         whole = 1e3 * sum(costs) / len(costs)
         yield at_most(
-            f"{workers} workers, {trials:,} trials of {EPOCHS} epochs: the parent's processor time a trial",
+            f"{count} workers, {trials:,} trials of {EPOCHS} epochs: the parent's processor time a trial",
             [whole],
             "ms",
             20,
         )
         yield Row(
-            f"{workers} workers, {trials:,} trials: last quarter of the trials over the first",
+            f"{count} workers, {trials:,} trials: last quarter of the trials over the first",
             f"{parts[1] / parts[0]:.2f} ({parts[0]:.3g} ms, then {parts[1]:.3g} ms)",
             "at most 1.2",
             parts[1] / parts[0] <= 1.2,
         )
         yield Row(
-            f"{workers} workers, {trials:,} trials: processor time a trial of the process that tells MLflow (SQLite)",
+            f"{count} workers, {trials:,} trials: processor time a trial of the process that tells MLflow (SQLite)",
             f"{1e3 * telling / trials:.3g} ms",
         )
 

@@ -283,7 +283,8 @@ def test_every_optimizer_does_what_kerass_does(name, rng):
     configuration = complete("sentiment", {"optimizer": name, "clip_norm": 0.5, "learning_rate": 0.1})
     decay = {"weight_decay": configuration["weight_decay"]} if name == "adamw" else {}
     found = []
-    gradients = [(rng.normal(size=(4, 3)), rng.normal(size=2)) for _ in range(6)]
+    # In some steps a word is absent; its momentum goes on.
+    gradients = [(rng.normal(size=(4, 3)), rng.normal(size=2), words) for words in ([0, 2, 2, 4], [1, 2, 2, 1]) * 3]
     for optimizer, as_given in (
         (build_optimizer(configuration, 10), summed),
         # Whole, as Keras takes the norm of a sparse gradient before it sums what belongs to one row.
@@ -291,27 +292,13 @@ def test_every_optimizer_does_what_kerass_does(name, rng):
     ):
         table, bias = (keras.Variable(np.ones(shape, np.float32)) for shape in ((5, 3), (2,)))
         optimizer.build([table, bias])
-        for of_rows, of_bias in gradients:
-            rows = tf.IndexedSlices(tf.constant(of_rows, tf.float32), tf.constant([0, 2, 2, 4]), tf.constant([5, 3]))
+        for of_rows, of_bias, words in gradients:
+            rows = tf.IndexedSlices(tf.constant(of_rows, tf.float32), tf.constant(words), tf.constant([5, 3]))
             optimizer.apply([as_given(rows), tf.constant(of_bias, tf.float32)], [table, bias])
         found.append([table.numpy(), bias.numpy()])
     for ours, theirs in zip(*found, strict=True):
         assert np.allclose(ours, theirs, atol=1e-5)
         assert not np.allclose(ours, 1, atol=0.05)
-
-
-def test_adam_leaves_the_rows_of_absent_tokens_alone():
-    optimizer = build_optimizer(complete("sentiment", {"learning_rate": 0.1}), 10)
-    table = keras.Variable(np.ones((5, 3), np.float32))
-    optimizer.build([table])
-    for row in (1, 4):
-        optimizer.apply([tf.IndexedSlices(tf.ones((1, 3)), tf.constant([row]), tf.constant([5, 3]))], [table])
-        moved = ~np.isclose(table.numpy(), 1).all(1)
-        assert moved[row]
-    assert moved.tolist() == [False, True, False, False, True]
-    before = table.numpy()[1]
-    optimizer.apply([tf.IndexedSlices(tf.ones((1, 3)), tf.constant([4]), tf.constant([5, 3]))], [table])
-    assert (table.numpy()[1] == before).all(), "its momentum rests"
 
 
 @pytest.mark.parametrize(

@@ -12,15 +12,16 @@ and fill
     before    (tokens, units): the masked state that R saw
     saved     (tokens, ...): what the gradient needs
     states    (tokens, units).
-Backward loops take the gradient of the states, `d_states`, and fill that of x, `d_x`, and of the
-gates, `d_z`, from which W's, R's and b's follow in one product each.
+Backward loops take the gradient of the states, `d_states`, fill that of x, `d_x`, and add to those of W, R
+and b. The gradient of the gates, from which W's and R's follow in one product each, is kept for a few steps
+at a time, in `room`, as many as stay in the cache: the whole of it would be written and read three times.
 """
 
 from __future__ import annotations
 
 import numpy as np
 
-from .numerics import F, compiled, multiply, sigmoid, tanh
+from .numerics import F, compiled, multiply, multiply_transposed, sigmoid, tanh
 
 
 @compiled
@@ -66,6 +67,15 @@ def leave_step(t, d_zx, d_zh, WT, RT, rows, mask, d_x, d_before, d_h):  # type: 
             d[k] += source[k] * m[k]
 
 
+@compiled
+def add_products(x, before, d_z, rows, d_W, d_R):  # type: ignore[no-untyped-def]
+    """Add to the gradients of W and R what some steps give."""
+    width = d_R.shape[1]
+    if not rows:
+        multiply_transposed(x, d_z[:, :width], d_W)
+    multiply_transposed(before, d_z[:, d_z.shape[1] - width :], d_R)
+
+
 # ---------------------------------------------------------------- simple_rnn: h' = tanh(x W + h R + b)
 
 
@@ -83,20 +93,28 @@ def simple_rnn_forward(x, W, R, b, rows, counts, starts, mask, before, saved, st
 
 
 @compiled
-def simple_rnn_backward(d_states, WT, RT, rows, counts, starts, mask, before, saved, states, d_x, d_z, d_b):  # type: ignore[no-untyped-def]
+def simple_rnn_backward(  # type: ignore[no-untyped-def]
+    d_states, x, WT, RT, rows, counts, starts, mask, before, saved, states, room, d_x, d_W, d_R, d_b
+):
     units = RT.shape[1]
     d_h, d_before = np.zeros((counts[0], units), F), np.empty((counts[0], units), F)
+    at, end = len(room), len(x)
     for t in range(len(counts) - 1, -1, -1):
         a, n = starts[t], counts[t]
+        at -= n
         for r in range(n):
-            dh, g, h, dz, db = d_h[r], d_states[a + r], states[a + r], d_z[a + r], d_b[0]
+            dh, g, h, dz, db = d_h[r], d_states[a + r], states[a + r], room[at + r], d_b[0]
             for k in range(units):
                 dz[k] = (dh[k] + g[k]) * (F(1) - h[k] * h[k])
             for k in range(units):
                 dh[k] = F(0)
             for k in range(units):
                 db[k] += dz[k]
-        leave_step(t, d_z[a : a + n], d_z[a : a + n], WT, RT, rows, mask, d_x[a : a + n], d_before[:n], d_h)
+        d_z = room[at : at + n]
+        leave_step(t, d_z, d_z, WT, RT, rows, mask, d_x[a : a + n], d_before[:n], d_h)
+        if t == 0 or at < counts[t - 1]:
+            add_products(x[a:end], before[a:end], room[at:], rows, d_W, d_R)
+            at, end = len(room), a
 
 
 # ---------------------------------------------------------------- lstm: gates i, f, candidate c, output o
@@ -135,22 +153,28 @@ def _lstm_step(b, carried, s, h):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def lstm_backward(d_states, WT, RT, rows, counts, starts, mask, before, saved, states, d_x, d_z, d_b):  # type: ignore[no-untyped-def]
+def lstm_backward(d_states, x, WT, RT, rows, counts, starts, mask, before, saved, states, room, d_x, d_W, d_R, d_b):  # type: ignore[no-untyped-def]
     u = RT.shape[1]
     d_h, d_c = np.zeros((counts[0], u), F), np.zeros((counts[0], u), F)
     d_before, nothing, squashed = np.empty((counts[0], u), F), np.zeros(u, F), np.empty(u, F)
+    at, end = len(room), len(x)
     for t in range(len(counts) - 1, -1, -1):
         a, n = starts[t], counts[t]
+        at -= n
         for r in range(n):
             dh, g = d_h[r], d_states[a + r]
             for k in range(u):
                 dh[k] += g[k]
             carried = saved[starts[t - 1] + r, 4 * u :] if t else nothing
-            dz, db = d_z[a + r], d_b[0]
+            dz, db = room[at + r], d_b[0]
             _lstm_step_back(saved[a + r], carried, squashed, dh, d_c[r], dz)
             for k in range(4 * u):
                 db[k] += dz[k]
-        leave_step(t, d_z[a : a + n], d_z[a : a + n], WT, RT, rows, mask, d_x[a : a + n], d_before[:n], d_h)
+        d_z = room[at : at + n]
+        leave_step(t, d_z, d_z, WT, RT, rows, mask, d_x[a : a + n], d_before[:n], d_h)
+        if t == 0 or at < counts[t - 1]:
+            add_products(x[a:end], before[a:end], room[at:], rows, d_W, d_R)
+            at, end = len(room), a
 
 
 @compiled
@@ -210,24 +234,29 @@ def _gru_step(q, b, carried, s, h):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def gru_backward(d_states, WT, RT, rows, counts, starts, mask, before, saved, states, d_x, d_z, d_b):  # type: ignore[no-untyped-def]
-    """d_z: gradients of what W and of what R gave, each of width 3 units; they differ in the candidate."""
+def gru_backward(d_states, x, WT, RT, rows, counts, starts, mask, before, saved, states, room, d_x, d_W, d_R, d_b):  # type: ignore[no-untyped-def]
+    """room: gradients of what W and of what R gave, each of width 3 units; they differ in the candidate."""
     u = RT.shape[1]
     d_h, d_before, nothing = np.zeros((counts[0], u), F), np.empty((counts[0], u), F), np.zeros(u, F)
+    at, end = len(room), len(x)
     for t in range(len(counts) - 1, -1, -1):
         a, n = starts[t], counts[t]
+        at -= n
         for r in range(n):
             dh, g = d_h[r], d_states[a + r]
             for k in range(u):
                 dh[k] += g[k]
-            of_x, of_h, dbx, dbh = d_z[a + r, : 3 * u], d_z[a + r, 3 * u :], d_b[0], d_b[1]
+            of_x, of_h, dbx, dbh = room[at + r, : 3 * u], room[at + r, 3 * u :], d_b[0], d_b[1]
             _gru_step_back(saved[a + r], states[starts[t - 1] + r] if t else nothing, dh, of_x, of_h)
             for k in range(3 * u):
                 dbx[k] += of_x[k]
             for k in range(3 * u):
                 dbh[k] += of_h[k]
-        d_zx, d_zh = d_z[a : a + n, : 3 * u], d_z[a : a + n, 3 * u :]
-        leave_step(t, d_zx, d_zh, WT, RT, rows, mask, d_x[a : a + n], d_before[:n], d_h)
+        d_z = room[at : at + n]
+        leave_step(t, d_z[:, : 3 * u], d_z[:, 3 * u :], WT, RT, rows, mask, d_x[a : a + n], d_before[:n], d_h)
+        if t == 0 or at < counts[t - 1]:
+            add_products(x[a:end], before[a:end], room[at:], rows, d_W, d_R)
+            at, end = len(room), a
 
 
 @compiled

@@ -39,7 +39,7 @@ def sigmoid(x):  # type: ignore[no-untyped-def]
 SMALL = 1_000_000  # multiplications up to which OpenBLAS has kernels that need no packing
 FEWEST = 24  # rows below which a product is not cut any further
 ZERO_ONE = np.array([0, 1], F)
-KIND, AS_IT_IS = ord("s"), ord("n")
+KIND, AS_IT_IS, TRANSPOSED = ord("s"), ord("n"), ord("t")
 # What Numba's np.dot calls; it can also add, and skip between rows.
 gemm = linalg._BLAS().numba_xxgemm(numba.float32)  # type: ignore[no-untyped-call]
 
@@ -69,3 +69,24 @@ def multiply(a, b, out, add):  # type: ignore[no-untyped-def]
             into.ctypes,
             into.strides[0] // 4,
         )
+
+
+@compiled
+def multiply_transposed(a, b, out):  # type: ignore[no-untyped-def]
+    """out += a' @ b; float32 matrices whose rows may lie apart."""
+    gemm(
+        KIND,
+        AS_IT_IS,
+        TRANSPOSED,
+        b.shape[1],
+        a.shape[1],
+        len(a),
+        ZERO_ONE[1:].ctypes,
+        b.ctypes,
+        b.strides[0] // 4,
+        a.ctypes,
+        a.strides[0] // 4,
+        ZERO_ONE[1:].ctypes,
+        out.ctypes,
+        out.strides[0] // 4,
+    )

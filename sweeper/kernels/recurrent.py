@@ -12,6 +12,7 @@ from . import cells
 from .packing import Packing, gather, pack, scatter, scatter_add
 
 F = np.float32
+CACHED = 2**18  # numbers that stay in the cache beside what else a step needs
 
 
 class Cell(NamedTuple):
@@ -25,7 +26,7 @@ class Cell(NamedTuple):
     backward: Callable[..., None]
     gates: int
     saved: int
-    separate: bool = False  # whether W and R have gradients of their own in `d_z`
+    separate: bool = False  # whether what W gives and what R gives have gradients of their own
 
 
 CELLS = {
@@ -102,14 +103,15 @@ class Reader:
         cell, (tokens, units) = CELLS[self.cell], packed.shape
         packed_d = self._array("d_states", tokens, units)
         gather(d_states, self._places(packing), packed_d)
-        width = cell.gates * units
-        d_z = self._array("d_z", tokens, (2 if cell.separate else 1) * width)
-        packed_d_x, d_bias = self._array("d_x", tokens, packed_x.shape[1]), np.zeros_like(weights.bias)
+        width = (2 if cell.separate else 1) * cell.gates * units
+        room = self._array("room", CACHED // width + len(packing.order), width)
+        packed_d_x, found = self._array("d_x", tokens, packed_x.shape[1]), Weights(*map(np.zeros_like, weights))
         transposed = _spaced(weights.kernel.T), _spaced(weights.recurrent.T)
-        cell.backward(packed_d, *transposed, self.rows, *steps, before, saved, packed, packed_d_x, d_z, d_bias)
+        cell.backward(
+            packed_d, packed_x, *transposed, self.rows, *steps, before, saved, packed, room, packed_d_x, *found
+        )
         scatter_add(packed_d_x, self._places(packing), d_x)
-        d_kernel = np.zeros_like(weights.kernel) if self.rows else packed_x.T @ d_z[:, :width]
-        return Weights(d_kernel, before.T @ d_z[:, -width:], d_bias)
+        return found
 
     def _places(self, packing: Packing) -> np.ndarray:
         return packing.backward if self.backward else packing.forward
