@@ -34,13 +34,15 @@ class Document:
             encodings: tried one after another.
 
         Raises:
-            DataError: the bytes are in none of them; the first encoding's complaint is shown.
+            DataError: the bytes are in none of them (the first encoding's complaint is shown), or one is NUL.
         """
         content = self._bytes()
         first: UnicodeDecodeError | None = None
         for encoding in encodings:
             try:
-                return content.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
+                text = content.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
+                self._refuse_nul(text)
+                return text
             except UnicodeDecodeError as error:
                 first = first or error
             except LookupError:
@@ -62,6 +64,11 @@ class Document:
             raise DataError(f"{self.name}: no such file") from None
         except PermissionError:
             raise DataError(f"{self.name}: may not be read; change its permissions") from None
+
+    def _refuse_nul(self, text: str) -> None:
+        if "\0" in text:
+            line = text.count("\n", 0, text.index("\0")) + 1
+            raise DataError(f"{self.name}:{line}: holds a NUL byte; is it a text file, and is its encoding declared?")
 
     def _undecodable(self, content: bytes, error: UnicodeDecodeError) -> DataError:
         line = content.count(b"\n", 0, error.start) + 1

@@ -83,6 +83,8 @@ def _cell(value: Any, column: str, place: str) -> str:
     if text is None:
         found = "nothing" if value is None else repr(value)
         raise DataError(f"{place}: column {column!r} must hold text, found {found}")
+    if "\0" in text:
+        raise DataError(f"{place}: column {column!r} holds a NUL character; remove it")
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise DataError(f"{place}: column {column!r} holds half of a surrogate pair; write the whole character")
     return text
@@ -112,9 +114,6 @@ def _rows(document: Document, options: Options) -> Iterator[ROW]:
 def _delimited(document: Document, options: Options, separator: str) -> Iterator[ROW]:
     csv.field_size_limit(2**31 - 1)  # a text may be longer than the module's default of 128 KiB
     text = document.text(options.encoding)
-    if "\0" in text:
-        line = text.count("\n", 0, text.index("\0")) + 1
-        raise DataError(f"{document.name}:{line}: holds a NUL byte; is it a text file, and is its encoding declared?")
     reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     header: list[str] | None = None
     start = 1

@@ -35,9 +35,7 @@ def read_examples(card: Card) -> tuple[pd.DataFrame, dict[str, int]]:
         for document in documents:
             examples = list(adapters.ADAPTERS[card.adapter].read(document, card.options))
             if not examples and len(documents) <= len(PARTS):
-                raise DataError(
-                    f"{document.name}: holds no examples{' that the card selects' if document.path.stat().st_size else '; the file is empty'}"
-                )
+                raise DataError(f"{document.name}: holds no examples{_why_none(document, card)}")
             if examples and isinstance(examples[0], TaggedSentence):
                 examples = _spans_in_one_scheme(examples, card, document, counts)
             rows.extend({**example._asdict(), "split": document.part} for example in examples)
@@ -76,6 +74,12 @@ def _spans_in_one_scheme(sentences: list[Any], card: Card, document: Document, c
         counts["cut"] += len(short) > 1
         written.extend(short)
     return written
+
+
+def _why_none(document: Document, card: Card) -> str:
+    if not document.path.stat().st_size:
+        return "; the file is empty"
+    return " that the card selects" if getattr(card.options, "where", None) else ", only a header or blank lines"
 
 
 def _place_of(tag: str, document: Document, card: Card) -> str:

@@ -1,0 +1,182 @@
+"""Hostile and odd input as one table: what a person may give us, and the exact answer with its exit code."""
+
+from __future__ import annotations
+
+import pytest
+
+from sweeper.cli import main
+
+LABELLED, COLUMNS, CONLLU, WORDTAG = (f'format = "{name}"' for name in ("labelled", "columns", "conllu", "wordtag"))
+HEAD = "text,label\n"
+ROWS = "".join(f"text {n},{'ab'[n % 2]}\n" for n in range(40))
+SENTENCES = "".join(f"one{n} B-x\ntwo O\n\n" for n in range(20))
+WORDS = "".join(f"one{n}/n two/v\n" for n in range(20))
+TREES = "".join(f"1\tword{n}\t_\tNOUN\tNN\t_\t_\t_\t_\t_\n2\tis\t_\tVERB\tVB\t_\t_\t_\t_\t_\n\n" for n in range(20))
+ODD = ("שלום עולם", "e\u0301te\u0301", "👩\u200d👩\u200d👧 🎉", "\u202eabc")
+
+
+def labelled_by(*labels: str) -> str:
+    """Sixty rows with these labels in turn."""
+    return HEAD + "".join(f"text {n},{labels[n % len(labels)]}\n" for n in range(60))
+
+
+def objects(*labels: str) -> str:
+    """Sixty JSON objects with these labels, as JSON writes them, in turn."""
+    return "".join(f'{{"text": "text {n}", "label": {labels[n % len(labels)]}}}\n' for n in range(60))
+
+
+def good(sizes: str, labels: str, warnings: str = "none") -> str:
+    """What is said of a dataset that can be used."""
+    train, validation, test = sizes.split()
+    return (
+        f"dataset:     c\nexamples:    train {train}, validation {validation}, test {test}\n"
+        f"labels:      {labels}\nwarnings:    {warnings}"
+    )
+
+
+PLAIN = good("32 4 4", "a, b")
+NUL = "holds a NUL byte; is it a text file, and is its encoding declared?"
+NOTHING = "holds no examples, only a header or blank lines"
+QUOTE = "a quoted cell that begins here is never closed, or a quote is not doubled"
+ENCODING = (
+    'is not utf-8; declare the encoding in the card\'s [adapter], for example encoding = ["gb18030"], '
+    "or pass --encoding gb18030"
+)
+ALIKE = "labels that differ only by case, blanks or how a number is written are kept apart"
+
+# Name, file and its content, the card's [adapter], and what is said: of good data on standard output, else as an error.
+DATA = [
+    ("an empty csv", "f.csv", "", LABELLED, "f.csv: is empty; expected a header line with the columns 'text' and 'label'"),
+    ("an empty tsv", "f.tsv", "", LABELLED, "f.tsv: is empty; expected a header line with the columns 'text' and 'label'"),
+    ("an empty jsonl", "f.jsonl", "", LABELLED, "f.jsonl: holds no examples; the file is empty"),
+    ("an empty parquet", "f.parquet", "", LABELLED, "f.parquet: not a Parquet file: Parquet file size is 0 bytes"),
+    ("an empty conll", "f.conll", "", COLUMNS, "f.conll: holds no examples; the file is empty"),
+    ("an empty conllu", "f.conllu", "", CONLLU, "f.conllu: holds no examples; the file is empty"),
+    ("an empty word/TAG text", "f.txt", "", WORDTAG, "f.txt: holds no examples; the file is empty"),
+    ("blank lines in columns", "f.conll", "\n\n \n", COLUMNS, f"f.conll: {NOTHING}"),
+    ("blank lines in a treebank", "f.conllu", "\n\n \n", CONLLU, f"f.conllu: {NOTHING}"),
+    ("blank lines of words", "f.txt", "\n\n \n", WORDTAG, f"f.txt: {NOTHING}"),
+    ("only a header", "f.csv", HEAD, LABELLED, f"f.csv: {NOTHING}"),
+    ("a byte order mark", "f.csv", "\ufeff" + HEAD + ROWS, LABELLED, PLAIN),
+    ("mixed line ends", "f.csv", "text,label\r\n" + ROWS.replace("\n", "\r\n", 7), LABELLED, PLAIN),
+    ("lone carriage returns", "f.csv", (HEAD + ROWS).replace("\n", "\r"), LABELLED, PLAIN),
+    ("a NUL byte in a table", "f.csv", f"{HEAD}a\0b,x\n{ROWS}", LABELLED, f"f.csv:2: {NUL}"),
+    ("a NUL byte in columns", "f.conll", f"a\0b O\n\n{SENTENCES}", COLUMNS, f"f.conll:1: {NUL}"),
+    ("a NUL byte in a treebank", "f.conllu", f"{TREES}\0", CONLLU, f"f.conllu:61: {NUL}"),
+    ("a NUL byte among words", "f.txt", f"{WORDS}a\0/n\n", WORDTAG, f"f.txt:21: {NUL}"),
+    ("a NUL character in JSON", "f.jsonl", '{"text": "a\\u0000b", "label": "x"}\n', LABELLED, "f.jsonl:1: column 'text' holds a NUL character; remove it"),
+    ("a line of 10 MB", "f.csv", f"{HEAD}{'word ' * 2_000_000},a\n{ROWS}", LABELLED, good("33 4 4", "a, b")),
+    ("a word of 10 MB", "f.conll", f"{'w' * 10_000_000} O\n\n{SENTENCES}", COLUMNS, good("17 2 2", "O, B-x")),
+    ("a quote that is never closed", "f.csv", f'{HEAD}"open,a\n{ROWS}', LABELLED, f"f.csv:2: unexpected end of data; {QUOTE}"),
+    ("a quote inside a cell", "f.csv", f'{HEAD}"a"b,a\n{ROWS}', LABELLED, f"f.csv:2: ',' expected after '\"'; {QUOTE}"),
+    ("undecodable bytes in a table", "f.csv", b"text,label\nna\xefve,a\n", LABELLED, f"f.csv:2: byte 0xef at offset 2 of the line {ENCODING}"),
+    ("undecodable bytes in columns", "f.conll", b"na\xefve O\n", COLUMNS, f"f.conll:1: byte 0xef at offset 2 of the line {ENCODING}"),
+    ("undecodable bytes in a treebank", "f.conllu", b"# \xff\n", CONLLU, f"f.conllu:1: byte 0xff at offset 2 of the line {ENCODING}"),
+    ("undecodable bytes among words", "f.txt", b"na\xefve/n\n", WORDTAG, f"f.txt:1: byte 0xef at offset 2 of the line {ENCODING}"),
+    ("an unknown encoding", "f.csv", HEAD + ROWS, f'{LABELLED}\nencoding = ["utf-9"]', "f.csv: Python knows no encoding 'utf-9'; write for example encoding = [\"gb18030\"]"),
+    ("a missing column", "f.csv", f"text,kind\n{ROWS}", LABELLED, "f.csv:2: no column is called 'label'. Known: kind, text"),
+    ("an extra column", "f.csv", "id," + HEAD + "".join(f"{n},{row}\n" for n, row in enumerate(ROWS.splitlines())), LABELLED, PLAIN),
+    ("too few cells", "f.csv", f"{HEAD}lonely\n{ROWS}", LABELLED, "f.csv:2: expected 2 columns (text, label), found 1"),
+    ("too many cells", "f.csv", f"{HEAD}a,b,c\n{ROWS}", LABELLED, "f.csv:2: expected 2 columns (text, label), found 3"),
+    ("a column twice", "f.csv", "text,label,text\na,b,c\n", LABELLED, "f.csv:1: the header names text more than once"),
+    ("an empty label", "f.csv", f"{HEAD}a,\n{ROWS}", LABELLED, "f.csv:2: the label in column 'label' is empty; give it one or remove the row"),
+    ("a label of blanks", "f.csv", f"{HEAD}a,  \n{ROWS}", LABELLED, "f.csv:2: the label in column 'label' is empty; give it one or remove the row"),
+    ("labels that differ by case", "f.csv", labelled_by("a", "A", "b"), LABELLED, good("48 6 6", "A, a, b", f"{ALIKE}: 'A', 'a'")),
+    ("labels that differ by blanks", "f.csv", labelled_by("x y", "x  y", "b"), LABELLED, good("48 6 6", "b, x  y, x y", f"{ALIKE}: 'x  y', 'x y'")),
+    ("labels that are numbers", "f.jsonl", objects("1", "2.0", "3"), LABELLED, good("48 6 6", "1, 2, 3")),
+    ("one number, two ways", "f.csv", labelled_by("1", "1.0", "2"), LABELLED, good("48 6 6", "1, 1.0, 2", f"{ALIKE}: '1', '1.0'")),
+    ("labels true and false", "f.jsonl", objects("true", "false"), LABELLED, good("48 6 6", "false, true")),
+    ("labels in another script", "f.csv", labelled_by("好", "坏"), LABELLED, good("48 6 6", "坏, 好")),
+    ("labels of markup", "f.csv", labelled_by("<b>", "&"), LABELLED, good("48 6 6", "&, <b>")),
+    ("one class", "f.csv", labelled_by("a"), LABELLED, "c: every example has the label 'a'; a classifier needs at least two labels"),
+    ("a class with one example", "f.csv", f"{HEAD}only,c\n{ROWS}", LABELLED, good("33 4 4", "a, b, c")),
+    ("5,000 classes", "f.csv", HEAD + "".join(f"text {n},c{n % 5_000:04}\n" for n in range(15_000)), LABELLED, good("12004 1504 1492", ", ".join(f"c{n:04}" for n in range(5_000)))),
+    ("a label without a name", "f.csv", HEAD + ROWS, f'{LABELLED}\nnames = {{ a = "A" }}', "f.csv:3: label 'b' has no name in the card; named: a"),
+    ("a filter that nothing passes", "f.csv", HEAD + ROWS, f'{LABELLED}\nwhere = {{ label = "z" }}', "f.csv: holds no examples that the card selects"),
+    ("only empty texts", "f.csv", HEAD + "".join(f",{'ab'[n % 2]}\n" for n in range(40)), LABELLED, "c: every text is empty; is the text column the right one?"),
+    ("some empty texts", "f.csv", f"{HEAD},a\n{ROWS}", LABELLED, good("33 4 4", "a, b", "1 texts are empty")),
+    ("too few examples", "f.csv", f"{HEAD}a,x\nb,y\n", LABELLED, "c: has 2 examples; at least 10 are needed to train, choose and test"),
+    ("rows that repeat", "f.csv", HEAD + "same,a\n" * 30 + ROWS, LABELLED, good("34 3 7", "a, b", "26 examples equal one of another split and were dropped from the earlier of the two (training first)")),
+    ("nothing but one text", "f.csv", HEAD + "same,a\nsame,b\n" * 30, LABELLED, "c: of 60 examples, of which 54 equal one of another split and were dropped, none is left for the train split; remove the repetitions, or give more data"),
+    ("a cell that is a list", "f.jsonl", '{"text": ["a"], "label": "x"}\n', LABELLED, "f.jsonl:1: column 'text' must hold text, found ['a']"),
+    ("a cell that is null", "f.jsonl", '{"text": null, "label": "x"}\n', LABELLED, "f.jsonl:1: column 'text' must hold text, found nothing"),
+    ("a cell that is no number", "f.jsonl", '{"text": NaN, "label": "x"}\n', LABELLED, "f.jsonl:1: column 'text' must hold text, found nan"),
+    ("half a surrogate pair", "f.jsonl", '{"text": "\\ud800", "label": "x"}\n', LABELLED, "f.jsonl:1: column 'text' holds half of a surrogate pair; write the whole character"),
+    ("a line that is no JSON", "f.jsonl", '{"text": \n', LABELLED, "f.jsonl:1: not JSON: Expecting value: line 1 column 10 (char 9)"),
+    ("a line that is no object", "f.jsonl", "[1, 2]\n", LABELLED, "f.jsonl:1: expected one JSON object a line, found list"),
+    ("JSON without end", "f.jsonl", "[" * 100_000 + "\n", LABELLED, "f.jsonl:1: not JSON: maximum recursion depth exceeded while decoding a JSON array from a unicode string"),
+    ("a table that is no Parquet", "f.parquet", HEAD + ROWS, LABELLED, "f.parquet: not a Parquet file: Parquet magic bytes not found in footer. Either the file is corrupted or this is not a parquet file."),
+    ("right to left, combining, emoji", "f.csv", HEAD + "".join(f"{ODD[n % 4]} {n},{'ab'[n % 2]}\n" for n in range(40)), LABELLED, PLAIN),
+    ("emoji and Hebrew words", "f.conll", "".join(f"👍{n} B-x\nשלום O\n\n" for n in range(20)), COLUMNS, good("16 2 2", "O, B-x")),
+    ("a word without a tag", "f.conll", f"lonely\n\n{SENTENCES}", COLUMNS, "f.conll:1: expected a word in column 0 and a tag in column -1, found 1 column(s): 'lonely'"),
+    ("a word without a tag in a text", "f.txt", f"lonely\n{WORDS}", WORDTAG, "f.txt:1: expected word/TAG, found 'lonely'"),
+    ("nine columns of ten", "f.conllu", "1\ta\t_\tNOUN\t_\t_\t_\t_\t_\n", CONLLU, "f.conllu:1: expected 10 columns parted by tabs, found 9: '1\\ta\\t_\\tNOUN\\t_\\t_\\t_\\t_\\t_'"),
+    ("a word without a part of speech", "f.conllu", "1\ta\t_\t_\tNN\t_\t_\t_\t_\t_\n", CONLLU, "f.conllu:1: 'a' has no upos tag; the other kind is tags = 'xpos'"),
+    ("transitions that the scheme forbids", "f.conll", f"a O\nb I-x\nc I-x\n\n{SENTENCES}", COLUMNS, good("17 2 2", "O, B-x, I-x", "1 tags follow one that their scheme forbids and were read as the official scorers read them")),
+    ("a tag of another scheme", "f.conll", f"a E-x\n\n{SENTENCES}", f'{COLUMNS}\nscheme = "iob2"', "f.conll:1: 'E-x' is no tag of the scheme 'iob2'; declare scheme = one of iob1, iob2, bioes, bmes, none"),
+]  # fmt: skip
+
+CARD = 'about = "x"\ntask = "text"\n'
+FILE = '[source]\nfile = "f.csv"\n'
+FORMAT = '[adapter]\nformat = "labelled"\n'
+CARDS = [
+    ("no TOML", "about = \n", "c.toml:1: not TOML: Invalid value (at line 1, column 9)"),
+    ("an unknown key", f'{CARD}license = "x"\n{FILE}{FORMAT}', "c.toml:3: license: no key is called 'license'. Did you mean 'licence'? Known: about, adapter, homepage, language, licence, source, split, task"),
+    ("a wrong type", f'about = 3\ntask = "text"\n{FILE}{FORMAT}', "c.toml:1: about: must be text, found 3"),
+    ("two sources", f'{CARD}{FILE}url = "https://x"\n{FORMAT}', "c.toml:3: source: needs exactly one of file, url, pypi, huggingface, found file, url"),
+    ("no source", CARD + FORMAT, "c.toml:1: needs a table [source]"),
+    ("an unknown format", f'{CARD}{FILE}[adapter]\nformat = "labeled"\n', "c.toml:6: adapter.format: no format is called 'labeled'. Did you mean 'labelled'? Known: columns, conllu, labelled, lines, vectors, wordtag"),
+    ("a split beyond all", f"{CARD}{FILE}{FORMAT}[split]\ntest = 0.7\nvalidation = 0.6\n", "c.toml:9: split.validation: validation and test leave nothing to train on: 0.6 + 0.7"),
+    ("a checksum too short", f'{CARD}[source]\nurl = "https://x"\nsha256 = "00"\n{FORMAT}', "c.toml:5: source.sha256: must be 64 hexadecimal digits, found '00'"),
+]  # fmt: skip
+
+SPACES = [
+    ("a wrong type", '[parameters.units]\nfixed = "many"\n', "c.toml:4: parameters.units.fixed: must be a whole number from 1 to 2048, found 'many'"),
+    ("no choices", "[parameters.cell]\nchoice = []\n", "c.toml:4: parameters.cell.choice: a choice needs at least one value"),
+    ("a choice twice", '[parameters.cell]\nchoice = ["gru", "gru"]\n', "c.toml:4: parameters.cell.choice: each value once, found gru more than once"),
+    ("bounds swapped", "[parameters.units]\nint = { low = 64, high = 32 }\n", "c.toml:4: parameters.units.int: need low <= high and step >= 1, got low=64, high=32, step=1"),
+    ("a step that misses", "[parameters.units]\nint = { low = 32, high = 100, step = 32 }\n", "c.toml:4: parameters.units.int: steps of 32 from 32 never reach high=100; write high=96 or change step"),
+    ("a logarithm of nothing", '[parameters.l2]\nfloat = { low = 0.0, high = 0.1, scale = "log" }\n', "c.toml:4: parameters.l2.float: a log scale needs low > 0, got low=0.0"),
+    ("no end", "[parameters.l2]\nfloat = { low = 0.1, high = inf }\n", "c.toml:4: parameters.l2.float.high: must be a number, found inf"),
+    ("a name twice", "[parameters.units]\nfixed = 3\n[parameters.units]\nfixed = 4\n", "c.toml:5: not TOML: Cannot declare ('parameters', 'units') twice (at line 5, column 18)"),
+    ("a circle", '[parameters.cell]\nchoice = ["gru", "lstm"]\nwhen = { direction = ["both"] }\n[parameters.direction]\nchoice = ["both", "forward"]\nwhen = { cell = ["gru"] }\n', "c.toml:5: parameters.cell.when: conditions form a circle: cell -> direction -> cell"),
+    ("a circle of one", '[parameters.cell]\nchoice = ["gru", "lstm"]\nwhen = { cell = ["gru"] }\n', "c.toml:5: parameters.cell.when: conditions form a circle: cell -> cell"),
+    ("a condition that never holds", '[parameters.attention]\nfixed = "none"\n[parameters.attention_units]\nfixed = 3\nwhen = { attention = ["concat"] }\n', "c.toml:5: parameters.attention_units: has an effect only when attention is concat, and in this space it never is"),
+    ("a condition on nothing", '[parameters.units]\nfixed = 3\nwhen = { sell = ["gru"] }\n', "c.toml:5: parameters.units.when: depends on 'sell', which this space does not declare; declared: units"),
+    ("two rules", "[parameters.units]\nfixed = 3\nchoice = [3, 4]\n", "c.toml:3: parameters.units: needs exactly one of choice, int, float, fixed, found choice, fixed"),
+    ("no parameters", "", "c.toml:1: needs a table [parameters]"),
+]  # fmt: skip
+
+
+def names(rows):
+    return [row[0] for row in rows]
+
+
+def answer(capfd, *arguments):
+    """Exit code, and all that was said."""
+    code = main(arguments)
+    said = capfd.readouterr()
+    return code, said.out.strip(), said.err.strip()
+
+
+@pytest.mark.parametrize(("name", "file", "content", "adapter", "said"), DATA, ids=names(DATA))
+def test_data(tmp_path, capfd, name, file, content, adapter, said):
+    task = "text" if adapter.startswith(LABELLED) else "tagging"
+    (tmp_path / "work" / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+    card = f'about = "x"\ntask = "{task}"\n[source]\nfile = "{file}"\n[adapter]\n{adapter}\n'
+    (tmp_path / "work" / "c.toml").write_text(card)
+    found = answer(capfd, "datasets", "check", "c.toml")
+    assert found == ((0, said, "") if said.startswith("dataset:") else (2, "", f"sweeper: {said}"))
+
+
+@pytest.mark.parametrize(("name", "text", "said"), CARDS, ids=names(CARDS))
+def test_cards(tmp_path, capfd, name, text, said):
+    (tmp_path / "work" / "f.csv").write_text(HEAD + ROWS)
+    (tmp_path / "work" / "c.toml").write_text(text)
+    assert answer(capfd, "datasets", "check", "c.toml") == (2, "", f"sweeper: {said}")
+
+
+@pytest.mark.parametrize(("name", "text", "said"), SPACES, ids=names(SPACES))
+def test_spaces(tmp_path, capfd, name, text, said):
+    (tmp_path / "work" / "c.toml").write_text(CARD + text)
+    assert answer(capfd, "spaces", "check", "c.toml") == (2, "", f"sweeper: {said}")
