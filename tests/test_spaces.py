@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeper import declarations, parameters
@@ -164,3 +165,46 @@ def test_spaces_and_cards_are_checked_without_importing_anything_heavy():
 def test_a_file_of_the_working_folder_comes_before_a_shipped_one(tmp_path):
     write(tmp_path / "work" / "search_spaces" / "sentiment.toml", f"{HEAD}[parameters.units]\nfixed = 4\n")
     assert [parameter.name for parameter in load_space("sentiment")] == ["units"]
+
+
+WORDS = st.sampled_from(["gru", "lstm", "none", "concat", "both", "learned", "one_hot", "no", "yes", "x"])
+VALUES = st.one_of(WORDS, st.integers(-3, 200), st.floats(-1, 2).map(lambda value: round(value, 3)), st.booleans())
+LISTS = st.lists(VALUES, max_size=4)
+RULES = st.one_of(
+    st.builds(lambda values: f"choice = {toml(values)}", LISTS),
+    st.builds(lambda value: f"fixed = {toml(value)}", VALUES),
+    st.builds(
+        lambda kind, low, high, step: f"{kind} = {{ low = {toml(low)}, high = {toml(high)}{step} }}",
+        st.sampled_from(["int", "float"]), VALUES, VALUES, st.sampled_from(["", ", step = 2", ', scale = "log"']),
+    ),
+)  # fmt: skip
+NAMES = st.sampled_from([*parameters.known("sentiment"), "unit", "a.b"])
+TABLES = st.builds(
+    lambda name, rule, other, values: f"[parameters.{name}]\n{rule}\n" + (f"when = {{ {other} = {toml(values)} }}\n" if other else ""),
+    NAMES, RULES, st.one_of(st.none(), NAMES), LISTS,
+)  # fmt: skip
+
+
+def toml(value):
+    """A value as TOML writes it."""
+    if isinstance(value, list):
+        return f"[{', '.join(map(toml, value))}]"
+    return str(value).lower() if isinstance(value, bool) else f'"{value}"' if isinstance(value, str) else repr(value)
+
+
+@settings(max_examples=300)
+@given(st.lists(TABLES, min_size=1, max_size=4))
+def test_any_space_gives_legal_configurations_or_is_refused_with_its_line(tmp_path_factory, tables):
+    path = write(tmp_path_factory.mktemp("space") / "space.toml", HEAD + "".join(tables))
+    complaint = ""
+    try:
+        space = load_space(str(path))
+    except DeclarationError as error:
+        complaint = str(error)
+    if complaint:
+        assert re.match(rf"{re.escape(str(path))}:\d+: ", complaint)
+        return
+    first = space.first()
+    assert space.refusal(first) is None
+    complete = parameters.complete("sentiment", first, parameters.Facts())
+    assert all(parameters.lookup("sentiment", name).domain.refuses(value) is None for name, value in complete.items())

@@ -1,0 +1,85 @@
+"""What SECURITY.md promises and no other test shows."""
+
+from __future__ import annotations
+
+import ast
+import pickle
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from sweeper import report
+from sweeper.cli import main
+from sweeper.models import state
+from sweeper.track import store
+
+from .conftest import card_text, write
+
+PACKAGE = Path(__file__).parent.parent / "sweeper"
+DANGEROUS = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
+
+
+@pytest.mark.parametrize("path", sorted(PACKAGE.rglob("*.py")), ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_nothing_is_unpickled_and_no_text_is_run(path):
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names = {alias.name.split(".")[0] for alias in node.names} | {
+                (getattr(node, "module", "") or "").split(".")[0]
+            }
+            assert not names & DANGEROUS
+        if isinstance(node, ast.Call):
+            called = ast.unparse(node.func)
+            assert called not in ("eval", "exec", "compile", "os.system")
+            options = {keyword.arg: ast.unparse(keyword.value) for keyword in node.keywords}
+            assert options.get("shell") != "True"
+            if called == "np.load":
+                assert options.get("allow_pickle") == "False"
+
+
+class Trap:
+    """Whoever unpickles it writes a file."""
+
+    def __reduce__(self):
+        return Path.touch, (Path("sprung"),)
+
+
+def test_a_checkpoint_that_holds_objects_is_refused(tmp_path):
+    np.savez(tmp_path / "trap.npz", weights=np.array([Trap()], dtype=object))
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        state.load_arrays(tmp_path / "trap.npz")
+    assert not Path("sprung").exists()
+
+
+def test_data_that_are_a_pickle_are_refused_as_any_other_bytes(tmp_path, capfd):
+    (tmp_path / "work" / "p.csv").write_bytes(pickle.dumps(Trap()))
+    write(tmp_path / "work" / "p.toml", card_text("p.csv"))
+    assert main(["datasets", "check", "p.toml"]) == 2
+    assert "Traceback" not in capfd.readouterr().err
+    assert not Path("sprung").exists()
+
+
+def test_the_page_of_mlflow_is_served_on_the_loopback_address_only(monkeypatch):
+    asked = []
+
+    class Done:
+        returncode = 0
+
+    def run(command, **_):
+        asked.append(command)
+        return Done()
+
+    monkeypatch.setattr(store.subprocess, "run", run)
+    assert store.serve(0) == 0
+    [command] = asked
+    assert command[command.index("--host") + 1] == "127.0.0.1"
+
+
+def test_text_of_a_dataset_is_escaped_in_the_report():
+    import pandas as pd
+
+    evil = "<script>alert(1)</script>"
+    table = pd.DataFrame({"trial": ["0"], "cell": [evil]})
+    page = report.page(evil, {"about": evil, "labels": evil}, table, [evil], [])
+    assert "<script>alert" not in page
+    assert page.count("&lt;script&gt;alert(1)") >= 4
