@@ -1,0 +1,201 @@
+"""Storms: real small sweeps that are struck again and again at random moments, and then compared with a calm one.
+
+    make chaos          # about fifteen minutes; writes docs/chaos.md
+
+Every storm goes on until it has struck as often as it says. A sweep that was struck is taken up until it
+ends; then its leaderboard must be the calm sweep's, every trial must be FINISHED in MLflow once, and no run
+may be left RUNNING.
+"""
+
+from __future__ import annotations
+
+import datetime
+import os
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import mlflow
+import numpy as np
+import pandas as pd
+
+REPORT = Path(__file__).parent.parent / "docs" / "chaos.md"
+SPACE = """about = "Six small readers."
+task = "sentiment"
+[parameters.cell]
+choice = ["simple_rnn", "gru", "lstm"]
+[parameters.direction]
+choice = ["forward", "both"]
+[parameters.units]
+fixed = 6
+[parameters.batch_size]
+fixed = 16
+"""
+SWEEPER = [sys.executable, "-m", "sweeper", "sweep"]
+FRESH = ["--dataset", "reviews.toml", "--space", "space.toml", "--algorithm", "grid", "--epochs", "6", "--workers", "1"]
+TIMES = ("seconds", "latency_ms")
+
+
+def children(process: int, word: bytes) -> list[int]:
+    """Process ids of a process's children whose command has a word in it."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            parent = int(status.read_text().rpartition(")")[2].split()[1])
+            if parent == process and word in (status.parent / "cmdline").read_bytes():
+                found.append(int(status.parent.name))
+        except OSError:  # it has ended
+            continue
+    return found
+
+
+def asked(name: str) -> int:
+    """How many trials a sweep has handed out."""
+    history = Path("sweeps") / name / "history.jsonl"
+    return history.read_text().count('"asked"') if history.exists() else 0
+
+
+class Strike(NamedTuple):
+    """Args:
+    what: for the report.
+    count: how often.
+    strike: does it to a running sweep; False where there was nothing to strike.
+    """
+
+    what: str
+    count: int
+    strike: Callable[[subprocess.Popen[bytes], str], bool]
+
+
+def parent(process: subprocess.Popen[bytes], name: str) -> bool:
+    process.kill()
+    return True
+
+
+def everything(process: subprocess.Popen[bytes], name: str) -> bool:
+    others = children(process.pid, b"python")
+    process.kill()
+    for other in others:
+        os.kill(other, signal.SIGKILL)
+    return True
+
+
+def interrupt(process: subprocess.Popen[bytes], name: str) -> bool:
+    process.send_signal(signal.SIGINT)
+    return True
+
+
+def worker(process: subprocess.Popen[bytes], name: str, struck: set[tuple[str, int]] = set()) -> bool:  # noqa: B006
+    """Kill the worker, but not under the same trial again, which would rightly fail."""
+    trial = (name, asked(name))
+    found = children(process.pid, b"spawn_main")
+    if not found or trial in struck or trial[1] == 0:
+        return False
+    struck.add(trial)
+    os.kill(found[0], signal.SIGKILL)
+    return True
+
+
+def replay(process: subprocess.Popen[bytes], name: str) -> bool:
+    """Kill the process that tells MLflow."""
+    found = children(process.pid, b"sweeper.track.replay")
+    for one in found:
+        os.kill(one, signal.SIGKILL)
+    return bool(found)
+
+
+STORMS = (
+    Strike("the sweep's process killed (SIGKILL)", 20, parent),
+    Strike("the sweep and all its processes killed at once (SIGKILL)", 10, everything),
+    Strike("interrupted (SIGINT)", 10, interrupt),
+    Strike("a worker killed under its trial (SIGKILL)", 10, worker),
+    Strike("the process that tells MLflow killed (SIGKILL)", 6, replay),
+)
+
+
+def struck_until_it_ends(name: str, storm: Strike, most: int, generator: np.random.Generator) -> int:
+    """Run a sweep through at most so many strikes; returns how many hit."""
+    hits = 0
+    while True:
+        known = (Path("sweeps") / name / "sweep.json").exists()
+        process = subprocess.Popen(
+            [*SWEEPER, *(["--resume", name] if known else [*FRESH, "--name", name])],
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            start_new_session=True,
+        )
+        while process.poll() is None:
+            try:
+                process.wait(timeout=float(generator.uniform(2, 12)))
+            except subprocess.TimeoutExpired:
+                hits += hits < most and storm.strike(process, name)
+        if process.returncode == 0:
+            return hits
+        assert process.returncode in (130, -signal.SIGKILL), f"{name}: exit code {process.returncode}"
+
+
+def faults(name: str) -> Iterator[str]:
+    """What differs from the calm sweep, or is untrue in MLflow."""
+    calm, stormy = (pd.read_csv(f"sweeps/{sweep}/leaderboard.csv") for sweep in ("calm", name))
+    kept = [column for column in calm.columns if column not in TIMES]
+    if not calm[kept].equals(stormy[kept]):
+        yield f"{name}: another leaderboard"
+    client = mlflow.MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
+    experiment = client.get_experiment_by_name("sentiment/reviews").experiment_id
+    runs = client.search_runs([experiment])
+    sweep = next(
+        run for run in runs if run.info.run_name == name and run.info.status == "FINISHED" and "mlflow.parentRunId" not in run.data.tags
+    )  # fmt: skip
+    trials = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == sweep.info.run_id]
+    finished = sorted(int(run.data.tags["sweeper.trial"]) for run in trials if run.info.status == "FINISHED")
+    if finished != list(range(6)):
+        yield f"{name}: trials {finished} are FINISHED in MLflow"
+    if any(run.info.status == "RUNNING" for run in runs):
+        yield f"{name}: a run is left RUNNING"
+
+
+def weather() -> Iterator[tuple[str, int, int, list[str]]]:
+    """For each storm: what, how often it struck, in how many sweeps, and what was lost."""
+    from tests.conftest import card_text, reviews
+
+    Path("reviews.csv").write_text(reviews(), encoding="utf-8")
+    Path("reviews.toml").write_text(card_text("reviews.csv", task="sentiment"), encoding="utf-8")
+    Path("space.toml").write_text(SPACE, encoding="utf-8")
+    subprocess.run([*SWEEPER, *FRESH, "--name", "calm"], check=True, capture_output=True)
+    generator = np.random.default_rng(0)
+    for place, storm in enumerate(STORMS):
+        hits, sweeps, lost = 0, 0, []
+        while hits < storm.count:
+            name = f"storm-{place}-{sweeps}"
+            hits += struck_until_it_ends(name, storm, storm.count - hits, generator)
+            sweeps += 1
+            lost += list(faults(name))
+        yield storm.what, hits, sweeps, lost
+
+
+def main() -> int:
+    began, here, lost = time.time(), Path.cwd(), []
+    lines = ["| what was done, at random moments | times | sweeps | lost or untrue |", "|---|---|---|---|"]
+    with tempfile.TemporaryDirectory() as folder:
+        os.chdir(folder)
+        os.environ["SWEEPER_CACHE"] = folder
+        try:
+            for what, hits, sweeps, found in weather():
+                lines.append(f"| {what} | {hits} | {sweeps} | {'; '.join(found) or 'nothing'} |")
+                print(lines[-1], file=sys.stderr)
+                lost += found
+        finally:
+            os.chdir(here)
+    when = f"{datetime.date.today().isoformat()}, in {(time.time() - began) / 60:.0f} minutes"
+    head = "# Storms\n\nWritten by `make chaos`: real small sweeps, struck, taken up, and compared with a calm one.\n"
+    REPORT.write_text(f"{head}\n{when}:\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
+    return 1 if lost else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
