@@ -33,10 +33,17 @@ class Journal:
             if not self._mended:
                 file.truncate(self._whole())
                 self._mended = True
-            file.write(json.dumps(event).encode() + b"\n")
-            if durable:
+            before = file.seek(0, os.SEEK_END)
+            try:
+                file.write(json.dumps(event).encode() + b"\n")
                 file.flush()
-                os.fsync(file.fileno())
+                if durable:
+                    os.fsync(file.fileno())
+            except OSError:  # a full disk takes half a line
+                with contextlib.suppress(OSError):
+                    file.truncate(before)
+                self._mended = False
+                raise
 
     def news(self) -> Iterator[dict[str, Any]]:
         """The events that were added since the last call."""
@@ -47,6 +54,18 @@ class Journal:
                     break  # still being written
                 self.read += len(line)
                 yield json.loads(line)
+
+    def ends_at(self, read: int) -> bool:
+        """Whether a line ends at `read` bytes, or the file begins there: what an older reader noted may be of another file."""
+        with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
+            file.seek(max(read - 1, 0))
+            return read == 0 or file.read(1) == b"\n"
+        return read == 0
+
+    def settle(self) -> None:
+        """Return only when all that was appended would survive a loss of power."""
+        with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
+            os.fsync(file.fileno())
 
     def _whole(self) -> int:
         """Bytes of the whole lines."""

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
 import socket
+import sqlite3
 import subprocess
 import sys
 import time
@@ -285,6 +287,20 @@ def wait_for(condition, seconds=60):
     while not condition():
         assert time.time() < deadline, "it never came true"
         time.sleep(0.2)
+
+
+@pytest.mark.slow
+def test_a_sqlite_file_that_another_process_holds_is_waited_for(folder):
+    tracker = begun(folder)
+    with contextlib.closing(sqlite3.connect("mlflow.db", isolation_level=None)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        one_trial(tracker, 0)
+        said: list[str] = []
+        wait_for(lambda: said.extend(tracker.news()) or said, seconds=120)
+        assert "database is locked" in said[0]
+        other.execute("COMMIT")
+    assert tracker.sweep_ended({"trials_done": 1}, {}, [], "FINISHED") == ""
+    assert statuses() == ["FINISHED"] * 2
 
 
 def serving(port, place):

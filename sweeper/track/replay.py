@@ -4,7 +4,7 @@
 
 FOLDER is the sweep's. Standard input is a pipe from the parent: a line means that something asks
 for an answer now, its end that the parent is done, or dead. Standard output carries answers, one JSON
-object a line: {"asked": N, "value": ...} or {"asked": N, "error": ...} for the N-th event
+object a line: {"ready": true} when no other process replays the journal any more; {"asked": N, "value": ...} or {"asked": N, "error": ...} for the N-th event
 that asks; {"away": ...} and {"back": ...} when the store goes and comes; {"refused": ...} for
 an event that it will not have; {"error": ...} where nothing can be told at all.
 
@@ -19,6 +19,7 @@ import signal
 import sys
 import threading
 import time
+import traceback
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, TypeVar
@@ -72,10 +73,11 @@ class Replay:
         self.parent = parent
         self.runs = Runs(experiment)
         self._position = folder / POSITION
-        at: dict[str, Any] = {"read": 0, "run": ""}
+        self.journal = Journal(folder / JOURNAL)
         if self._position.exists():
             at = json.loads(self._position.read_text())
-        self.journal, self.runs.parent = Journal(folder / JOURNAL, at["read"]), at["run"]
+            if self.journal.ends_at(at["read"]):
+                self.journal.read, self.runs.parent = at["read"], at["run"]
 
     def run(self) -> None:
         """Until the parent is gone and all is told.
@@ -91,7 +93,7 @@ class Replay:
                 self._tell(event)
             self._flush()
             self.runs.careful = False
-            write_atomically(self._position, json.dumps({"read": self.journal.read, "run": self.runs.parent}))
+            self._note_position()
             if not over:
                 self.parent.wait(WAITS)
         self._insist(lambda: self.runs.abandoned("KILLED", time.time()))  # nothing is open unless the parent died
@@ -101,12 +103,17 @@ class Replay:
         if event["what"] not in GATHERED:
             self._flush()
         try:
-            value = self._insist(lambda: told(self.runs, **event))
-        except Refused as error:
+            value = self._insist(lambda: foreseen(told, self.runs, **event))
+        except (Refused, Unforeseen) as error:
             self.parent.tell(**({"refused": str(error)} if asked is None else {"asked": asked, "error": str(error)}))
         else:
             if asked is not None:
+                self._note_position()
                 self.parent.tell(asked=asked, value=value)
+
+    def _note_position(self) -> None:
+        self.journal.settle()  # else the note might outlive what it is about
+        write_atomically(self._position, json.dumps({"read": self.journal.read, "run": self.runs.parent}))
 
     def _flush(self) -> None:
         while True:
@@ -136,6 +143,21 @@ class Replay:
                 return value
 
 
+class Unforeseen(Exception):
+    """A bug, or an answer of the store that nobody expected."""
+
+
+def foreseen(function: Callable[..., _T], *arguments: Any, **options: Any) -> _T:
+    """The outermost frame of one event: what goes wrong with it is said, recorded, and no reason to stop."""
+    try:
+        return function(*arguments, **options)
+    except TrackingError:
+        raise
+    except Exception as error:  # noqa: BLE001 - recorded, not hidden: see above
+        traceback.print_exc()
+        raise Unforeseen(f"MLflow was not told of {options.get('what')}: {type(error).__name__}: {error}") from None
+
+
 def told(runs: Runs, what: str, **facts: Any) -> Any:
     """Pass one event of the journal on to the runs."""
     match what:
@@ -152,6 +174,7 @@ def main(experiment: str, folder: str) -> int:
     parent = Parent()
     try:
         with filelock.FileLock(Path(folder) / LOCK):
+            parent.tell(ready=True)
             Replay(experiment, Path(folder), parent).run()
     except Refused as error:
         parent.tell(error=str(error))

@@ -1,6 +1,7 @@
 """Results to MLflow runs: one parent run a sweep, one nested run a trial. The only importer of mlflow.
 
-What is told twice is there once: a replay that was cut off may begin again a few events back.
+What is told twice is there once, as a replay that was cut off may begin again a few events back; but a model that was
+just being registered may get a second version.
 """
 
 from __future__ import annotations
@@ -121,6 +122,8 @@ class Runs:
         away = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED")
         try:
             yield
+        except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
+            raise Refused(f"MLflow at {without_secrets(self.uri)}: {error.filename}: {error.strerror}") from None
         except (
             mlflow.exceptions.MlflowException,
             requests.RequestException,

@@ -10,6 +10,7 @@ import subprocess
 import sys
 import threading
 import time
+import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TextIO, cast
@@ -30,20 +31,28 @@ class Tracker:
     Args:
         experiment: its name, TASK/DATASET.
         folder: of the sweep; what an earlier process could not tell MLflow is told first.
+
+    Attributes:
+        told: the trials whose end is in the journal.
     """
 
     def __init__(self, experiment: str, folder: Path) -> None:
         self._experiment, self._folder = experiment, folder
         self._journal = Journal(folder / JOURNAL)
-        self._asked = self._begun = 0
+        ends = (event["result"] for event in self._journal.news() if event["what"] == "trial_ended")
+        self.told = {result["number"] for result in ends if result["state"] != "interrupted"}
+        self._asked = ""  # the last event that asked
+        self._begun = 0
         self._said: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._news: list[str] = []
         self._away: float | None = None  # since when the store does not answer
         self._lost = ""  # why nothing can be told any more
         self._begin()
+        self._wait_until_ready()
 
     def _begin(self) -> None:
         self._begun += 1
+        self._away = None
         with (self._folder / "workers.log").open("ab") as log:
             self._replay = subprocess.Popen(
                 [sys.executable, "-m", "sweeper.track.replay", self._experiment, str(self._folder)],
@@ -56,11 +65,22 @@ class Tracker:
         self._listener = threading.Thread(target=self._listen, args=[self._replay.stdout], daemon=True)
         self._listener.start()
 
+    def _wait_until_ready(self) -> None:
+        """An earlier process may still tell what a killed parent left; it would take our events for that parent's."""
+        while not self._lost:
+            fact = self._said.get()
+            if "ready" in fact:
+                return
+            self._take(fact)
+
     def _listen(self, output: TextIO) -> None:
-        with output:
-            for line in output:
-                self._said.put(json.loads(line))
-        self._said.put(GONE)
+        try:
+            with output:
+                for line in output:
+                    with contextlib.suppress(ValueError):  # a line that MLflow prints
+                        self._said.put(json.loads(line))
+        finally:
+            self._said.put(GONE)
 
     # ------------------------------------------------------------ the sweep
 
@@ -109,8 +129,9 @@ class Tracker:
         Args:
             status: of the parent run: FAILED, or KILLED where a person stopped it.
         """
-        self._note("abandoned", status=status, when=time.time())
-        self._close()
+        with contextlib.suppress(OSError):  # on a full disk; the other process then ends them as for a dead parent
+            self._note("abandoned", status=status, when=time.time())
+        self._close(patience=10.0)
 
     # ------------------------------------------------------------ trials
 
@@ -159,14 +180,13 @@ class Tracker:
     def _note(self, what: str, *, asks: bool = True, **facts: Any) -> None:
         event = {"what": what, **facts}
         if asks:
-            self._asked += 1
-            event["asks"] = self._asked
+            self._asked = event["asks"] = uuid.uuid4().hex  # answers to an earlier process must not be taken for ours
         self._journal.append(event, durable=asks)
         if asks:
             self._nudge()
 
     def _nudge(self) -> None:
-        with contextlib.suppress(OSError):  # it has died, which `_take` will hear
+        with contextlib.suppress(OSError, ValueError):  # it has died, which `_take` will hear, or is closed
             self._stdin.write("\n")
             self._stdin.flush()
 
@@ -177,8 +197,9 @@ class Tracker:
 
     def _answer(self, patience: float) -> Any:
         """What the last event that asked is answered with; waits, but at most `patience` for a store that is away."""
+        began = time.monotonic()
         while not self._lost:
-            left = None if self._away is None else max(0.0, self._away + patience - time.monotonic())
+            left = None if self._away is None else max(0.0, max(began, self._away) + patience - time.monotonic())
             try:
                 fact = self._said.get(timeout=left)
             except queue.Empty:
@@ -200,18 +221,23 @@ class Tracker:
         elif "refused" in fact:
             self._news.append(fact["refused"])
         elif "error" in fact and "asked" not in fact:
-            self._lost = fact["error"]
+            self._lose(fact["error"])
         elif "gone" in fact and not self._lost and self._begun < MOST_BEGUN:
             self._close()
             self._begin()  # it goes on where it stood
             self._nudge()
         elif "gone" in fact and not self._lost:
-            self._lost = "the process that writes to MLflow died; see workers.log in the sweep's folder"
+            self._lose("the process that writes to MLflow died; see workers.log in the sweep's folder")
 
-    def _close(self) -> None:
-        """Let the other process end, when it has told what it can."""
+    def _lose(self, why: str) -> None:
+        self._lost = why
+        self._news.append(why)
+
+    def _close(self, patience: float | None = None) -> None:
+        """Let the other process end, when it has told what it can; wait for it, but no longer than that."""
         with contextlib.suppress(OSError):
             self._stdin.close()
         if self._away is not None:
             self._replay.terminate()  # it may hang on the store; what it has not told stays in the journal
-        self._replay.wait()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            self._replay.wait(patience)

@@ -1,0 +1,53 @@
+"""A file of events: whole lines or none, whatever happens to its writer."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from sweeper.journal import Journal
+
+
+def test_what_is_appended_is_read_once_and_in_order(tmp_path):
+    writer, reader = Journal(tmp_path / "j"), Journal(tmp_path / "j")
+    assert list(reader.news()) == []
+    for number in range(3):
+        writer.append({"n": number})
+    assert [event["n"] for event in reader.news()] == [0, 1, 2]
+    writer.append({"n": 3}, durable=True)
+    assert [event["n"] for event in reader.news()] == [3]
+
+
+def test_a_line_that_a_killed_writer_did_not_finish_was_never_written(tmp_path):
+    (tmp_path / "j").write_bytes(b'{"n": 0}\n{"n": 1')
+    reader = Journal(tmp_path / "j")
+    assert list(reader.news()) == [{"n": 0}]
+    Journal(tmp_path / "j").append({"n": 2})
+    assert list(reader.news()) == [{"n": 2}]
+
+
+def test_an_append_that_fails_leaves_no_part_of_a_line(tmp_path, monkeypatch):
+    journal = Journal(tmp_path / "j")
+    journal.append({"n": 0})
+
+    def full(descriptor):
+        raise OSError(28, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(os, "fsync", full)
+        with pytest.raises(OSError, match="No space left"):
+            journal.append({"n": 1}, durable=True)
+    journal.append({"n": 2})
+    assert list(Journal(tmp_path / "j").news()) == [{"n": 0}, {"n": 2}]
+
+
+@pytest.mark.parametrize(("read", "good"), [(0, True), (9, True), (5, False), (18, True), (19, False), (999, False)])
+def test_a_noted_position_holds_only_where_a_line_ends(tmp_path, read, good):
+    (tmp_path / "j").write_bytes(b'{"n": 0}\n{"n": 1}\n')
+    assert Journal(tmp_path / "j").ends_at(read) == good
+
+
+def test_a_journal_that_is_not_there_has_no_position_but_its_beginning(tmp_path):
+    assert Journal(tmp_path / "none").ends_at(0)
+    assert not Journal(tmp_path / "none").ends_at(9)
