@@ -46,6 +46,7 @@ def sweep(
     trials: int | None = None,
     budget: float | None = None,
     epochs: int | None = None,
+    trial_limit: float | None = None,
     workers: int | None = None,
     seed: int | None = None,
     name: str | None = None,
@@ -63,11 +64,12 @@ def sweep(
         trials: the most trials.
         budget: wall-clock seconds; 300 where neither it nor `trials` is given.
         epochs: the most epochs of one trial; 10 by default.
+        trial_limit: seconds after which a trial counts as hanging and fails; six hours by default.
         workers: processes, one trial each; by default one a GPU, else one a core.
         seed: of everything random; 0 by default.
         name: of the sweep; from task, dataset and time by default.
         resume: take up the sweep of this name, or the newest (True), as it was begun; only
-            `trials`, `budget` and `workers` may be given anew.
+            `trials`, `budget`, `trial_limit` and `workers` may be given anew.
         say: receives lines for a person.
 
     Raises:
@@ -81,7 +83,7 @@ def sweep(
         "task": task, "--dataset": dataset, "--data": data, "--text": text, "--label": label, "--encoding": encoding,
         "--space": space, "--algorithm": algorithm, "--epochs": epochs, "--seed": seed, "--name": name,
     }  # fmt: skip
-    anew: dict[str, Any] = {"trials": trials, "budget": budget, "workers": workers}
+    anew: dict[str, Any] = {"trials": trials, "budget": budget, "trial_limit": trial_limit, "workers": workers}
     anew = {key: value for key, value in anew.items() if value is not None}
     if resume:
         given = [flag for flag, value in begun.items() if value is not None]
@@ -160,6 +162,7 @@ def _check(settings: Any) -> None:
         ("--epochs", settings.epochs),
         ("--workers", settings.workers),
         ("--budget", settings.budget),
+        ("--trial-limit", settings.trial_limit),
     ):
         if value is not None and value <= 0:
             raise UsageError(f"{flag}: must be above 0, found {value:g}")
@@ -263,6 +266,12 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
     ready = folder.shipped(chosen.number)
     if ready is not None:
         copy_whole(ready, Path(to))  # written and compared when the sweep ended
+    elif not folder.has_weights(chosen.number):
+        kept = [number for number in counting if folder.has_weights(number)]
+        raise UsageError(
+            f"--trial: the weights of {chosen.number} are gone, as only those of the best ten trials of a sweep are kept; "
+            f"in {folder.name} these are: {', '.join(map(str, kept))}"
+        )
     else:
         _export_now(folder, chosen, is_best=chosen.number == best.number, to=to)
     return Path(to)

@@ -87,6 +87,9 @@ def _parser() -> argparse.ArgumentParser:
         "--budget", type=_seconds, metavar="10m", help="wall-clock time; 5m where neither it nor --trials is given"
     )
     sweep.add_argument("--epochs", type=_whole, metavar="N", help="the most epochs of one trial (10)")
+    sweep.add_argument(
+        "--trial-limit", type=_seconds, metavar="TIME", help="a trial that takes longer hangs, and fails (6h)"
+    )
     sweep.add_argument("--workers", type=_whole, metavar="N", help="worker processes (one a GPU, else one a core)")
     sweep.add_argument("--seed", type=int, metavar="N", help="of everything random (0)")
     sweep.add_argument("--name", help="of the sweep")

@@ -39,6 +39,7 @@ def sweep(options: argparse.Namespace) -> int:
         "trials",
         "budget",
         "epochs",
+        "trial_limit",
         "workers",
         "seed",
         "name",
@@ -55,6 +56,7 @@ ENDED = {
     "trials": "all trials are done",
     "budget": "the time is up",
     "exhausted": "the space is exhausted: every configuration was tried",
+    "failures": "the first ten trials failed, all for one reason",
     "interrupted": "interrupted; what was finished is kept",
 }
 

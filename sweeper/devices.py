@@ -12,6 +12,7 @@ from pathlib import Path
 from .errors import SweeperError
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
+CONTAINER = Path("/sys/fs/cgroup/memory.max")
 ASK = "import json, tensorflow as tf; print(json.dumps([d.device_type for d in tf.config.list_physical_devices()]))"
 
 
@@ -40,6 +41,16 @@ def gpus() -> tuple[str, ...]:
 def cores() -> int:
     """How many this process may use."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def memory() -> int | None:
+    """Bytes that this machine, or the container that we are in, has; None where the system does not say."""
+    known = []
+    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
+        known.append(os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE"))
+    if CONTAINER.is_file() and (most := CONTAINER.read_text().strip()).isdigit():
+        known.append(int(most))
+    return min(known, default=None)
 
 
 def at_once() -> int:

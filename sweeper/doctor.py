@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from importlib import metadata
 
 from .data.downloads import cache_folder
-from .devices import cores, seen_by_tensorflow
+from .devices import cores, memory, seen_by_tensorflow
 from .errors import SweeperError
 from .track.store import store, without_secrets
 
@@ -37,8 +37,8 @@ def checks() -> Iterator[tuple[str, bool, str]]:
 
 
 def _memory() -> Iterator[tuple[str, bool, str]]:
-    if hasattr(os, "sysconf") and "SC_PHYS_PAGES" in os.sysconf_names:
-        total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+    total = memory()
+    if total is not None:
         yield "memory", total > ROOM, f"{total / 2**30:.1f} GiB"
 
 

@@ -8,6 +8,7 @@ SweeperError
 ├── TrackingError       the MLflow store cannot be reached or refuses us
 ├── TrialError          this one configuration failed; the sweep goes on
 ├── WorkerDied          a worker process died under its work, as when memory runs out
+├── NoSpace             the disk is full
 ├── SweepError          the sweep ran and produced no model
 └── ExportError         the exported model does not answer as the trained one did
 """
@@ -51,9 +52,21 @@ class TrialError(SweeperError):
 
 
 class WorkerDied(SweeperError):
-    """A worker process ended before its work did."""
+    """A worker process ended before its work did.
+
+    Args:
+        worth_another: whether the same work may end well if it is tried once more.
+    """
 
     exit_code = 1
+
+    def __init__(self, text: str, *, worth_another: bool = True) -> None:
+        super().__init__(text)
+        self.worth_another = worth_another
+
+
+class NoSpace(SweeperError):
+    """The disk is full; what was written before is whole."""
 
 
 class SweepError(SweeperError):

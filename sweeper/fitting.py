@@ -110,18 +110,21 @@ class Fitting:
                 found[row] = label[: split.lengths[row]] if split.per_token else label[None]
         return Predictions(np.concatenate(found), loss / max(weight, 1.0))
 
-    def save(self, path: Path) -> None:
-        """Weights, optimizer and progress."""
+    def save(self, path: Path, note: str = "") -> None:
+        """Weights, optimizer and progress, and a note of the caller's."""
         progress = {"epoch": self.progress.epoch, "best": self.progress.best, "best_epoch": self.progress.best_epoch}
         arrays = {**state.values(self.model.variables, "model"), **state.values(self.optimizer.variables, "optimizer")}
-        state.save_arrays(path, {**arrays, **{name: np.array(value) for name, value in progress.items()}})
+        state.save_arrays(
+            path, {**arrays, **{name: np.array(value) for name, value in progress.items()}, "note": np.array(note)}
+        )
 
-    def restore(self, path: Path) -> None:
-        """Take up what `save` left."""
+    def restore(self, path: Path) -> str:
+        """Take up what `save` left; returns the note."""
         arrays = state.load_arrays(path)
         state.assign(self.model.variables, arrays, "model")
         state.assign(self.optimizer.variables, arrays, "optimizer")
         self.progress = Progress(int(arrays["epoch"]), float(arrays["best"]), int(arrays["best_epoch"]))
+        return str(arrays["note"])
 
 
 def release_memory() -> None:

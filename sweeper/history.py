@@ -26,7 +26,7 @@ import filelock
 
 from .errors import UsageError, unknown
 from .journal import Journal, write_atomically
-from .records import TrialOrder, TrialResult
+from .records import BEST, LAST, TrialOrder, TrialResult
 
 if TYPE_CHECKING:
     from .propose import Proposal
@@ -128,6 +128,14 @@ class SweepFolder:
 
     def trial(self, number: int) -> Path:
         return self.path / "trials" / f"{number:03d}"
+
+    def drop_weights(self, number: int, *, state_only: bool = False) -> None:
+        """Delete the state that a trial would go on from, and the weights of its best epoch."""
+        for name in (LAST,) if state_only else (LAST, BEST):
+            (self.trial(number) / name).unlink(missing_ok=True)
+
+    def has_weights(self, number: int) -> bool:
+        return (self.trial(number) / BEST).exists()
 
     def pictures(self, number: int) -> list[Path]:
         """What a trial has drawn."""

@@ -8,34 +8,23 @@ killed while it writes to a queue can hold the queue's lock for ever.
 
 from __future__ import annotations
 
-import contextlib
-import gc
-import importlib
 import multiprocessing
-import os
-import signal
-import sys
-import time
-import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import filelock
 from pebble import ProcessExpired, ProcessPool
 
-from . import devices
-from .errors import SweeperError, WorkerDied
+from . import devices, worker
+from .errors import WorkerDied
 from .journal import Journal
 from .records import EVENTS, EpochEvent, TrialOrder, TrialResult
 
+LEAST_MEMORY = 2 << 30  # bytes, of a worker: TensorFlow alone needs a part of it
 TRIALS_A_WORKER = 40  # then it is replaced, before what allocators never give back adds up
-THREADS = dict.fromkeys(
-    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
-    "1",
-)
 
 
 @dataclass
@@ -43,6 +32,9 @@ class _Running:
     order: TrialOrder
     future: Future[TrialResult]
     events: Journal
+    over: bool = False
+    again: bool = False  # its first worker died
+    epochs: int = 0  # that were given to the caller
 
 
 @dataclass
@@ -53,22 +45,34 @@ class Workers:
         count: how many processes.
         log: file that receives whatever workers print, TensorFlow's chatter above all.
         gpus: as CUDA_VISIBLE_DEVICES names them; each worker has one, and shares it where there are fewer.
+        limit: seconds that a trial may take; None for no limit.
+        memory: bytes that one worker may grow to; by default its share of nine tenths of the machine's.
     """
 
     count: int
     log: Path
     gpus: tuple[str, ...] = field(default_factory=devices.gpus)
+    limit: float | None = None
+    memory: int | None = None
     _running: dict[int, _Running] = field(default_factory=dict)
 
+    def __post_init__(self) -> None:
+        all_of_it = devices.memory()
+        if self.memory is None and all_of_it is not None:
+            self.memory = max(all_of_it * 9 // 10 // self.count, LEAST_MEMORY)
+
     def __enter__(self) -> Workers:
-        self._pool = ProcessPool(
+        self._pool = self._new_pool()
+        return self
+
+    def _new_pool(self) -> ProcessPool:
+        return ProcessPool(
             max_workers=self.count,
             max_tasks=TRIALS_A_WORKER,
-            initializer=_prepare_worker,
-            initargs=(self.log.resolve(), self.count, self.gpus),
+            initializer=worker.prepare,
+            initargs=(self.log.resolve(), self.count, self.gpus, self.memory),
             context=multiprocessing.get_context("spawn"),
         )
-        return self
 
     def __exit__(self, kind: Any, *_: object) -> None:
         if kind is None:
@@ -79,17 +83,26 @@ class Workers:
 
     def warm_up(self) -> None:
         """Start the processes now; they import TensorFlow while the caller does something else."""
-        self.call(_nothing)
+        self.call(worker.nothing)
 
-    def call(self, function: Callable[..., Any], *arguments: Any) -> Future[Any]:
-        """Run a function of a module in a worker."""
-        return self._pool.schedule(_call, args=[function.__module__, function.__qualname__, *arguments])
+    def call(self, function: Callable[..., Any], *arguments: Any, limit: float | None = None) -> Future[Any]:
+        """Run a function of a module in a worker, for at most `limit` seconds."""
+        if not self._pool.active:  # it gives up when its last worker is killed between two calls
+            self._pool.stop()  # type: ignore[no-untyped-call]
+            self._pool.join()
+            self._pool = self._new_pool()
+        return self._pool.schedule(
+            worker.call, args=[function.__module__, function.__qualname__, *arguments], timeout=limit
+        )
 
     def start(self, order: TrialOrder) -> None:
-        """Hand out a trial; what an earlier, interrupted run of it reported is forgotten."""
+        """Hand out a trial; one that was interrupted goes on from its checkpoint, and reports all its epochs again."""
+        self._running[order.number] = self._begun(order)
+
+    def _begun(self, order: TrialOrder) -> _Running:
         events = Path(order.folder) / EVENTS
         events.unlink(missing_ok=True)
-        self._running[order.number] = _Running(order, self.call(_run_trial, order), Journal(events))
+        return _Running(order, self.call(worker.run_trial, order, limit=self.limit), Journal(events))
 
     @property
     def free(self) -> int:
@@ -103,23 +116,47 @@ class Workers:
     def epochs(self) -> Iterator[EpochEvent]:
         """The epochs that ended since the last call, in order within each trial."""
         for running in list(self._running.values()):
-            yield from (EpochEvent(**event) for event in running.events.news())
+            running.over = running.future.done()  # asked before its last epochs are read
+            for event in map(_event, running.events.news()):
+                if event.epoch > running.epochs:  # not told before its first worker died
+                    running.epochs = event.epoch
+                    yield event
 
     def results(self) -> Iterator[TrialResult]:
-        """The trials that ended since the last call; each one's last epochs are given by `epochs` before."""
+        """The trials that had ended when `epochs` was called last, which has given their last epochs.
+
+        A trial whose worker was killed is run once more.
+
+        Raises:
+            NoSpace: a worker could not write.
+        """
         for number, running in list(self._running.items()):
-            if running.future.done():
+            if running.over:
                 del self._running[number]
-                yield _result(running)
+                result = self._result(running)
+                if result is not None:
+                    yield result
+
+    def _result(self, running: _Running) -> TrialResult | None:
+        """How a trial ended; None if it has begun again."""
+        order = running.order
+        try:
+            result: TrialResult = answer(running.future)
+            return result
+        except TimeoutError:
+            reason = f"took longer than the limit of {self.limit:g} s; --trial-limit sets it"
+        except WorkerDied as error:
+            reason = str(error)
+            if error.worth_another and not running.again:
+                again = self._begun(order)
+                again.again, again.epochs = True, running.epochs
+                self._running[order.number] = again
+                return None
+        return TrialResult(order.number, order.configuration, "failed", error=reason)
 
 
-def _result(running: _Running) -> TrialResult:
-    order = running.order
-    try:
-        result: TrialResult = answer(running.future)
-        return result
-    except WorkerDied as error:
-        return TrialResult(order.number, order.configuration, "failed", error=str(error))
+def _event(kept: dict[str, Any]) -> EpochEvent:
+    return EpochEvent(**kept)
 
 
 def answer(future: Future[Any]) -> Any:
@@ -130,73 +167,14 @@ def answer(future: Future[Any]) -> Any:
     """
     try:
         return future.result()
+    except BrokenProcessPool:
+        raise WorkerDied("its worker process died before it began") from None
     except ProcessExpired as error:
+        if error.exitcode == worker.OUT_OF_MEMORY:
+            raise WorkerDied(
+                "out of memory: its process outgrew its share of the machine's; fewer workers, or a smaller batch_size, units or max_length, need less",
+                worth_another=False,
+            ) from None
         raise WorkerDied(
             f"its worker process died (exit code {error.exitcode}); if the machine ran out of memory, fewer workers or smaller models need less"
         ) from None
-
-
-# ---------------------------------------------------------------- inside a worker
-
-
-def _prepare_worker(log: Path, count: int, gpus: tuple[str, ...]) -> None:
-    """One thread, one GPU at most, no chatter on the user's terminal, and all imported before the first trial comes."""
-    os.environ.update(THREADS, TF_CPP_MIN_LOG_LEVEL="3")
-    if gpus:
-        gpu = gpus[_place(log.parent, count) % len(gpus)]
-        os.environ.update(CUDA_VISIBLE_DEVICES=gpu, TF_FORCE_GPU_ALLOW_GROWTH="true")
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says what is to be done
-    sys.stdout.flush()
-    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    for stream in (1, 2):
-        os.dup2(descriptor, stream)
-    import tensorflow as tf
-    import threadpoolctl
-
-    tf.config.threading.set_intra_op_parallelism_threads(1)
-    tf.config.threading.set_inter_op_parallelism_threads(1)
-    threadpoolctl.threadpool_limits(1)  # libraries that were loaded before the variables above were set
-    importlib.import_module(".trial", __package__)
-    gc.freeze()  # what was imported stays; to look through it after every trial would take half a second
-
-
-_places: list[filelock.FileLock] = []  # the lock of this process, held for as long as it lives
-
-
-def _place(folder: Path, count: int) -> int:
-    """A number below `count` that no other living worker of the sweep has; one that ends gives its own back."""
-    while True:
-        for number in range(count):
-            lock = filelock.FileLock(folder / f"worker-{number}.lock", timeout=0)
-            with contextlib.suppress(filelock.Timeout):
-                lock.acquire()
-                _places.append(lock)
-                return number
-        time.sleep(0.1)  # the worker that this one replaces has not ended yet
-
-
-def _nothing() -> None:
-    return None
-
-
-def _call(module: str, name: str, *arguments: Any) -> Any:
-    """Run a function by name, and leave nothing of its graphs behind."""
-    from .fitting import release_memory
-
-    try:
-        return getattr(importlib.import_module(module), name)(*arguments)
-    finally:
-        release_memory()
-
-
-def _run_trial(order: TrialOrder) -> TrialResult:
-    """The outermost frame: a bug in one trial is recorded with its traceback and does not end the sweep."""
-    from .trial import run_trial
-
-    try:
-        return run_trial(order)
-    except SweeperError:
-        raise
-    except Exception as error:  # noqa: BLE001 - recorded, not hidden: see above
-        reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
-        return TrialResult(order.number, order.configuration, "failed", error=reason, trace=traceback.format_exc())

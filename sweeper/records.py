@@ -15,8 +15,8 @@ Configuration = Mapping[str, Any]
 Scores = dict[str, float]
 """Metric names, without a split's prefix, to values."""
 
-EVENTS = "events.jsonl"
-"""The journal of a trial's folder: an `EpochEvent` a line."""
+EVENTS, BEST, LAST = "events.jsonl", "best.npz", "last.npz"
+"""Files of a trial's folder: a journal of `EpochEvent`; weights of the best epoch; the state to go on from."""
 
 
 class LabelledText(NamedTuple):
@@ -141,6 +141,7 @@ class Settings:
         budget: wall-clock seconds from the first trial on; None for none. Trials that run
             when it ends stop at the end of their epoch and still count.
         epochs: the most epochs of one trial.
+        trial_limit: the most seconds of one trial; one that takes longer hangs, and fails.
         workers: processes, one trial each.
         seed: of everything random.
     """
@@ -149,5 +150,6 @@ class Settings:
     trials: int | None = None
     budget: float | None = 300.0
     epochs: int = 10
+    trial_limit: float = 21_600.0
     workers: int = field(default_factory=at_once)
     seed: int = 0

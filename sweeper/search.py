@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import heapq
+import itertools
 import signal
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import parameters
@@ -26,6 +29,8 @@ if TYPE_CHECKING:
     from .track.tracker import Tracker
 
 POLL_SECONDS = 0.1
+KEPT = 10  # trials whose weights stay, the best ones, so that the disk does not fill
+HOPELESS = 10  # failures, and nothing else, after which a search ends
 
 
 class Search:
@@ -52,6 +57,7 @@ class Search:
         self.deadline = None if settings.budget is None else time.time() + settings.budget
         self._interrupted = self._said = False
         self._proposer: Proposer | None = None
+        self._kept: list[tuple[float, int]] = []  # a heap of scores and negative numbers: the worst is the first
         self._vain = -1  # how many results there were when the oracle last had nothing to propose
 
     def run(self, screen: Screen, baselines: Future[Any]) -> str:
@@ -61,15 +67,18 @@ class Search:
             baselines: a list of `tasks.Baseline`, the strongest last, that a worker computes.
 
         Returns:
-            "trials", "budget", "exhausted" or "interrupted".
+            "trials", "budget", "exhausted", "failures" or "interrupted".
         """
         for result in sorted(self.history.results.values(), key=lambda result: result.number):
             screen.board.ended(result)
+            self._tidy(result)
+            if result.number not in self.tracker.told:  # the parent was killed just between the two
+                self.tracker.trial_ended(result, self.folder.pictures(result.number))
         with self._interruptible():
             ended = ""
             while not ended or self.workers.running:
                 self._say_once_that_it_stops(screen)
-                if screen.board.baseline is None and baselines.done():
+                if screen.board.baseline is None and baselines.done() and not baselines.exception():
                     self._note_baselines(answer(baselines), screen)
                 self._record_news(screen)
                 ended = ended or self._reason_to_end() or self._hand_out(screen)
@@ -83,8 +92,15 @@ class Search:
             return "interrupted"
         if self.settings.trials is not None and len(self.history.orders) >= self.settings.trials:
             return "" if self.history.unfinished else "trials"
+        if self._hopeless():
+            return "failures"
         late = self.deadline is not None and time.time() >= self.deadline
         return "budget" if late and self.history.orders else ""
+
+    def _hopeless(self) -> bool:
+        """Whether the first trials all failed, and for one reason, so that more would too."""
+        first = [result.error for result in itertools.islice(self.history.results.values(), HOPELESS)]
+        return len(first) == HOPELESS and len(set(first)) == 1 and first[0] is not None
 
     def _hand_out(self, screen: Screen) -> str:
         """Give every free worker a trial; returns a reason to end where there will be none any more."""
@@ -180,15 +196,31 @@ class Search:
             screen.say(line)
         for result in self.workers.results():
             if self._interrupted and result.state == "stopped":
-                # Not told: it runs anew when the sweep is taken up.
+                # Not told: it goes on when the sweep is taken up.
                 self.tracker.trial_ended(dataclasses.replace(result, state="interrupted"), [])
                 screen.ended(dataclasses.replace(result, state="interrupted"))
                 continue
             self.history.told(result)
+            self._tidy(result)
             if self._proposer is not None:
                 self._tell(self._proposer, result)
             self.tracker.trial_ended(result, self.folder.pictures(result.number))
             screen.ended(result)
+
+    def _tidy(self, result: TrialResult) -> None:
+        """Keep weights of the best trials, and of those with which hyperband may go on; delete all others."""
+        order = self.history.orders[result.number]
+        if order.continues:
+            self.folder.drop_weights(int(Path(order.continues).name), state_only=True)
+        if not result.counts:
+            self.folder.drop_weights(result.number)
+            return
+        if order.epochs < self.settings.epochs:
+            return
+        self.folder.drop_weights(result.number, state_only=True)
+        heapq.heappush(self._kept, (result.scores[self.objective], -result.number))
+        if len(self._kept) > KEPT:
+            self.folder.drop_weights(-heapq.heappop(self._kept)[1])
 
     def _say_once_that_it_stops(self, screen: Screen) -> None:
         if self._interrupted and not self._said:
@@ -205,6 +237,7 @@ class Search:
             self._interrupted = True
             self.folder.stop_file.touch()
 
+        self.folder.stop_file.unlink(missing_ok=True)  # of a process that was killed while it stopped
         ours = threading.current_thread() is threading.main_thread()  # only there may handlers be set
         before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)} if ours else {}
         try:

@@ -20,7 +20,7 @@ from . import parameters, report
 from .data.cards import Card
 from .data.prepare import prepare
 from .data.store import Prepared, open_prepared
-from .errors import SweepError, listed
+from .errors import SweepError, WorkerDied, listed
 from .history import SweepFolder
 from .pool import Workers, answer
 from .records import Scores, Settings, TrialOrder, TrialResult
@@ -42,7 +42,7 @@ class Outcome:
     """How a sweep ended.
 
     Args:
-        ended: "trials", "budget", "exhausted" or "interrupted".
+        ended: "trials", "budget", "exhausted", "failures" or "interrupted".
         objective: the score that chose.
         leaderboard: see `report.leaderboard`.
         best: the winner; `test` are its scores on the test split.
@@ -91,7 +91,7 @@ def run_sweep(
     with (
         ending_like_an_interrupt(),
         folder.held(),
-        Workers(settings.workers, folder.path / "workers.log") as workers,
+        Workers(settings.workers, folder.path / "workers.log", limit=settings.trial_limit) as workers,
     ):
         folder.note_data(prepared.meta.digest, objective)
         workers.warm_up()  # they import TensorFlow while we import MLflow
@@ -200,7 +200,11 @@ def search_beside_baselines(search: Search, workers: Workers) -> Outcome:
     asked = workers.call(baselines_of, str(search.prepared.folder))
     with Screen(Board(search.objective, search.deadline, search.settings.trials)) as screen:
         ended = search.run(screen, asked)
-    baselines = answer(asked)
+        try:
+            baselines = answer(asked)
+        except WorkerDied as error:
+            screen.say(f"no baselines: {error}")
+            baselines = []
     search.folder.note_baselines([baseline._asdict() for baseline in baselines])
     return Outcome(
         search.folder.path,

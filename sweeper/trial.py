@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
-import multiprocessing
+import json
 import time
 import traceback
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
@@ -18,12 +19,9 @@ from .fitting import Epoch, Fitting, Predictions, fit, latency_ms, parameter_cou
 from .journal import Journal
 from .models import Sizes, kernels, state
 from .models.optimizers import build_optimizer
-from .records import EVENTS, EpochEvent, Scores, TrialOrder, TrialResult
+from .records import BEST, EVENTS, LAST, EpochEvent, Scores, TrialOrder, TrialResult
 from .tasks import TASKS
 from .tasks.base import confusion
-
-BEST, LAST = "best.npz", "last.npz"
-"""Files of a trial's folder: weights of the best epoch; the state to go on from."""
 
 
 def run_trial(order: TrialOrder) -> TrialResult:
@@ -51,6 +49,43 @@ def run_trial(order: TrialOrder) -> TrialResult:
     )
 
 
+@dataclass
+class _Record:
+    """What a trial has found so far; its checkpoints keep it.
+
+    Args:
+        scores: of the best epoch on the validation split.
+        fit_seconds: in training and validation.
+    """
+
+    events: list[EpochEvent] = field(default_factory=list)
+    scores: Scores = field(default_factory=dict)
+    fit_seconds: float = 0.0
+
+    def as_text(self) -> str:
+        return json.dumps(dataclasses.asdict(self))
+
+    @classmethod
+    def from_text(cls, text: str) -> _Record:
+        kept = json.loads(text)
+        return cls([EpochEvent(**event) for event in kept["events"]], kept["scores"], kept["fit_seconds"])
+
+
+@dataclass
+class _Checkpoint:
+    """The state to go on from, written as often as costs a twentieth of the time."""
+
+    path: Path
+    due: float = 0.0  # `time.perf_counter`
+
+    def offer(self, fitting: Fitting, record: _Record, *, now: bool = False) -> None:
+        started = time.perf_counter()
+        if now or started >= self.due:
+            fitting.save(self.path, record.as_text())
+            ended = time.perf_counter()
+            self.due = ended + 20 * (ended - started)
+
+
 def _run(order: TrialOrder, started: float) -> TrialResult:
     folder = Path(order.folder)
     folder.mkdir(parents=True, exist_ok=True)
@@ -60,26 +95,23 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
     steps = -(-len(training) * training.passes // configuration["batch_size"]) * order.epochs
     kernel = kernels.choose(configuration)
     fitting = build_fitting(order, prepared, steps, kernel)
-    if order.continues:
-        fitting.restore(Path(order.continues) / LAST)
-        (folder / BEST).write_bytes((Path(order.continues) / BEST).read_bytes())
-    best: Scores = {}
+    record, checkpoint, journal = _taken_up(order, fitting), _Checkpoint(folder / LAST), Journal(folder / EVENTS)
+    for event in record.events:
+        journal.append(dataclasses.asdict(event))
     answers = np.zeros(0, np.int32)  # of the best epoch, on the validation split
-    events: list[EpochEvent] = []
-    journal = Journal(folder / EVENTS)
-    fit_seconds = 0.0
 
     def score(predictions: Predictions) -> Scores:
         return task.scores(prepared.meta, validation.true_labels(), predictions.labels, validation.lengths)
 
     def ended(epoch: Epoch) -> bool:
-        nonlocal best, answers, fit_seconds
-        fit_seconds += epoch.seconds
+        nonlocal answers
+        record.fit_seconds += epoch.seconds
         if epoch.improved:
-            best, answers = {**epoch.scores, "loss": epoch.validation.loss}, epoch.validation.labels
+            record.scores, answers = {**epoch.scores, "loss": epoch.validation.loss}, epoch.validation.labels
             state.save_arrays(folder / BEST, state.values(fitting.model.variables, "model"))
-        events.append(_event(order.number, epoch))
-        journal.append(dataclasses.asdict(events[-1]))
+        record.events.append(_event(order.number, epoch))
+        checkpoint.offer(fitting, record)
+        journal.append(dataclasses.asdict(record.events[-1]))
         return _told_to_stop(order)
 
     ending = fit(
@@ -94,26 +126,37 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
         score=score,
         ended=ended,
     )
-    fitting.save(folder / LAST)
-    if not best:  # nothing better than what was taken up
+    checkpoint.offer(fitting, record, now=True)
+    if not len(answers):  # the best epoch is one that was taken up
         state.assign(fitting.model.variables, state.load_arrays(folder / BEST), "model")
         predictions = fitting.predict(validation)
-        best, answers = {**score(predictions), "loss": predictions.loss}, predictions.labels
-    _draw(folder, events, answers, validation, prepared, task.objective(prepared.meta))
+        record.scores, answers = {**score(predictions), "loss": predictions.loss}, predictions.labels
+    _draw(folder, record.events, answers, validation, prepared, task.objective(prepared.meta))
     return TrialResult(
         order.number,
         configuration,
         ending,
-        scores=best,
+        scores=record.scores,
         best_epoch=fitting.progress.best_epoch,
         epochs=fitting.progress.epoch,
         parameters=parameter_count(fitting.model),
         latency_ms=latency_ms(_as_served(order, prepared, fitting), validation),
         kernel=kernel,
         truncated=training.truncated,
-        fit_seconds=fit_seconds,
+        fit_seconds=record.fit_seconds,
         seconds=time.perf_counter() - started,
     )
+
+
+def _taken_up(order: TrialOrder, fitting: Fitting) -> _Record:
+    """Restore the trial's own checkpoint, if it was interrupted, or that of the trial with which it goes on."""
+    folder = Path(order.folder)
+    if (folder / LAST).exists():
+        return _Record.from_text(fitting.restore(folder / LAST))
+    if order.continues:
+        fitting.restore(Path(order.continues) / LAST)
+        (folder / BEST).write_bytes((Path(order.continues) / BEST).read_bytes())
+    return _Record()
 
 
 def _draw(
@@ -195,9 +238,7 @@ def score_test(order: TrialOrder) -> Scores:
 
 def _told_to_stop(order: TrialOrder) -> bool:
     late = order.deadline is not None and time.time() >= order.deadline
-    parent = multiprocessing.parent_process()
-    orphaned = parent is not None and not parent.is_alive()  # nobody is left to take the result
-    return late or orphaned or (order.stop_file is not None and Path(order.stop_file).exists())
+    return late or (order.stop_file is not None and Path(order.stop_file).exists())
 
 
 def _event(number: int, epoch: Epoch) -> EpochEvent:

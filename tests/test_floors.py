@@ -20,6 +20,7 @@ FLOORS = [  # ground floor first
     {"tasks"},
     {"fitting", "pictures"},
     {"trial"},
+    {"worker"},
     {"history", "propose", "track", "pool", "report", "terminal"},
     {"exports", "search", "doctor"},
     {"sweeps"},

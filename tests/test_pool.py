@@ -38,6 +38,7 @@ def test_a_worker_imports_neither_mlflow_nor_keras_tuner_and_prints_nothing(tmp_
         workers.call(baselines_of, str(prepared.folder))
         workers.call(export_trial, order, str(tmp_path / "export"), {})
         modules = workers.call(loaded_modules).result(timeout=120)
+        list(workers.epochs())
         assert [result.state for result in workers.results()] == ["done"]
     assert (tmp_path / "export" / "saved_model.pb").exists()
     assert "tensorflow" in modules
@@ -90,6 +91,7 @@ def test_a_bug_in_a_trial_is_a_failed_result_with_its_traceback(tmp_path):
         results = []
         deadline = time.time() + 120
         while not results and time.time() < deadline:
+            list(workers.epochs())
             results += workers.results()
             time.sleep(0.05)
     assert results[0].state == "failed"

@@ -11,9 +11,15 @@ import numpy as np
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
-    """Write arrays in one step: a reader sees the whole file or none."""
+    """Write arrays in one step: a reader sees the whole file or none, after a loss of power too."""
     with tempfile.NamedTemporaryFile(dir=path.parent, suffix=".npz", delete=False) as file:
-        np.savez(file, **arrays)  # type: ignore[arg-type]
+        try:
+            np.savez(file, **arrays)  # type: ignore[arg-type]
+            file.flush()
+            os.fsync(file.fileno())
+        except BaseException:
+            os.unlink(file.name)
+            raise
     os.replace(file.name, path)
 
 

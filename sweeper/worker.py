@@ -1,0 +1,122 @@
+"""Inside a worker process: one thread, one trial at a time, no MLflow and no KerasTuner."""
+
+from __future__ import annotations
+
+import contextlib
+import errno
+import gc
+import importlib
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
+import traceback
+from pathlib import Path
+from typing import Any
+
+import filelock
+
+from .errors import NoSpace, SweeperError
+from .records import TrialOrder, TrialResult
+
+OUT_OF_MEMORY = 117  # the exit code of a worker that grew too large
+STATUS = Path("/proc/self/statm")
+FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
+THREADS = dict.fromkeys(
+    ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "TF_NUM_INTRAOP_THREADS", "TF_NUM_INTEROP_THREADS"),
+    "1",
+)
+
+
+def prepare(log: Path, count: int, gpus: tuple[str, ...], memory: int | None) -> None:
+    """One thread, one GPU at most, no chatter on the user's terminal, and all imported before the first trial comes."""
+    os.environ.update(THREADS, TF_CPP_MIN_LOG_LEVEL="3")
+    if gpus:
+        gpu = gpus[_place(log.parent, count) % len(gpus)]
+        os.environ.update(CUDA_VISIBLE_DEVICES=gpu, TF_FORCE_GPU_ALLOW_GROWTH="true")
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C reaches the whole group; the parent says what is to be done
+    sys.stdout.flush()
+    descriptor = os.open(log, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    for stream in (1, 2):
+        os.dup2(descriptor, stream)
+    import tensorflow as tf
+    import threadpoolctl
+
+    tf.config.threading.set_intra_op_parallelism_threads(1)
+    tf.config.threading.set_inter_op_parallelism_threads(1)
+    threadpoolctl.threadpool_limits(1)  # libraries that were loaded before the variables above were set
+    threading.Thread(target=_watch, args=[memory], daemon=True).start()
+    importlib.import_module(".trial", __package__)
+    gc.freeze()  # what was imported stays; to look through it after every trial would take half a second
+
+
+def _watch(memory: int | None) -> None:
+    """End this process when its parent is gone, as nobody would take its result and the trial may run anew; or when
+    it grows past `memory` bytes, before the system ends a process of its own choice."""
+    parent = multiprocessing.parent_process()
+    page = os.sysconf("SC_PAGE_SIZE") if STATUS.exists() else 0
+    while parent is None or parent.is_alive():
+        if memory is not None and page:
+            _, resident, shared, *_ = map(int, STATUS.read_text().split())
+            if (resident - shared) * page > memory:
+                os._exit(OUT_OF_MEMORY)
+        time.sleep(0.2)
+    os._exit(0)
+
+
+_places: list[filelock.FileLock] = []  # the lock of this process, held for as long as it lives
+
+
+def _place(folder: Path, count: int) -> int:
+    """A number below `count` that no other living worker of the sweep has; one that ends gives its own back.
+
+    After a minute without a free one it is 0, to be shared: an export beside a running sweep has none of its own.
+    """
+    for _ in range(600):
+        for number in range(count):
+            lock = filelock.FileLock(folder / f"worker-{number}.lock", timeout=0)
+            with contextlib.suppress(filelock.Timeout):
+                lock.acquire()
+                _places.append(lock)
+                return number
+        time.sleep(0.1)  # the worker that this one replaces has not ended yet
+    return 0
+
+
+def nothing() -> None:
+    return None
+
+
+def call(module: str, name: str, *arguments: Any) -> Any:
+    """Run a function by name, and leave nothing of its graphs behind."""
+    from .fitting import release_memory
+
+    try:
+        return getattr(importlib.import_module(module), name)(*arguments)
+    finally:
+        release_memory()
+
+
+def run_trial(order: TrialOrder) -> TrialResult:
+    """The outermost frame: a bug in one trial is recorded with its traceback and does not end the sweep."""
+    from . import trial
+
+    try:
+        return trial.run_trial(order)
+    except SweeperError:
+        raise
+    except OSError as error:
+        if error.errno in FULL:
+            raise NoSpace(
+                f"{order.folder}: {error.strerror}; what was finished is kept: free some space, then sweeper sweep --resume {Path(order.folder).parent.parent.name}"
+            ) from None
+        return _failed(order, error)
+    except Exception as error:  # noqa: BLE001 - recorded, not hidden: see above
+        return _failed(order, error)
+
+
+def _failed(order: TrialOrder, error: Exception) -> TrialResult:
+    reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    return TrialResult(order.number, order.configuration, "failed", error=reason, trace=traceback.format_exc())

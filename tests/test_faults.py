@@ -1,0 +1,260 @@
+"""What may happen to a sweep, done to it for real: nothing that was finished is lost, and nothing is said falsely."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pandas as pd
+import pytest
+
+import sweeper
+from sweeper.data import cards
+from sweeper.data.prepare import prepare
+from sweeper.errors import SweepError, UsageError, WorkerDied
+from sweeper.history import find_folder
+from sweeper.parameters import complete
+from sweeper.pool import Workers, answer
+from sweeper.records import TrialOrder
+from sweeper.track.store import store
+
+from .conftest import write
+
+pytestmark = pytest.mark.slow
+SMALL = {"units": 4, "embedding_units": 4, "batch_size": 16}
+
+
+@pytest.fixture
+def order(reviews_card, tmp_path):
+    """Orders of trials on a small dataset."""
+    prepared = prepare(cards.load_card(str(reviews_card)))
+
+    def made(number, epochs, **values):
+        configuration = complete("sentiment", {**SMALL, "patience": 90, **values})
+        folder = str(tmp_path / "trials" / f"{number:03d}")
+        return TrialOrder(number, "sentiment", configuration, str(prepared.folder), folder, 0, epochs)
+
+    return made
+
+
+def workers_of(process):
+    """Process ids of a parent's workers."""
+    found = []
+    for status in Path("/proc").glob("[0-9]*/stat"):
+        try:
+            after_name = status.read_text().rpartition(")")[2].split()
+            command = (status.parent / "cmdline").read_bytes()
+        except OSError:  # it has ended
+            continue
+        if int(after_name[1]) == process and b"spawn_main" in command:
+            found.append(int(status.parent.name))
+    return found
+
+
+def watch(workers, until, seconds=120):
+    """Epochs and results of running trials, until a condition on them holds."""
+    events, results = [], []
+    deadline = time.time() + seconds
+    while not until(events, results):
+        assert time.time() < deadline, "it never came true"
+        events += workers.epochs()
+        results += workers.results()
+        time.sleep(0.05)
+    return events, results
+
+
+# ---------------------------------------------------------------- a worker
+
+
+def test_a_trial_whose_worker_was_killed_goes_on_from_its_checkpoint_and_the_other_does_not_notice(order, tmp_path):
+    with Workers(1, tmp_path / "log") as alone:
+        alone.start(order(0, 40))
+        _, [undisturbed] = watch(alone, lambda events, results: results)
+    (tmp_path / "trials").rename(tmp_path / "before")
+
+    with Workers(1, tmp_path / "log") as workers:
+        workers.start(order(0, 40))
+        before, _ = watch(workers, lambda events, results: len(events) > 3)
+        for worker in workers_of(os.getpid()):
+            os.kill(worker, signal.SIGKILL)
+        after, [result] = watch(workers, lambda events, results: results)
+    assert [event.epoch for event in before + after] == list(range(1, 41)), "every epoch is told once"
+    assert (result.state, result.scores, result.best_epoch) == ("done", undisturbed.scores, undisturbed.best_epoch)
+
+
+def test_a_worker_that_is_killed_while_it_has_nothing_to_do_is_replaced(order, tmp_path):
+    with Workers(1, tmp_path / "log") as workers:
+        workers.start(order(0, 1))
+        watch(workers, lambda events, results: results)
+        for worker in workers_of(os.getpid()):
+            os.kill(worker, signal.SIGKILL)
+        time.sleep(1)
+        workers.start(order(1, 1))
+        _, [result] = watch(workers, lambda events, results: results)
+    assert result.state == "done"
+
+
+def test_a_trial_whose_worker_is_killed_twice_has_failed(order, tmp_path):
+    with Workers(1, tmp_path / "log") as workers:
+        workers.start(order(0, 100_000))
+        told = 0
+        for _ in range(2):
+            events, _ = watch(workers, lambda events, results: len(events) > 2)
+            for worker in workers_of(os.getpid()):
+                os.kill(worker, signal.SIGKILL)
+            told += len(events)
+        _, [result] = watch(workers, lambda events, results: results)
+        workers.start(order(1, 2))
+        _, [next_one] = watch(workers, lambda events, results: results)
+    assert result.state == "failed"
+    assert "its worker process died" in result.error
+    assert next_one.state == "done"
+
+
+def test_a_trial_that_hangs_fails_at_the_limit_and_the_next_one_runs(order, tmp_path):
+    with Workers(1, tmp_path / "log", limit=6.0) as workers:
+        workers.start(order(0, 1_000_000))
+        _, [result] = watch(workers, lambda events, results: results)
+        workers.start(order(1, 1))
+        _, [next_one] = watch(workers, lambda events, results: results)
+    assert result.error == "took longer than the limit of 6 s; --trial-limit sets it"
+    assert next_one.state == "done"
+
+
+def test_a_trial_that_outgrows_its_share_of_memory_fails_and_is_not_tried_again(order, tmp_path):
+    with Workers(1, tmp_path / "log", memory=1_000_000_000) as workers:
+        workers.start(order(0, 5, units=2_048))
+        _, [result] = watch(workers, lambda events, results: results)
+        workers.start(order(1, 1))
+        _, [next_one] = watch(workers, lambda events, results: results)
+    assert result.error.startswith("out of memory: its process outgrew its share")
+    assert next_one.state == "done"
+
+
+def grow() -> None:
+    time.sleep(len([np.ones(10_000_000) for _ in range(100)]))
+
+
+def test_other_work_that_outgrows_memory_says_so_too(tmp_path):
+    with (
+        Workers(1, tmp_path / "log", memory=1_000_000_000) as workers,
+        pytest.raises(WorkerDied, match="out of memory"),
+    ):
+        answer(workers.call(grow))
+
+
+# ---------------------------------------------------------------- a sweep
+
+
+def test_a_sweep_ends_when_its_first_ten_trials_fail_for_one_reason(reviews_card, tmp_path):
+    huge = " ".join(["3e38", "-3e38"] * 4)  # sums of these are no numbers
+    vectors = write(tmp_path / "huge.txt", "".join(f"{word} {huge}\n" for word in "a film from start to end".split()))
+    space = write(
+        tmp_path / "space.toml",
+        'about = "x"\ntask = "sentiment"\n[parameters.input]\nfixed = "pretrained"\n'
+        f'[parameters.vectors]\nfixed = "{vectors}"\n[parameters.units]\nint = {{ low = 2, high = 40 }}\n',
+    )
+    with pytest.raises(SweepError, match=r"no trial of 1\d gave a model: diverged"):
+        sweeper.sweep(dataset=str(reviews_card), space=str(space), workers=2, trials=30, epochs=2, name="hopeless")
+    assert len(find_folder("hopeless").history().results) < 13
+
+
+def command(card, space, *options):
+    return [
+        *(sys.executable, "-m", "sweeper", "sweep", "--dataset", str(card), "--space", str(space)),
+        *("--workers", "1", *options),
+    ]
+
+
+def test_a_full_disk_is_said_and_the_sweep_goes_on_when_there_is_room(reviews_card, tmp_path):
+    space = write(tmp_path / "large.toml", 'about = "x"\ntask = "sentiment"\n[parameters.units]\nfixed = 512\n')
+
+    def no_more_than_eight_megabytes_a_file():
+        resource.setrlimit(resource.RLIMIT_FSIZE, (8 << 20, 8 << 20))
+
+    full = subprocess.run(
+        command(reviews_card, space, "--trials", "1", "--epochs", "2", "--name", "full"),
+        preexec_fn=no_more_than_eight_megabytes_a_file, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert full.returncode == 2
+    assert "what was finished is kept: free some space, then sweeper sweep --resume full" in full.stderr
+    assert "Traceback" not in full.stderr
+    assert not list(Path("sweeps/full/trials/000").glob("*.npz")), "no part of a checkpoint is left"
+    assert {run.info.status for run in runs("sentiment/reviews")} <= {"KILLED", "FAILED"}
+    assert sweeper.sweep(resume="full").best is not None
+
+
+def runs(experiment):
+    client = mlflow.MlflowClient(store())
+    return client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
+
+
+def test_an_order_to_stop_that_a_killed_sweep_has_left_behind_is_not_obeyed(reviews_card, tiny_space):
+    sweeper.sweep(dataset=str(reviews_card), space=str(tiny_space), workers=1, trials=1, epochs=3, name="old")
+    find_folder("old").stop_file.touch()
+    sweeper.sweep(resume="old", trials=2)
+    assert [result.epochs for result in find_folder("old").history().results.values()] == [3, 3]
+
+
+def test_a_finished_trial_that_mlflow_was_not_told_is_told_when_the_sweep_is_taken_up(reviews_card, tiny_space):
+    sweeper.sweep(dataset=str(reviews_card), space=str(tiny_space), workers=1, trials=2, epochs=1, name="cut")
+    folder = find_folder("cut").path
+    lines = (folder / "tracking.jsonl").read_text().splitlines(keepends=True)
+    last_end = max(place for place, line in enumerate(lines) if '"trial_ended"' in line)
+    # As if the parent had been killed when the history knew the trial's end and the journal did not.
+    (folder / "tracking.jsonl").write_text("".join(lines[:last_end]))
+    (folder / "tracking.json").unlink()
+    Path("mlflow.db").unlink()
+    (folder / "sweep.json").write_text((folder / "sweep.json").read_text().replace('"run"', '"an_older_run"'))
+    sweeper.sweep(resume="cut")
+    trials = [run for run in runs("sentiment/reviews") if run.data.tags["sweeper.kind"] == "trial"]
+    finished = [run for run in trials if run.info.status == "FINISHED"]
+    assert sorted(run.data.tags["sweeper.trial"] for run in finished) == ["0", "1"]
+
+
+def test_killed_again_and_again_a_sweep_ends_as_if_nothing_had_been(reviews_card, tiny_space):
+    options = ("--algorithm", "grid", "--epochs", "4", "--seed", "3")
+    subprocess.run(command(reviews_card, tiny_space, *options, "--name", "calm"), check=True, capture_output=True)
+    begin, kills = command(reviews_card, tiny_space, *options, "--name", "stormy"), 0
+    generator = np.random.default_rng(0)
+    while True:
+        process = subprocess.Popen(begin, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        try:
+            process.wait(timeout=float(generator.uniform(5, 14)) if kills < 3 else None)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            process.wait()
+            kills += 1
+        else:
+            break
+        begun = Path("sweeps/stormy/sweep.json").exists()
+        begin = [sys.executable, "-m", "sweeper", "sweep", "--resume", "stormy"] if begun else begin
+    assert process.returncode == 0
+    assert kills
+    calm, stormy = (pd.read_csv(f"sweeps/{name}/leaderboard.csv") for name in ("calm", "stormy"))
+    same = [name for name in calm.columns if name not in ("seconds", "latency_ms")]
+    pd.testing.assert_frame_equal(calm[same], stormy[same])
+    assert {run.info.status for run in runs("sentiment/reviews")} <= {"FINISHED", "KILLED"}
+
+
+def test_weights_of_the_best_ten_trials_are_kept_and_no_others(reviews_card, tmp_path):
+    text = 'about = "x"\ntask = "sentiment"\n[parameters.units]\nint = { low = 2, high = 14 }\n[parameters.batch_size]\nfixed = 64\n'
+    space = write(tmp_path / "space.toml", text)
+    sweeper.sweep(
+        dataset=str(reviews_card), space=str(space), algorithm="grid", workers=2, trials=13, epochs=1, name="many"
+    )
+    history = find_folder("many").history()
+    best = sorted(history.results.values(), key=lambda result: (-result.scores["accuracy"], result.number))
+    kept = sorted(int(path.parent.name) for path in Path("sweeps/many/trials").glob("*/*.npz"))
+    assert kept == sorted(result.number for result in best[:10])
+    lost = best[-1].number
+    with pytest.raises(UsageError, match=f"--trial: the weights of {lost} are gone"):
+        sweeper.export("many", trial=lost, to="lost")
+    sweeper.export("many", trial=best[9].number, to="kept")

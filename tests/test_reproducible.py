@@ -1,0 +1,40 @@
+"""The same seed gives the same trials, scores and answers, bit for bit, as far as the README says."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+import sweeper
+from sweeper.history import find_folder
+
+pytestmark = pytest.mark.slow
+TEXTS = ["a fine and moving film", "cold , clumsy and cheap", "something else"]
+
+
+def swept(card, space, name, workers, algorithm):
+    """What a sweep tried, how each trial did, and what its export answers."""
+    outcome = sweeper.sweep(
+        dataset=str(card), space=str(space), name=name, workers=workers, algorithm=algorithm, trials=4, epochs=3, seed=11
+    )  # fmt: skip
+    results = find_folder(name).history().results
+    tried = [(results[number].configuration, results[number].scores, results[number].best_epoch) for number in range(4)]
+    answers = tf.saved_model.load(str(outcome.export)).signatures["serving_default"](text=tf.constant(TEXTS))
+    return tried, answers["scores"].numpy()
+
+
+@pytest.mark.parametrize("algorithm", ["random", "grid", "bayesian", "hyperband"])
+def test_one_worker_repeats_everything(reviews_card, tiny_space, algorithm):
+    (first, answers), (second, again) = (swept(reviews_card, tiny_space, name, 1, algorithm) for name in ("a", "b"))
+    assert first == second
+    assert np.array_equal(answers, again)
+
+
+@pytest.mark.parametrize("algorithm", ["random", "grid"])
+def test_two_workers_do_what_one_does_with_random_and_grid_search(reviews_card, tiny_space, algorithm):
+    (first, answers), (second, again) = (
+        swept(reviews_card, tiny_space, f"with-{workers}", workers, algorithm) for workers in (1, 2)
+    )
+    assert first == second
+    assert np.array_equal(answers, again)
