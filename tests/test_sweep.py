@@ -21,7 +21,7 @@ from sweeper.errors import SweepError, TrackingError, UsageError
 from sweeper.history import find_folder
 from sweeper.records import TrialResult
 from sweeper.terminal import Board
-from sweeper.track import store
+from sweeper.track.store import store
 
 from .conftest import write
 
