@@ -63,6 +63,7 @@ def runs(experiment):
     return client.search_runs([client.get_experiment_by_name(experiment).experiment_id])
 
 
+@pytest.mark.filterwarnings("ignore")  # to import mlflow.pyfunc, as whoever serves a model does, warns of its own types
 def test_the_whole_story(reviews_card, tiny_space):
     outcome = sweep(reviews_card, tiny_space, trials=3, name="mine")
 
