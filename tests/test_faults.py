@@ -119,12 +119,12 @@ def test_a_trial_whose_worker_is_killed_twice_has_failed(order, tmp_path):
 
 
 def test_a_trial_that_hangs_fails_at_the_limit_and_the_next_one_runs(order, tmp_path):
-    with Workers(1, tmp_path / "log", limit=6.0) as workers:
-        workers.start(order(0, 1_000_000))
+    with Workers(1, tmp_path / "log", limit=20.0) as workers:
+        workers.start(order(0, 1_000_000, units=128))
         _, [result] = watch(workers, lambda events, results: results)
         workers.start(order(1, 1))
         _, [next_one] = watch(workers, lambda events, results: results)
-    assert result.error == "took longer than the limit of 6 s; --trial-limit sets it"
+    assert result.error == "took longer than the limit of 20 s; --trial-limit sets it"
     assert next_one.state == "done"
 
 
