@@ -104,12 +104,10 @@ def test_a_worker_that_is_killed_while_it_has_nothing_to_do_is_replaced(order, t
 def test_a_trial_whose_worker_is_killed_twice_has_failed(order, tmp_path):
     with Workers(1, tmp_path / "log") as workers:
         workers.start(order(0, 100_000))
-        told = 0
         for _ in range(2):
-            events, _ = watch(workers, lambda events, results: len(events) > 2)
+            watch(workers, lambda events, results: len(events) > 2)
             for worker in workers_of(os.getpid()):
                 os.kill(worker, signal.SIGKILL)
-            told += len(events)
         _, [result] = watch(workers, lambda events, results: results)
         workers.start(order(1, 2))
         _, [next_one] = watch(workers, lambda events, results: results)
