@@ -69,11 +69,15 @@ class Fitting:
         )
 
     def _step(self, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-        """One training step; returns the mean loss over real labels, penalties left out."""
+        """One training step; returns the loss of an example, penalties left out.
+
+        Divided by examples and not by the batch's own tokens, so that a token counts as much in a batch of long
+        sentences as in one of short ones.
+        """
         with tf.GradientTape() as tape:
             logits = self.model(ids, training=True)["logits"]
             each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            loss = tf.reduce_sum(each * weights) / tf.reduce_sum(weights)
+            loss = tf.reduce_sum(each * weights) / tf.cast(tf.shape(ids)[0], tf.float32)
             total = self.optimizer.scale_loss(tf.add_n([loss, *self.model.losses]))
         variables = self.model.trainable_variables
         self.optimizer.apply([summed(gradient) for gradient in tape.gradient(total, variables)], variables)
@@ -108,7 +112,7 @@ class Fitting:
             labels = tf.argmax(logits, axis=-1, output_type=tf.int32).numpy()
             for row, label in zip(batch.rows, labels, strict=True):
                 found[row] = label[: split.lengths[row]] if split.per_token else label[None]
-        return Predictions(np.concatenate(found), loss / max(weight, 1.0))
+        return Predictions(np.concatenate(found), loss / weight)
 
     def save(self, path: Path, note: str = "") -> None:
         """Weights, optimizer and progress, and a note of the caller's."""

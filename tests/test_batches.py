@@ -84,8 +84,8 @@ def test_padding_has_no_weight_and_tags_stand_at_their_tokens(people_card):
     training = split(found)
     rows = np.array([int(training.lengths.argmin()), int(training.lengths.argmax())])
     batch = training.batch(rows)
-    assert (batch.weights == (batch.ids != 0)).all()
-    assert batch.weights[0].sum() == training.lengths[rows[0]] < batch.ids.shape[1]
+    assert ((batch.weights > 0) == (batch.ids != 0)).all()
+    assert np.count_nonzero(batch.weights[0]) == training.lengths[rows[0]] < batch.ids.shape[1]
     names = np.array(found.meta.labels)
     examples = found.examples("train")
     for place, row in enumerate(rows):
@@ -93,3 +93,12 @@ def test_padding_has_no_weight_and_tags_stand_at_their_tokens(people_card):
     assert training.true_labels().tolist() == [
         found.meta.labels.index(tag) for tags in examples["tags"] for tag in tags
     ]
+
+
+def test_a_token_counts_alike_in_short_and_in_long_sentences(people_card):
+    training = split(prepare(cards.load_card(str(people_card))))
+    batches = list(training.training(4, np.random.default_rng(0)))
+    weights = np.concatenate([batch.weights[batch.weights > 0] for batch in batches])
+    assert len({batch.ids.shape[1] for batch in batches}) > 1
+    assert (weights == weights[0]).all()
+    assert weights.sum() == pytest.approx(training.passes * len(training), rel=1e-4)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -12,7 +13,9 @@ from ..records import Configuration
 from .store import Prepared, open_encoded
 
 UNKNOWN = 1  # as tokens.UNKNOWN, which would import TensorFlow
-SHUFFLED_TOGETHER = 50  # batches' worth of examples sorted by length at a time
+# Batches' worth of examples sorted by length at a time. More would mean less padding, but batches that are less alike
+# than random ones: with 50, a tagger of peoples-daily lost 7 points of F1.
+SHUFFLED_TOGETHER = 16
 SMALLEST_EPOCH = 2_000  # examples; a smaller training split is gone over several times an epoch
 EVALUATED_TOGETHER = 16_384  # tokens in one evaluation batch, padding included
 
@@ -21,7 +24,8 @@ class Batch(NamedTuple):
     """Args:
     ids: int32 (batch, time), 0 on padding, which is on the right.
     labels: int32 (batch,), or (batch, time) where every token has one; 0 on padding.
-    weights: float32, shaped as labels: 1, or 0 on padding.
+    weights: float32, shaped as labels: how much each label's loss counts, 0 on padding; those of an average example
+        sum to 1.
     rows: int64 (batch,): which examples of the split these are.
     """
 
@@ -65,7 +69,11 @@ class Split:
         if not self.per_token:
             return Batch(ids, self.labels[self.label_starts[rows]], np.ones(len(rows), np.float32), rows)
         labels = np.where(real, self.labels[_within(self.label_starts[rows], steps, self.labels)], 0)
-        return Batch(ids, labels, real.astype(np.float32), rows)
+        return Batch(ids, labels, real.astype(np.float32) / self._mean_length, rows)
+
+    @functools.cached_property
+    def _mean_length(self) -> np.float32:
+        return np.float32(self.lengths.mean())
 
     @property
     def passes(self) -> int:
