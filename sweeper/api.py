@@ -68,8 +68,8 @@ def sweep(
         workers: processes, one trial each; by default one a GPU, else one a core.
         seed: of everything random; 0 by default.
         name: of the sweep; from task, dataset and time by default.
-        resume: take up the sweep of this name, or the newest (True), as it was begun; only
-            `trials`, `budget`, `trial_limit` and `workers` may be given anew.
+        resume: take up the sweep of this name, or the newest (True), as it was begun; `trials`,
+            `budget`, `trial_limit` and `workers` may be given anew, and others repeated.
         say: receives lines for a person.
 
     Raises:
@@ -79,18 +79,17 @@ def sweep(
     from .records import Settings
     from .sweeps import load, run_sweep
 
-    begun = {
-        "task": task, "--dataset": dataset, "--data": data, "--text": text, "--label": label, "--encoding": encoding,
-        "--space": space, "--algorithm": algorithm, "--epochs": epochs, "--seed": seed, "--name": name,
-    }  # fmt: skip
     anew: dict[str, Any] = {"trials": trials, "budget": budget, "trial_limit": trial_limit, "workers": workers}
     anew = {key: value for key, value in anew.items() if value is not None}
     if resume:
-        given = [flag for flag, value in begun.items() if value is not None]
-        if given:
-            raise UsageError(f"--resume: takes up a sweep as it was begun; leave out {', '.join(given)}")
+        from .resume import as_begun, refuse_changes
+
         folder = find_folder(None if resume is True else resume)
-        card, found, settings = _as_begun(folder)
+        refuse_changes(folder, {
+            "task": task, "dataset": dataset, "data": data, "text": text, "label": label, "encoding": encoding,
+            "space": space, "algorithm": algorithm, "epochs": epochs, "seed": seed, "name": name,
+        })  # fmt: skip
+        card, found, settings = as_begun(folder)
         settings = dataclasses.replace(settings, **anew)
         _check(settings)
         prepared = load(card, found, say)
@@ -191,24 +190,6 @@ def _new_folder(name: str | None, card: Card, space: SearchSpace, settings: Any)
     return new_folder(name or f"{card.task}-{card.name}-{stamp}", facts, card.text, space.text)
 
 
-def _as_begun(folder: SweepFolder) -> tuple[Card, SearchSpace, Any]:
-    """Card, space and settings of a sweep that is taken up."""
-    import tomllib
-
-    from .data.infer import card_from_text
-    from .declarations import Fields
-    from .records import Settings
-    from .spaces import parse_space
-
-    facts = folder.facts
-    card = card_from_text(
-        (folder.path / "card.toml").read_text(encoding="utf-8"), facts["card"], Path(facts["card_folder"])
-    )
-    text = (folder.path / "space.toml").read_text(encoding="utf-8")
-    space = parse_space(Fields(tomllib.loads(text), folder.path / "space.toml", text), facts["space"])
-    return dataclasses.replace(card, task=facts["task"]), space, Settings(**facts["settings"])
-
-
 def load_dataset(name: str) -> pd.DataFrame:
     """All examples of a declared dataset: `text, label` or `tokens, tags`, and `split`.
 
@@ -279,9 +260,10 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
 
 def _export_now(folder: SweepFolder, chosen: TrialResult, *, is_best: bool, to: str) -> None:
     from .pool import Workers, answer
+    from .resume import as_begun
     from .sweeps import baselines_of, card_facts, export_in_worker, load, score_in_worker
 
-    card, space, _ = _as_begun(folder)
+    card, space, _ = as_begun(folder)
     prepared = load(card, space, _to_standard_error)
     folder.note_data(prepared.meta.digest, folder.facts["objective"])
     order = folder.placed(folder.history().orders[chosen.number], prepared.folder)

@@ -1,7 +1,7 @@
 """A sweep's folder: its declarations, what was asked and told, and each trial's files.
 
 sweeps/NAME/
-    sweep.json        settings, where card and space came from, the data's digest, the MLflow run, baselines, winner
+    sweep.json        settings, both declarations, the data's digest, the MLflow run, baselines, winner
     card.toml space.toml
     history.jsonl     one line an event, in order: a trial asked for, a trial's result
     trials/007/       events, weights, pictures
@@ -216,9 +216,13 @@ class SweepFolder:
     def note_settings(self, settings: dict[str, Any]) -> None:
         self._note(settings=settings)
 
-    def note_winner(self, trial: int, scores: dict[str, float], export: str, model: str) -> None:
-        """Keep the winner, its scores on the test split, the name of its exported folder and of its registered model."""
-        self._note(winner=trial, test=scores, export=export, model=model)
+    def note_winner(self, trial: int, scores: dict[str, float], export: str) -> None:
+        """Keep the winner, its scores on the test split, and the name of its exported folder."""
+        self._note(winner=trial, test=scores, export=export, model=None)
+
+    def note_model(self, model: str) -> None:
+        """Keep how MLflow calls the winner."""
+        self._note(model=model)
 
     def shipped(self, trial: int) -> Path | None:
         """The exported folder of a trial, if the sweep made one."""
@@ -258,9 +262,10 @@ def new_folder(name: str, facts: dict[str, Any], card: str, space: str) -> Sweep
             f"--name: there is a sweep {path} already; give another name, or take it up with --resume {name}"
         ) from None
     (path / "trials").mkdir()
-    (path / "card.toml").write_text(card, encoding="utf-8")
-    (path / "space.toml").write_text(space, encoding="utf-8")
-    write_atomically(path / "sweep.json", json.dumps(facts, indent=1, ensure_ascii=False))
+    declared = {"card.toml": card, "space.toml": space}
+    for file, text in declared.items():
+        (path / file).write_text(text, encoding="utf-8")
+    write_atomically(path / "sweep.json", json.dumps({**facts, **declared}, indent=1, ensure_ascii=False))
     return SweepFolder(path)
 
 

@@ -6,6 +6,7 @@ guarded: see `_oracle` and `Proposer.ask`.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -106,6 +107,15 @@ class Proposer:
                 "the oracle no longer proposes what it proposed; was a package updated since the sweep began? Start a new sweep"
             )
         return asked
+
+    def may_go_on(self) -> set[str]:
+        """Keys of proposals with which hyperband may still go on: their rung's next one has room."""
+        found: set[str] = set()
+        for bracket in getattr(self.oracle, "_brackets", ()):
+            for number, (rung, next_rung) in enumerate(itertools.pairwise(bracket["rounds"]), start=1):
+                if len(next_rung) < self.oracle._get_size(bracket["bracket_num"], number):
+                    found |= {info["id"] for info in rung} - {info["past_id"] for info in next_rung}
+        return found
 
     def _proposal(self, trial: Any) -> Proposal:
         raw: Mapping[str, Any] = trial.hyperparameters.values

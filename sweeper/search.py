@@ -58,6 +58,7 @@ class Search:
         self._interrupted = self._said = False
         self._proposer: Proposer | None = None
         self._kept: list[tuple[float, int]] = []  # a heap of scores and negative numbers: the worst is the first
+        self._untidy: list[TrialResult] = []  # whose state and weights may still be needed
         self._vain = -1  # how many results there were when the oracle last had nothing to propose
 
     def run(self, screen: Screen, baselines: Future[Any]) -> str:
@@ -201,26 +202,35 @@ class Search:
                 screen.ended(dataclasses.replace(result, state="interrupted"))
                 continue
             self.history.told(result)
-            self._tidy(result)
             if self._proposer is not None:
                 self._tell(self._proposer, result)
+            self._tidy(result)
             self.tracker.trial_ended(result, self.folder.pictures(result.number))
             screen.ended(result)
 
     def _tidy(self, result: TrialResult) -> None:
-        """Keep weights of the best trials, and of those with which hyperband may go on; delete all others."""
-        order = self.history.orders[result.number]
-        if order.continues:
-            self.folder.drop_weights(int(Path(order.continues).name), state_only=True)
-        if not result.counts:
-            self.folder.drop_weights(result.number)
-            return
-        if order.epochs < self.settings.epochs:
-            return
-        self.folder.drop_weights(result.number, state_only=True)
-        heapq.heappush(self._kept, (result.scores[self.objective], -result.number))
-        if len(self._kept) > KEPT:
-            self.folder.drop_weights(-heapq.heappop(self._kept)[1])
+        """Delete what no trial needs any more: states to go on from, and weights of all but the best trials."""
+        self._untidy.append(result)
+        needed = self._needed()
+        for ended in [ended for ended in self._untidy if ended.number not in needed]:
+            self._untidy.remove(ended)
+            self.folder.drop_weights(ended.number, state_only=ended.counts)
+            if ended.counts:
+                heapq.heappush(self._kept, (ended.scores[self.objective], -ended.number))
+            if len(self._kept) > KEPT:
+                self.folder.drop_weights(-heapq.heappop(self._kept)[1])
+
+    def _needed(self) -> set[int]:
+        """Trials with which hyperband may go on, or a running trial does."""
+        if self.settings.algorithm != "hyperband":
+            return set()
+        if self._proposer is None:
+            return {number for number, order in self.history.orders.items() if order.epochs < self.settings.epochs}
+        keys = self._proposer.may_go_on()
+        going_on = [order for number, order in self.history.orders.items() if number not in self.history.results]
+        return {number for number, proposal in self.history.proposals.items() if proposal.key in keys} | {
+            int(Path(order.continues).name) for order in going_on if order.continues
+        }
 
     def _say_once_that_it_stops(self, screen: Screen) -> None:
         if self._interrupted and not self._said:

@@ -253,18 +253,17 @@ def ship(
 
     A sweep that was taken up and has the winner that it had is not shipped again.
     """
-    if folder.shipped(order.number):
-        facts = folder.facts
-        return dataclasses.replace(found, test=facts["test"], export=folder.shipped(order.number), model=facts["model"])
-    test, target = answer(workers.call(score_in_worker, order)), folder.new_export()
-    answer(
-        workers.call(export_in_worker, order, str(target), card_facts(card, folder.name, "test", test, found.baselines))
-    )
-    name = f"sweeper-{card.task}-{card.name}"
-    version = tracker.log_model(target, name)
-    model = f"{name} version {version}" if version else name
-    folder.note_winner(order.number, test, target.name, model)
-    return dataclasses.replace(found, test=test, export=target, model=model)
+    if folder.shipped(order.number) is None:
+        test, target = answer(workers.call(score_in_worker, order)), folder.new_export()
+        facts = card_facts(card, folder.name, "test", test, found.baselines)
+        answer(workers.call(export_in_worker, order, str(target), facts))
+        folder.note_winner(order.number, test, target.name)
+    target = folder.path / folder.facts["export"]
+    if folder.facts["model"] is None:
+        name = f"sweeper-{card.task}-{card.name}"
+        version = tracker.log_model(target, name)
+        folder.note_model(f"{name} version {version}" if version else name)
+    return dataclasses.replace(found, test=folder.facts["test"], export=target, model=folder.facts["model"])
 
 
 def card_facts(card: Card, sweep: str, split: str, scores: Scores, baselines: Sequence[Baseline]) -> dict[str, Any]:

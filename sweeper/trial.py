@@ -108,7 +108,8 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
         record.fit_seconds += epoch.seconds
         if epoch.improved:
             record.scores, answers = {**epoch.scores, "loss": epoch.validation.loss}, epoch.validation.labels
-            state.save_arrays(folder / BEST, state.values(fitting.model.variables, "model"))
+            weights = state.values(fitting.model.variables, "model")
+            state.save_arrays(folder / BEST, {**weights, "epoch": np.array(epoch.number)})
         record.events.append(_event(order.number, epoch))
         checkpoint.offer(fitting, record)
         journal.append(dataclasses.asdict(record.events[-1]))
@@ -127,8 +128,10 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
         ended=ended,
     )
     checkpoint.offer(fitting, record, now=True)
-    if not len(answers):  # the best epoch is one that was taken up
-        state.assign(fitting.model.variables, state.load_arrays(folder / BEST), "model")
+    if not len(answers):  # the best epoch is one that was taken up, or one after it, which a kill has undone
+        best = state.load_arrays(folder / BEST)
+        state.assign(fitting.model.variables, best, "model")
+        fitting.progress.best_epoch = int(best["epoch"])
         predictions = fitting.predict(validation)
         record.scores, answers = {**score(predictions), "loss": predictions.loss}, predictions.labels
     _draw(folder, record.events, answers, validation, prepared, task.objective(prepared.meta))

@@ -16,6 +16,7 @@ import pandas as pd
 import pytest
 
 import sweeper
+from sweeper import trial
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
 from sweeper.errors import SweepError, UsageError, WorkerDied
@@ -187,6 +188,43 @@ def test_a_full_disk_is_said_and_the_sweep_goes_on_when_there_is_room(reviews_ca
     assert not list(Path("sweeps/full/trials/000").glob("*.npz")), "no part of a checkpoint is left"
     assert {run.info.status for run in runs("sentiment/reviews")} <= {"KILLED", "FAILED"}
     assert sweeper.sweep(resume="full").best is not None
+
+
+def test_hyperband_keeps_the_weights_of_ten_trials_and_of_those_that_may_go_on(reviews_card, tmp_path):
+    text = 'about = "x"\ntask = "sentiment"\n[parameters.units]\nint = { low = 2, high = 40 }\n[parameters.batch_size]\nfixed = 64\n'
+    space = write(tmp_path / "space.toml", text)
+    sweeper.sweep(
+        dataset=str(reviews_card), space=str(space), algorithm="hyperband", workers=2, trials=30, epochs=4, name="many"
+    )
+    history = find_folder("many").history()
+    promoted = {Path(order.continues).name for order in history.orders.values() if order.continues}
+    assert promoted
+    folders = {path.parent.name for path in Path("sweeps/many/trials").glob("*/best.npz")}
+    states = {path.parent.name for path in Path("sweeps/many/trials").glob("*/last.npz")}
+    assert not states & promoted, "what went on is gone on with no more"
+    assert len(folders - states) <= 10
+    assert len(states) < 10
+    best = history.best("accuracy")
+    assert f"{best.number:03d}" in folders
+
+
+def test_a_best_epoch_that_a_kill_has_undone_is_reported_as_what_its_weights_are(reviews_card, tmp_path):
+    prepared = prepare(cards.load_card(str(reviews_card)))
+    values = {"units": 4, "batch_size": 16, "learning_rate": 0.0003}
+    configuration = complete("sentiment", values, prepared.meta.facts)
+
+    def trained(name, epochs):
+        folder = tmp_path / name
+        return folder, trial.run_trial(
+            TrialOrder(0, "sentiment", configuration, str(prepared.folder), str(folder), 0, epochs)
+        )
+
+    long, longer = trained("long", 4)
+    killed, _ = trained("killed", 1)
+    assert longer.best_epoch > 1
+    (killed / "best.npz").write_bytes((long / "best.npz").read_bytes())
+    _, found = trained("killed", 1)  # the checkpoint is of epoch 1, and the budget is over
+    assert (found.epochs, found.best_epoch, found.scores) == (1, longer.best_epoch, longer.scores)
 
 
 def runs(experiment):

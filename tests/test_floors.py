@@ -22,7 +22,7 @@ FLOORS = [  # ground floor first
     {"trial"},
     {"worker"},
     {"history", "propose", "track", "pool", "report", "terminal"},
-    {"exports", "search", "doctor"},
+    {"exports", "search", "resume", "doctor"},
     {"sweeps"},
     {"api"},
     {"commands"},

@@ -135,3 +135,17 @@ def test_grid_search_proposes_the_same_in_the_same_order_whenever_trials_end():
     for proposal in reversed(at_once):
         asking.tell(proposal, any_score(proposal))
     assert isinstance(asking.ask(), Exhausted)
+
+
+def test_hyperband_goes_on_only_with_what_it_may_go_on_with_and_that_stays_bounded():
+    asked = proposer("hyperband")
+    most = 0
+    for _ in range(200):
+        may = asked.may_go_on()
+        most = max(most, len(may))
+        proposal = asked.ask()
+        assert proposal.continues is None or proposal.continues in may
+        assert proposal.continues not in asked.may_go_on()
+        asked.tell(proposal, any_score(proposal))
+    assert 0 < most < 20
+    assert not proposer("random").may_go_on()

@@ -258,6 +258,29 @@ def test_data_that_changed_since_a_sweep_began_are_refused(reviews_card, tiny_sp
         sweeper.sweep(resume="s", trials=2)
 
 
+def test_a_sweep_is_taken_up_as_it_was_begun_or_refused_with_the_difference(reviews_card, tiny_space, tmp_path):
+    begun = {"dataset": str(reviews_card), "space": str(tiny_space), "seed": 3, "epochs": 1, "algorithm": "grid"}
+    sweeper.sweep("sentiment", **begun, trials=1, workers=1, name="s")
+    sweeper.sweep("sentiment", **begun, trials=1, workers=1, resume="s")
+    with pytest.raises(UsageError, match="--resume: s was begun with --seed 3, found 4; leave it out"):
+        sweeper.sweep(**{**begun, "seed": 4}, resume="s")
+    with pytest.raises(UsageError, match="--resume: s was begun with task sentiment, found text"):
+        sweeper.sweep("text", resume="s")
+    with pytest.raises(UsageError, match="leave out --data, --label"):
+        sweeper.sweep(data="x.csv", label="y", resume="s")
+    line = next(line for line in tiny_space.read_text().splitlines() if line.startswith("choice"))
+    other = write(tmp_path / "other.toml", tiny_space.read_text().replace(line, 'choice = ["gru"]', 1))
+    with pytest.raises(UsageError) as refused:
+        sweeper.sweep(space=str(other), resume="s")
+    assert "was begun with another --space" in str(refused.value)
+    assert f"  -{line}\n  +choice = [\"gru\"]" in str(refused.value)
+    (find_folder("s").path / "space.toml").write_text(other.read_text())
+    with pytest.raises(UsageError) as refused:
+        sweeper.sweep(resume="s")
+    assert "space.toml: has changed since the sweep began; put it back" in str(refused.value)
+    assert f"  -{line}\n  +choice = [\"gru\"]" in str(refused.value)
+
+
 def test_a_finished_sweep_that_is_taken_up_ships_its_winner_once(reviews_card, tiny_space):
     first = sweep(reviews_card, tiny_space, trials=2, name="s")
     second = sweeper.sweep(resume="s")

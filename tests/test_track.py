@@ -365,3 +365,13 @@ def test_a_port_that_is_taken_is_refused():
         taken.listen()
         with pytest.raises(UsageError, match="--port: .* cannot be used: Address already in use"):
             serve(taken.getsockname()[1])
+
+
+def test_a_model_that_may_have_been_registered_before_is_not_registered_twice(runs, tmp_path):
+    for name in ("export", "export-2"):
+        write(tmp_path / name / "saved_model.pb", "not really")
+    versions = [runs.log_model(str(tmp_path / name), "sweeper-sentiment-d") for name in ("export", "export", "export-2")]
+    assert versions == ["1", "1", "2"]
+    client = mlflow.MlflowClient(store())
+    assert len(client.search_model_versions("name = 'sweeper-sentiment-d'")) == 2
+    assert client.get_run(runs.parent).info.status == "RUNNING"

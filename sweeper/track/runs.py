@@ -39,6 +39,9 @@ DEFAULTS = {
 }
 """MLflow's own settings, where the user has not chosen: say early that a server is away, and print no log."""
 
+EXPORT = "sweeper.export"
+"""The tag of a registered version that says which folder it is."""
+
 Measured = tuple[str, float, int, float]
 """A metric's name and value, its epoch, and when it was, in seconds since 1970."""
 
@@ -302,34 +305,23 @@ class Runs:
     # ------------------------------------------------------------ the best
 
     def log_model(self, export: str, name: str) -> str:
-        """Log the exported folder as a model of the parent run and register it.
+        """Log the exported folder as a model of the parent run and register it, unless it is registered already.
 
         Returns:
             The registered version.
         """
         import mlflow
-        from mlflow.models import ModelSignature
-        from mlflow.types import ColSpec, DataType, Schema
 
-        signature = ModelSignature(inputs=Schema([ColSpec(DataType.string, "text")]))
-        # Outputs differ by task, so the signature leaves them open.
-        with self._reached(), _quietly(), mlflow.start_run(run_id=self.parent):
-            logged = mlflow.pyfunc.log_model(
-                name="model",
-                python_model=str(Path(__file__).parent.with_name("served.py")),
-                artifacts={"saved_model": export},
-                signature=signature,
-                pip_requirements=[
-                    f"tensorflow=={metadata.version('tensorflow')}",
-                    f"mlflow=={metadata.version('mlflow')}",
-                    "pandas",
-                ],
-                registered_model_name=name,
-            )
+        with self._reached(), _quietly():
+            known = self._client.search_model_versions(f"name = '{name}'") if self.careful else []
+            for version in known:
+                if (version.run_id, version.tags.get(EXPORT)) == (self.parent, export):
+                    return str(version.version)
+            with mlflow.start_run(run_id=self.parent):
+                model = _log_export(export)
             # The end of mlflow.start_run is not the sweep's.
-        with self._reached():
             self._client.update_run(self.parent, status="RUNNING")
-        return str(logged.registered_model_version)
+            return str(mlflow.register_model(model, name, tags={EXPORT: export}).version)
 
     def _log(
         self,
@@ -357,6 +349,27 @@ def _milliseconds(when: float) -> int:
 
 def _at(when: float, values: Mapping[str, float]) -> list[Measured]:
     return [(name, value, 0, when) for name, value in values.items()]
+
+
+def _log_export(export: str) -> str:
+    """Log an exported folder as a model of the active run; returns the model's URI."""
+    import mlflow
+    from mlflow.models import ModelSignature
+    from mlflow.types import ColSpec, DataType, Schema
+
+    logged = mlflow.pyfunc.log_model(
+        name="model",
+        python_model=str(Path(__file__).parent.with_name("served.py")),
+        artifacts={"saved_model": export},
+        # Outputs differ by task, so the signature leaves them open.
+        signature=ModelSignature(inputs=Schema([ColSpec(DataType.string, "text")])),
+        pip_requirements=[
+            f"tensorflow=={metadata.version('tensorflow')}",
+            f"mlflow=={metadata.version('mlflow')}",
+            "pandas",
+        ],
+    )
+    return str(logged.model_uri)
 
 
 @contextlib.contextmanager
