@@ -32,7 +32,9 @@ def as_begun(folder: SweepFolder) -> tuple[Card, SearchSpace, Settings]:
     for path in folder.declarations:
         changed = difference(facts[path.name], path.read_text(encoding="utf-8"))
         if changed:
-            raise UsageError(f"{path}: has changed since the sweep began; put it back, or start a new sweep:\n{changed}")
+            raise UsageError(
+                f"{path}: has changed since the sweep began; put it back, or start a new sweep:\n{changed}"
+            )
     card = card_from_text(facts["card.toml"], facts["card"], Path(facts["card_folder"]))
     text = facts["space.toml"]
     space = parse_space(Fields(tomllib.loads(text), folder.path / "space.toml", text), facts["space"])

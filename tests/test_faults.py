@@ -16,15 +16,16 @@ import pandas as pd
 import pytest
 
 import sweeper
-from sweeper import trial
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
 from sweeper.errors import SweepError, UsageError, WorkerDied
 from sweeper.history import find_folder
+from sweeper.models.state import load_arrays, save_arrays
 from sweeper.parameters import complete
 from sweeper.pool import Workers, answer
 from sweeper.records import TrialOrder
 from sweeper.track.store import store
+from sweeper.trial import run_trial
 
 from .conftest import write
 
@@ -208,23 +209,15 @@ def test_hyperband_keeps_the_weights_of_ten_trials_and_of_those_that_may_go_on(r
     assert f"{best.number:03d}" in folders
 
 
-def test_a_best_epoch_that_a_kill_has_undone_is_reported_as_what_its_weights_are(reviews_card, tmp_path):
-    prepared = prepare(cards.load_card(str(reviews_card)))
-    values = {"units": 4, "batch_size": 16, "learning_rate": 0.0003}
-    configuration = complete("sentiment", values, prepared.meta.facts)
-
-    def trained(name, epochs):
-        folder = tmp_path / name
-        return folder, trial.run_trial(
-            TrialOrder(0, "sentiment", configuration, str(prepared.folder), str(folder), 0, epochs)
-        )
-
-    long, longer = trained("long", 4)
-    killed, _ = trained("killed", 1)
-    assert longer.best_epoch > 1
-    (killed / "best.npz").write_bytes((long / "best.npz").read_bytes())
-    _, found = trained("killed", 1)  # the checkpoint is of epoch 1, and the budget is over
-    assert (found.epochs, found.best_epoch, found.scores) == (1, longer.best_epoch, longer.scores)
+def test_a_best_epoch_that_a_kill_has_undone_is_reported_as_what_its_weights_are(order):
+    first = run_trial(order(0, 1))
+    best = Path(order(0, 1).folder) / "best.npz"
+    # As if epoch 3 had been the best one, and the last checkpoint that of epoch 1.
+    weights = {name: np.zeros_like(array) for name, array in load_arrays(best).items()}
+    save_arrays(best, {**weights, "epoch": np.array(3)})
+    again = run_trial(order(0, 1))
+    assert (first.epochs, first.best_epoch, again.epochs, again.best_epoch) == (1, 1, 1, 3)
+    assert again.scores["loss"] == pytest.approx(np.log(2)) != first.scores["loss"]
 
 
 def runs(experiment):

@@ -273,12 +273,12 @@ def test_a_sweep_is_taken_up_as_it_was_begun_or_refused_with_the_difference(revi
     with pytest.raises(UsageError) as refused:
         sweeper.sweep(space=str(other), resume="s")
     assert "was begun with another --space" in str(refused.value)
-    assert f"  -{line}\n  +choice = [\"gru\"]" in str(refused.value)
+    assert f'  -{line}\n  +choice = ["gru"]' in str(refused.value)
     (find_folder("s").path / "space.toml").write_text(other.read_text())
     with pytest.raises(UsageError) as refused:
         sweeper.sweep(resume="s")
     assert "space.toml: has changed since the sweep began; put it back" in str(refused.value)
-    assert f"  -{line}\n  +choice = [\"gru\"]" in str(refused.value)
+    assert f'  -{line}\n  +choice = ["gru"]' in str(refused.value)
 
 
 def test_a_finished_sweep_that_is_taken_up_ships_its_winner_once(reviews_card, tiny_space):

@@ -370,7 +370,9 @@ def test_a_port_that_is_taken_is_refused():
 def test_a_model_that_may_have_been_registered_before_is_not_registered_twice(runs, tmp_path):
     for name in ("export", "export-2"):
         write(tmp_path / name / "saved_model.pb", "not really")
-    versions = [runs.log_model(str(tmp_path / name), "sweeper-sentiment-d") for name in ("export", "export", "export-2")]
+    versions = [
+        runs.log_model(str(tmp_path / name), "sweeper-sentiment-d") for name in ("export", "export", "export-2")
+    ]
     assert versions == ["1", "1", "2"]
     client = mlflow.MlflowClient(store())
     assert len(client.search_model_versions("name = 'sweeper-sentiment-d'")) == 2
