@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import difflib
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,12 @@ from .spaces import SearchSpace, load_space, parse_space
 
 INFERRED = ("data", "text", "label", "encoding", "name")
 """Arguments that describe a file of one's own, or name a sweep; they are not compared."""
+
+DECLARED: dict[str, tuple[str, Callable[[str], Card | SearchSpace]]] = {
+    "dataset": ("card.toml", cards.load_card),
+    "space": ("space.toml", load_space),
+}
+"""For each argument that names a declaration, the file that a sweep keeps of it."""
 
 
 def as_begun(folder: SweepFolder) -> tuple[Card, SearchSpace, Settings]:
@@ -61,12 +67,8 @@ def refuse_changes(folder: SweepFolder, given: Mapping[str, Any]) -> None:
             raise UsageError(
                 f"--resume: {folder.name} was begun with {flag} {value}, found {given[name]}; leave it out, or start a new sweep"
             )
-    texts = {
-        "dataset": (facts["card.toml"], lambda name: cards.load_card(name).text),
-        "space": (facts["space.toml"], lambda name: load_space(name).text),
-    }
-    for name, (before, now) in texts.items():
-        changed = difference(before, now(given[name])) if name in given else ""
+    for name, (file, load) in DECLARED.items():
+        changed = difference(facts[file], load(given[name]).text) if name in given else ""
         if changed:
             raise UsageError(
                 f"--resume: {folder.name} was begun with another --{name}; leave it out, or start a new sweep:\n{changed}"
