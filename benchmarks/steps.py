@@ -106,7 +106,7 @@ def keras_step(cell: str, direction: str, units: int, lengths: np.ndarray, kerne
     from sweeper.models.recurrent import recurrent_stack
 
     x, mask = keras.Input((None, units)), keras.Input((None,), dtype="bool")
-    states = recurrent_stack(x, mask, cell=cell, direction=direction, depth=1, units=units, kernel=kernel)
+    states, _ = recurrent_stack(x, mask, cell=cell, direction=direction, depth=1, units=units, kernel=kernel)
     model = keras.Model([x, mask], states)
     variables = [variable.value for variable in model.trainable_variables]
 

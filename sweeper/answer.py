@@ -19,7 +19,7 @@ BATCH = 64  # texts answered together
 def load(folder: str) -> Callable[[Sequence[Any]], Iterator[dict[str, Any]]]:
     """A function from texts (or, for a tagger, lists of tokens) to one dictionary each.
 
-    A classifier answers with `label`, `score` and `scores`; a tagger with `tokens` and `tags`.
+    A classifier answers with `label`, `score` and `scores`; a tagger with `tokens` and `tags`; a writer with `target`.
     """
     import tensorflow as tf
 
@@ -51,6 +51,10 @@ def rows(columns: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 "tokens": [token.decode("utf-8") for token in tokens[real]],
                 "tags": [tag.decode("utf-8") for tag in tags[real]],
             }
+        return
+    if "target" in columns:
+        for target in columns["target"]:
+            yield {"target": target.decode("utf-8")}
         return
     for label, score, scores in zip(columns["label"], columns["score"], columns["scores"], strict=True):
         yield {"label": label.decode("utf-8"), "score": float(score), "scores": [float(value) for value in scores]}

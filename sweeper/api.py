@@ -23,7 +23,12 @@ if TYPE_CHECKING:
     from .records import TrialResult
     from .sweeps import Outcome
 
-DEFAULT_DATASETS = {"sentiment": "rotten-tomatoes", "text": "reuters-r8", "tagging": "peoples-daily"}
+DEFAULT_DATASETS = {
+    "sentiment": "rotten-tomatoes",
+    "text": "reuters-r8",
+    "tagging": "peoples-daily",
+    "seq2seq": "cmudict",
+}
 ALGORITHMS = ("random", "grid", "bayesian", "hyperband")
 HIGHEST_SEED = 2**31 - 1000  # the seeds of a model's layers follow it
 BUDGET = 300.0  # seconds, where neither trials nor a budget are given
@@ -56,7 +61,7 @@ def sweep(
     """Search for the best model of a dataset, log every trial, and export the winner.
 
     Args:
-        task: "sentiment", "text" or "tagging"; may be left out with `data`.
+        task: "sentiment", "text", "tagging" or "seq2seq"; may be left out with `data`.
         dataset: name or path of a card; the task's own example where it is left out.
         data, text, label, encoding: a file of your own instead, its columns and encoding.
         space: name or path of a search space; the one named as the task by default.
@@ -259,7 +264,7 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
 
 
 def _export_now(folder: SweepFolder, chosen: TrialResult, *, is_best: bool, to: str) -> None:
-    from .pool import Workers, answer
+    from .pool import Workers
     from .resume import as_begun
     from .sweeps import baselines_of, card_facts, export_in_worker, load, score_in_worker
 
@@ -268,9 +273,9 @@ def _export_now(folder: SweepFolder, chosen: TrialResult, *, is_best: bool, to: 
     folder.note_data(prepared.meta.digest, folder.facts["objective"])
     order = folder.placed(folder.history().orders[chosen.number], prepared.folder)
     with Workers(1, folder.path / "workers.log") as workers:
-        baselines = workers.call(baselines_of, str(prepared.folder))
+        baselines = workers.insist(baselines_of, str(prepared.folder))
         # Test data score the best trial and no other, lest they choose.
         split = "test" if is_best else "validation"
-        scores = answer(workers.call(score_in_worker, order)) if is_best else chosen.scores
-        facts = card_facts(card, folder.name, split, scores, answer(baselines))
-        answer(workers.call(export_in_worker, order, str(Path(to).resolve()), facts))
+        scores = workers.insist(score_in_worker, order) if is_best else chosen.scores
+        facts = card_facts(card, folder.name, split, scores, baselines)
+        workers.insist(export_in_worker, order, str(Path(to).resolve()), facts)

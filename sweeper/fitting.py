@@ -15,20 +15,21 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import ops
 
-from .data.batches import Split
+from .data.batches import Answers, Split
 from .errors import TrialError
-from .models import state
+from .models import EncoderDecoder, state
+from .models.decoder import BOUNDARY
 from .models.optimizers import summed
 from .records import Scores
 
 
 class Predictions(NamedTuple):
     """Args:
-    labels: int32 label ids, one an example, or one a token end to end, in the split's order.
-    loss: mean cross-entropy, nats.
+    answers: label ids of the split's examples, in order; of sequences without what ends them.
+    loss: mean cross-entropy of a true label, nats.
     """
 
-    labels: np.ndarray
+    answers: Answers
     loss: float
 
 
@@ -50,23 +51,23 @@ class Fitting:
     """A model, its optimizer, and the compiled functions that train and run it.
 
     Args:
-        model: from ids, int32 (batch, time), to a dictionary with `logits`.
-        per_token: whether every token has a label, or every text.
+        model: from ids, int32 (batch, time), to a dictionary with `logits`; or an `EncoderDecoder`.
+        several: whether an example may have several labels; see `Split`.
     """
 
-    def __init__(self, model: keras.Model, optimizer: keras.optimizers.Optimizer, *, per_token: bool) -> None:
+    def __init__(self, model: keras.Model, optimizer: keras.optimizers.Optimizer, *, several: bool) -> None:
         self.model = model
         self.optimizer = optimizer
         self.progress = Progress()
+        self._writes = isinstance(model, EncoderDecoder)
         optimizer.build(model.trainable_variables)
         ids = tf.TensorSpec([None, None], tf.int32)
-        labels, weights = ([None, None], [None, None]) if per_token else ([None], [None])
+        labels, weights = ([None, None], [None, None]) if several else ([None], [None])
         signature = [ids, tf.TensorSpec(labels, tf.int32), tf.TensorSpec(weights, tf.float32)]
         # One trace for all lengths: shapes are left open.
         self.step = tf.function(self._step, input_signature=signature, autograph=False)
-        self.logits = tf.function(
-            lambda ids: model(ids, training=False)["logits"], input_signature=[ids], autograph=False
-        )
+        self.evaluate = tf.function(self._evaluate, input_signature=signature, autograph=False)
+        self.answer = tf.function(self._answer, input_signature=[ids], autograph=False)
 
     def _step(self, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """One training step; returns the loss of an example, penalties left out.
@@ -75,13 +76,26 @@ class Fitting:
         sentences as in one of short ones.
         """
         with tf.GradientTape() as tape:
-            logits = self.model(ids, training=True)["logits"]
-            each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            loss = tf.reduce_sum(each * weights) / tf.cast(tf.shape(ids)[0], tf.float32)
+            logits = self._logits(ids, labels, weights, training=True)
+            loss = _cross_entropy(labels, logits, weights) / tf.cast(tf.shape(ids)[0], tf.float32)
             total = self.optimizer.scale_loss(tf.add_n([loss, *self.model.losses]))
         variables = self.model.trainable_variables
         self.optimizer.apply([summed(gradient) for gradient in tape.gradient(total, variables)], variables)
         return loss
+
+    def _logits(self, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, *, training: bool) -> tf.Tensor:
+        given = (ids, labels, weights > 0) if self._writes else (ids,)
+        return self.model(*given, training=training)["logits"]
+
+    def _evaluate(self, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The loss of all true labels together, and the model's own: int32 (batch,) or (batch, time)."""
+        logits = self._logits(ids, labels, weights, training=False)
+        answers = self._answer(ids) if self._writes else tf.argmax(logits, axis=-1, output_type=tf.int32)
+        return _cross_entropy(labels, logits, weights), answers
+
+    def _answer(self, ids: tf.Tensor) -> tf.Tensor:
+        """Logits, or the symbols that are written, int32 (batch, time)."""
+        return self.model.answer(ids) if self._writes else self.model(ids, training=False)["logits"]
 
     def train_epoch(self, split: Split, batch_size: int, generator: np.random.Generator) -> tuple[float, int]:
         """One pass over the training split; returns its mean loss and how many real tokens it read.
@@ -105,14 +119,34 @@ class Fitting:
         found: list[np.ndarray] = [np.zeros(0, np.int32)] * len(split)
         loss = weight = 0.0
         for batch in split.evaluation():
-            logits = self.logits(batch.ids)
-            each = tf.nn.sparse_softmax_cross_entropy_with_logits(batch.labels, logits)
-            loss += float(tf.reduce_sum(each * batch.weights))
+            of_batch, answers = self.evaluate(batch.ids, batch.labels, batch.weights)
+            loss += float(of_batch)
             weight += float(batch.weights.sum())
-            labels = tf.argmax(logits, axis=-1, output_type=tf.int32).numpy()
-            for row, label in zip(batch.rows, labels, strict=True):
-                found[row] = label[: split.lengths[row]] if split.per_token else label[None]
-        return Predictions(np.concatenate(found), loss / weight)
+            for row, label in zip(batch.rows, answers.numpy(), strict=True):
+                found[row] = self._of_one(label, int(split.label_lengths[row]))
+        return Predictions(Answers.of(found), loss / weight)
+
+    def searched(self, split: Split) -> Callable[[int, float], Answers]:
+        """From a beam's width and length penalty to what an `EncoderDecoder` then writes for every example."""
+        signature = [
+            tf.TensorSpec(shape, kind) for shape, kind in (([None, None], tf.int32), ([], tf.int32), ([], tf.float32))
+        ]
+        search = tf.function(self.model.search, input_signature=signature, autograph=False)
+
+        def answers(width: int, length_penalty: float) -> Answers:
+            found: list[np.ndarray] = [np.zeros(0, np.int32)] * len(split)
+            for batch in split.evaluation():
+                for row, label in zip(batch.rows, search(batch.ids, width, length_penalty).numpy(), strict=True):
+                    found[row] = self._of_one(label, 0)
+            return Answers.of(found)
+
+        return answers
+
+    def _of_one(self, label: np.ndarray, length: int) -> np.ndarray:
+        """An example's labels, from its row in a batch."""
+        if not self._writes:
+            return np.atleast_1d(label)[:length]
+        return label[: np.argmax(np.append(label, BOUNDARY) == BOUNDARY)]
 
     def save(self, path: Path, note: str = "") -> None:
         """Weights, optimizer and progress, and a note of the caller's."""
@@ -129,6 +163,10 @@ class Fitting:
         state.assign(self.optimizer.variables, arrays, "optimizer")
         self.progress = Progress(int(arrays["epoch"]), float(arrays["best"]), int(arrays["best_epoch"]))
         return str(arrays["note"])
+
+
+def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits) * weights)
 
 
 def release_memory() -> None:
@@ -168,6 +206,7 @@ def fit(
     objective: str,
     score: Callable[[Predictions], Scores],
     ended: Callable[[Epoch], bool],
+    before_epoch: Callable[[int], None] = lambda epochs: None,
 ) -> str:
     """Train until `epochs` in all, until nothing improved for `patience` epochs, or until `ended` says to stop.
 
@@ -176,6 +215,7 @@ def fit(
             is taken up again sees what an uninterrupted one would have seen.
         objective: the score that is to rise.
         ended: called after each epoch; True stops.
+        before_epoch: called before each, with how many there were.
 
     Returns:
         "done", or "stopped" where `ended` asked for it.
@@ -183,6 +223,7 @@ def fit(
     progress = fitting.progress
     while progress.epoch < epochs and progress.epoch - progress.best_epoch < patience:
         started = time.perf_counter()
+        before_epoch(progress.epoch)
         loss, tokens = fitting.train_epoch(training, batch_size, np.random.default_rng((seed, progress.epoch)))
         trained = time.perf_counter()
         predictions = fitting.predict(validation)
@@ -207,7 +248,7 @@ def latency_ms(fitting: Fitting, split: Split, repeats: int = 15) -> float:
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
-        fitting.logits(ids).numpy()
+        fitting.answer(ids).numpy()
         times.append(time.perf_counter() - started)
     return 1_000 * float(np.median(times))
 

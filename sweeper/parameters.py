@@ -13,7 +13,7 @@ from typing import Any
 from .errors import DeclarationError, unknown
 
 CLASSIFICATION = ("sentiment", "text")
-EVERY_TASK = (*CLASSIFICATION, "tagging")
+EVERY_TASK = (*CLASSIFICATION, "tagging", "seq2seq")
 
 
 @dataclass(frozen=True)
@@ -122,7 +122,7 @@ TABLE: tuple[Known, ...] = (
         400,
         Whole(1, 100_000),
         "longer texts are cut to their first so many tokens; how many is logged",
-        CLASSIFICATION,
+        (*CLASSIFICATION, "seq2seq"),
     ),
     # How a token enters.
     Known(
@@ -170,7 +170,8 @@ TABLE: tuple[Known, ...] = (
         "attention",
         "none",
         Words(("none", *SCORE_FUNCTIONS)),
-        "Luong's score function, with the last state (tagging: each state) as the query",
+        "Luong's score function, with the last state (tagging, seq2seq: each state) as the query",
+        defaults={"seq2seq": "general"},
     ),
     Known(
         "attention_units",
@@ -195,9 +196,68 @@ TABLE: tuple[Known, ...] = (
         ("sentiment",),
         ordered_only=True,
     ),
+    # From a source to a target.
+    Known(
+        "context",
+        "last",
+        Words(("last", "projected_last", "projected_all")),
+        "what the decoder knows of the source: the encoder's last state, a learned transform of it, or of all states",
+        ("seq2seq",),
+    ),
+    Known(
+        "decoder",
+        "start_token",
+        Words(("initial_state", "repeat", "feedback", "start_token")),
+        "what it reads: nothing after the context as first state; the context at every step; that and the symbol before; or the symbol before, after the context as first state",
+        ("seq2seq",),
+    ),
+    Known(
+        "fusion",
+        "concat",
+        Words(("add", "concat", "mlp")),
+        "how what is attended to joins the decoder's state",
+        ("seq2seq",),
+        when={"attention": SCORE_FUNCTIONS},
+    ),
+    Known(
+        "input_feeding",
+        "no",
+        YES_NO,
+        "what was attended to is part of the next step's input",
+        ("seq2seq",),
+        when={"attention": SCORE_FUNCTIONS},
+    ),
+    Known(
+        "teacher_forcing",
+        "always",
+        Words(("always", "linear", "exponential", "inverse_sigmoid")),
+        "how often training shows the true symbol before, and not the model's own: always, or ever less (scheduled sampling)",
+        ("seq2seq",),
+        when={"decoder": ("feedback", "start_token")},
+    ),
+    Known(
+        "forcing_decay",
+        0.1,
+        Real(1e-3, 0.999),
+        "d of scheduled sampling: after i epochs the share of true symbols is 1 - d i, (1 - d)^i or 1 / (1 + d e^(d i))",
+        ("seq2seq",),
+        when={"teacher_forcing": ("linear", "exponential", "inverse_sigmoid")},
+    ),
     # Regularisation.
-    Known("embedding_dropout", 0.2, Real(0, 0.95), "share of words dropped whole", defaults={"tagging": 0.1}),
-    Known("dropout", 0.4, Real(0, 0.95), "share of features dropped between recurrent layers and before the head"),
+    Known(
+        "embedding_dropout",
+        0.2,
+        Real(0, 0.95),
+        "share of words dropped whole",
+        defaults={"tagging": 0.1, "seq2seq": 0.0},
+    ),
+    Known(
+        "dropout",
+        0.4,
+        Real(0, 0.95),
+        "share of features dropped between recurrent layers and before the head",
+        defaults={"seq2seq": 0.2},
+    ),
     Known("recurrent_dropout", 0.0, Real(0, 0.95), "share of the recurrent state dropped at each step"),
     Known("l2", 0.0, Real(0, 1), "L2 penalty on recurrent and output kernels"),
     # Optimisation.
@@ -207,7 +267,7 @@ TABLE: tuple[Known, ...] = (
         Words(("adam", "adamw", "nadam", "rmsprop", "sgd")),
         "optimizer; sgd has Nesterov momentum 0.9",
     ),
-    Known("learning_rate", 2e-3, Real(1e-7, 10), "first learning rate", defaults={"tagging": 4e-3}),
+    Known("learning_rate", 2e-3, Real(1e-7, 10), "first learning rate", defaults={"tagging": 4e-3, "seq2seq": 4e-3}),
     Known("weight_decay", 0.004, Real(0, 1), "decoupled weight decay", when={"optimizer": ("adamw",)}),
     Known(
         "schedule",
@@ -216,7 +276,7 @@ TABLE: tuple[Known, ...] = (
         "learning rate over the planned epochs; linear and cosine end at 0, exponential at a tenth",
     ),
     Known("clip_norm", 1.0, Real(1e-3, 1_000), "largest norm of the whole gradient"),
-    Known("batch_size", 64, Whole(1, 4_096), "examples a step", defaults={"tagging": 32}),
+    Known("batch_size", 64, Whole(1, 4_096), "examples a step", defaults={"tagging": 32, "seq2seq": 128}),
     Known(
         "precision",
         "float32",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -66,6 +67,43 @@ def confusion_picture(table: np.ndarray, labels: Sequence[str], path: Path) -> P
     figure.colorbar(picture, ax=axes, shrink=0.8, label="share of the true label")
     figure.savefig(path, dpi=110)
     return path
+
+
+class Alignment(NamedTuple):
+    """What a decoder looked at while it wrote.
+
+    Args:
+        source, target: tokens and symbols.
+        weights: float (target, source); rows sum to 1.
+    """
+
+    source: Sequence[str]
+    target: Sequence[str]
+    weights: np.ndarray
+
+
+def alignment_picture(alignments: Sequence[Alignment], path: Path) -> Path:
+    """Attention of a few examples side by side as a PNG file: written symbols by row, source tokens by column."""
+    from matplotlib.figure import Figure
+
+    widths = [max(2, len(one.source)) for one in alignments]
+    tallest = max(len(one.target) for one in alignments)
+    figure = Figure(figsize=(1.5 + 0.32 * sum(widths) + 0.8 * len(widths), 1.4 + 0.3 * tallest), layout="constrained")
+    places = figure.subplots(1, len(alignments), squeeze=False, width_ratios=widths)[0]
+    for axes, one in zip(places, alignments, strict=True):
+        axes.imshow(one.weights, cmap="Greys", vmin=0, vmax=1, aspect="auto")
+        axes.set_xticks(range(len(one.source)), one.source, fontfamily=_fonts(), rotation=_turned(one.source))
+        axes.set_yticks(range(len(one.target)), one.target, fontfamily=_fonts())
+        axes.xaxis.tick_top()
+        axes.set_xlabel("read")
+    places[0].set_ylabel("written")
+    figure.savefig(path, dpi=110)
+    return path
+
+
+def _turned(names: Sequence[str]) -> int:
+    """Long names stand upright, so that they do not run into each other."""
+    return 90 if max(map(len, names), default=0) > 2 else 0
 
 
 def _fonts() -> list[str]:

@@ -95,6 +95,22 @@ class Workers:
             worker.call, args=[function.__module__, function.__qualname__, *arguments], timeout=limit
         )
 
+    def insist(self, function: Callable[..., Any], *arguments: Any, begun: Future[Any] | None = None) -> Any:
+        """Run a function of a module in a worker and wait; once more if the worker is killed under it.
+
+        Args:
+            begun: such a call, where it was made before.
+
+        Raises:
+            WorkerDied: it was killed twice, or outgrew its memory.
+        """
+        try:
+            return answer(self.call(function, *arguments) if begun is None else begun)
+        except WorkerDied as error:
+            if not error.worth_another:
+                raise
+            return answer(self.call(function, *arguments))
+
     def start(self, order: TrialOrder) -> None:
         """Hand out a trial; one that was interrupted goes on from its checkpoint, and reports all its epochs again."""
         self._running[order.number] = self._begun(order)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple
 
 from .devices import at_once
 
@@ -17,6 +17,10 @@ Scores = dict[str, float]
 
 EVENTS, BEST, LAST = "events.jsonl", "best.npz", "last.npz"
 """Files of a trial's folder: a journal of `EpochEvent`; weights of the best epoch; the state to go on from."""
+
+
+TokenKind = Literal["words", "characters", "symbols"]
+"""What is read or written one at a time: words and punctuation, characters, or what stands between blanks."""
 
 
 class LabelledText(NamedTuple):
@@ -33,7 +37,14 @@ class TaggedSentence(NamedTuple):
     tags: tuple[str, ...]
 
 
-Example = LabelledText | TaggedSentence
+class TextPair(NamedTuple):
+    """One example of sequence to sequence."""
+
+    source: str
+    target: str
+
+
+Example = LabelledText | TaggedSentence | TextPair
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from .data.prepare import prepare
 from .data.store import Prepared, open_prepared
 from .errors import SweepError, WorkerDied, listed
 from .history import SweepFolder
-from .pool import Workers, answer
+from .pool import Workers
 from .records import Scores, Settings, TrialOrder, TrialResult
 from .search import Search
 from .spaces import SearchSpace
@@ -131,15 +131,15 @@ def ending_like_an_interrupt() -> Iterator[None]:
 
 def load(card: Card, space: SearchSpace, say: Callable[[str], None]) -> Prepared:
     """The card's data, encoded in every way that some configuration of the space asks for."""
-    return prepare(card, encodings(space), vectors(space), say)
+    return prepare(card, encodings(card, space), vectors(space), say)
 
 
-def encodings(space: SearchSpace) -> list[tuple[str, bool]]:
+def encodings(card: Card, space: SearchSpace) -> list[tuple[str, bool]]:
     """Every way of cutting text into tokens that some configuration asks for, and that of the baselines."""
-    known = parameters.known(space.task)
-    cuts = space.values_of("tokens") if "tokens" in known else ("words",)
+    usual = getattr(card.options, "source_tokens", "words")
+    cuts = space.values_of("tokens") if "tokens" in parameters.known(space.task) else (usual,)
     asked = [(cut, lower == "yes") for cut in cuts for lower in space.values_of("lowercase")]
-    return list(dict.fromkeys([("words", True), *asked]))
+    return list(dict.fromkeys([(usual, True), *asked]))
 
 
 def vectors(space: SearchSpace) -> list[str]:
@@ -201,7 +201,7 @@ def search_beside_baselines(search: Search, workers: Workers) -> Outcome:
     with Screen(Board(search.objective, search.deadline, search.settings.trials)) as screen:
         ended = search.run(screen, asked)
         try:
-            baselines = answer(asked)
+            baselines = workers.insist(baselines_of, str(search.prepared.folder), begun=asked)
         except WorkerDied as error:
             screen.say(f"no baselines: {error}")
             baselines = []
@@ -238,8 +238,8 @@ def example_of(prepared: Prepared) -> str:
         # Characters are written without blanks between them.
         texts = table["tokens"].map(lambda tokens: ("" if max(map(len, tokens)) == 1 else " ").join(tokens))
     else:
-        texts = table["text"].str.split().str.join(" ")
-    fitting = texts[texts.str.len().between(8, 48)]
+        texts = table["source" if "source" in table.columns else "text"].str.split().str.join(" ")
+    fitting = texts[texts.str.len().between(4 if "source" in table.columns else 8, 48)]
     return str(fitting.iloc[0]) if len(fitting) else str(texts.iloc[0])[:48]
 
 
@@ -254,9 +254,10 @@ def ship(
     A sweep that was taken up and has the winner that it had is not shipped again.
     """
     if folder.shipped(order.number) is None:
-        test, target = answer(workers.call(score_in_worker, order)), folder.new_export()
+        workers.insist(choose_decoding_in_worker, order)
+        test, target = workers.insist(score_in_worker, order), folder.new_export()
         facts = card_facts(card, folder.name, "test", test, found.baselines)
-        answer(workers.call(export_in_worker, order, str(target), facts))
+        workers.insist(export_in_worker, order, str(target), facts)
         folder.note_winner(order.number, test, target.name)
     target = folder.path / folder.facts["export"]
     if folder.facts["model"] is None:
@@ -275,6 +276,12 @@ def card_facts(card: Card, sweep: str, split: str, scores: Scores, baselines: Se
     theirs = {baseline.name: baseline.test if split == "test" else baseline.validation for baseline in baselines}
     said = {"about": card.about, "sweep": sweep, "split": split, "versions": versions()}
     return {**said, "scores": scores, "baselines": theirs}
+
+
+def choose_decoding_in_worker(order: TrialOrder) -> None:
+    from .trial import choose_decoding
+
+    choose_decoding(order)
 
 
 def score_in_worker(order: TrialOrder) -> Scores:

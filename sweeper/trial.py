@@ -6,22 +6,31 @@ import dataclasses
 import json
 import time
 import traceback
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 import numpy as np
 
 from . import pictures
-from .data.batches import Split, load_split
+from .data.batches import Answers, Split, load_split
 from .data.store import Prepared, open_encoded, open_prepared, open_vectors
 from .errors import TrialError
 from .fitting import Epoch, Fitting, Predictions, fit, latency_ms, parameter_count
-from .journal import Journal
-from .models import Sizes, kernels, state
+from .journal import Journal, write_atomically
+from .models import EncoderDecoder, Sizes, kernels, state
+from .models.decoder import forcing
 from .models.optimizers import build_optimizer
 from .records import BEST, EVENTS, LAST, EpochEvent, Scores, TrialOrder, TrialResult
 from .tasks import TASKS
 from .tasks.base import confusion
+
+DRAWN = (0.3, 0.6, 0.9)  # whose attention is drawn: examples by their place when sorted by length
+DECODING = "decoding.json"
+DECODINGS = ((1, 0.0), *((width, penalty) for width in (3, 6) for penalty in (0.0, 0.5, 1.0)))
+"""Beam widths and length penalties that are tried once a search is over."""
+
+SEARCHED = 2_000  # validation examples that they are tried on
 
 
 def run_trial(order: TrialOrder) -> TrialResult:
@@ -98,22 +107,26 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
     record, checkpoint, journal = _taken_up(order, fitting), _Checkpoint(folder / LAST), Journal(folder / EVENTS)
     for event in record.events:
         journal.append(dataclasses.asdict(event))
-    answers = np.zeros(0, np.int32)  # of the best epoch, on the validation split
+    answers: Answers | None = None  # of the best epoch, on the validation split
 
     def score(predictions: Predictions) -> Scores:
-        return task.scores(prepared.meta, validation.true_labels(), predictions.labels, validation.lengths)
+        return task.scores(prepared.meta, validation.truth(), predictions.answers, validation.groups)
 
     def ended(epoch: Epoch) -> bool:
         nonlocal answers
         record.fit_seconds += epoch.seconds
         if epoch.improved:
-            record.scores, answers = {**epoch.scores, "loss": epoch.validation.loss}, epoch.validation.labels
+            record.scores, answers = {**epoch.scores, "loss": epoch.validation.loss}, epoch.validation.answers
             weights = state.values(fitting.model.variables, "model")
             state.save_arrays(folder / BEST, {**weights, "epoch": np.array(epoch.number)})
         record.events.append(_event(order.number, epoch))
         checkpoint.offer(fitting, record)
         journal.append(dataclasses.asdict(record.events[-1]))
         return _told_to_stop(order)
+
+    def before_epoch(epochs: int) -> None:
+        if isinstance(fitting.model, EncoderDecoder):
+            fitting.model.decoder.forcing.assign(forcing(configuration, epochs))
 
     ending = fit(
         fitting,
@@ -126,15 +139,19 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
         objective=task.objective(prepared.meta),
         score=score,
         ended=ended,
+        before_epoch=before_epoch,
     )
     checkpoint.offer(fitting, record, now=True)
-    if not len(answers):  # the best epoch is one that was taken up, or one after it, which a kill has undone
+    if answers is None:  # the best epoch is one that was taken up, or one after it, which a kill has undone
         best = state.load_arrays(folder / BEST)
         state.assign(fitting.model.variables, best, "model")
         fitting.progress.best_epoch = int(best["epoch"])
         predictions = fitting.predict(validation)
-        record.scores, answers = {**score(predictions), "loss": predictions.loss}, predictions.labels
+        record.scores, answers = {**score(predictions), "loss": predictions.loss}, predictions.answers
     _draw(folder, record.events, answers, validation, prepared, task.objective(prepared.meta))
+    if isinstance(fitting.model, EncoderDecoder) and configuration["attention"] != "none":
+        alignments = list(_alignments(order, prepared, fitting, validation))
+        pictures.alignment_picture(alignments, folder / "attention.png")
     return TrialResult(
         order.number,
         configuration,
@@ -165,7 +182,7 @@ def _taken_up(order: TrialOrder, fitting: Fitting) -> _Record:
 def _draw(
     folder: Path,
     events: list[EpochEvent],
-    answers: np.ndarray,
+    answers: Answers,
     validation: Split,
     prepared: Prepared,
     objective: str,
@@ -173,8 +190,26 @@ def _draw(
     """The pictures that go with the trial."""
     labels = prepared.meta.labels
     pictures.learning_curve(events, objective, folder / "learning_curve.png")
-    table = confusion(validation.true_labels(), answers, len(labels))
-    pictures.confusion_picture(table, labels, folder / "confusion.png")
+    if prepared.meta.kind != "sequences":
+        table = confusion(validation.truth().labels, answers.labels, len(labels))
+        pictures.confusion_picture(table, labels, folder / "confusion.png")
+
+
+def _alignments(
+    order: TrialOrder, prepared: Prepared, fitting: Fitting, validation: Split
+) -> Iterator[pictures.Alignment]:
+    """Attention of a few examples, from short to long, as the model stands after its last epoch."""
+    names, symbols = vocabulary(order, prepared), prepared.meta.labels
+    by_length = np.argsort(validation.lengths, kind="stable")
+    for row in by_length[(len(by_length) * np.array(DRAWN)).astype(int)]:
+        ids = validation.batch(np.array([row])).ids
+        written = fitting.model.write(ids)
+        wrote = written.symbols.numpy()[0]
+        yield pictures.Alignment(
+            [names[place] for place in ids[0]],
+            [symbols[symbol] for symbol in wrote],
+            written.attention.numpy()[0],
+        )
 
 
 def build_fitting(order: TrialOrder, prepared: Prepared, steps: int, kernel: str) -> Fitting:
@@ -187,25 +222,30 @@ def build_fitting(order: TrialOrder, prepared: Prepared, steps: int, kernel: str
         model = TASKS[order.task].build(order.configuration, sizes(order, prepared, kernel))
     except ValueError as error:
         raise TrialError(f"cannot be built: {error}") from error
-    return Fitting(model, build_optimizer(order.configuration, steps), per_token=prepared.meta.kind != "labels")
+    return Fitting(model, build_optimizer(order.configuration, steps), several=prepared.meta.kind != "labels")
 
 
 def sizes(order: TrialOrder, prepared: Prepared, kernel: str) -> Sizes:
     """What the data settle for this configuration's model."""
     configuration = order.configuration
-    tokens, lowercase = configuration.get("tokens", "words"), configuration["lowercase"] == "yes"
+    tokens, lowercase = configuration.get("tokens", prepared.meta.source_tokens), configuration["lowercase"] == "yes"
     vectors = (
         open_vectors(prepared, tokens, lowercase, configuration["vectors"])
         if configuration["input"] == "pretrained"
         else None
     )
-    return Sizes(len(vocabulary(order, prepared)), len(prepared.meta.labels), vectors, order.seed, kernel)
+    labels = len(prepared.meta.labels)
+    if prepared.meta.kind == "sequences":
+        labels = min(labels, configuration["max_vocabulary"])
+    return Sizes(len(vocabulary(order, prepared)), labels, vectors, order.seed, kernel, prepared.meta.longest)
 
 
 def vocabulary(order: TrialOrder, prepared: Prepared) -> list[str]:
     """The tokens that this configuration keeps, by id."""
     configuration = order.configuration
-    encoded = open_encoded(prepared, configuration.get("tokens", "words"), configuration["lowercase"] == "yes")
+    encoded = open_encoded(
+        prepared, configuration.get("tokens", prepared.meta.source_tokens), configuration["lowercase"] == "yes"
+    )
     return encoded.vocabulary[: configuration["max_vocabulary"]]
 
 
@@ -227,7 +267,30 @@ def trained(order: TrialOrder) -> tuple[Prepared, Fitting]:
     prepared = open_prepared(Path(order.prepared))
     fitting = _to_serve(order, prepared)
     state.assign(fitting.model.variables, state.load_arrays(Path(order.folder) / BEST), "model")
+    decoding = Path(order.folder) / DECODING
+    if decoding.exists():
+        chosen = json.loads(decoding.read_text(encoding="utf-8"))
+        fitting.model.beam_width, fitting.model.length_penalty = chosen["beam_width"], chosen["length_penalty"]
     return prepared, fitting
+
+
+def choose_decoding(order: TrialOrder) -> dict[str, float]:
+    """The beam search with the best validation score, of a finished trial that writes sequences; kept beside its
+    weights. {} for one that does not."""
+    prepared, fitting = trained(order)
+    if not isinstance(fitting.model, EncoderDecoder):
+        return {}
+    task, split = TASKS[order.task], load_split(prepared, "validation", order.configuration)
+    split = split.some(SEARCHED, np.random.default_rng(order.seed))
+    answers, truth, objective = fitting.searched(split), split.truth(), task.objective(prepared.meta)
+    scores = {
+        decoding: task.scores(prepared.meta, truth, answers(*decoding), split.groups)[objective]
+        for decoding in DECODINGS
+    }
+    width, penalty = max(DECODINGS, key=lambda decoding: scores[decoding])
+    chosen = {"beam_width": width, "length_penalty": penalty}
+    write_atomically(Path(order.folder) / DECODING, json.dumps(chosen))
+    return chosen
 
 
 def score_test(order: TrialOrder) -> Scores:
@@ -235,7 +298,7 @@ def score_test(order: TrialOrder) -> Scores:
     prepared, fitting = trained(order)
     split = load_split(prepared, "test", order.configuration)
     predictions = fitting.predict(split)
-    scores = TASKS[order.task].scores(prepared.meta, split.true_labels(), predictions.labels, split.lengths)
+    scores = TASKS[order.task].scores(prepared.meta, split.truth(), predictions.answers, split.groups)
     return {**scores, "loss": predictions.loss}
 
 

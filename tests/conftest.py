@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 
@@ -95,6 +96,20 @@ def people_card(tmp_path: Path) -> Path:
     return write(
         tmp_path / "data" / "people.toml", card_text("people.conll", task="tagging", adapter='format = "columns"')
     )
+
+
+@pytest.fixture
+def spelled_card(tmp_path: Path) -> Path:
+    """Words and how they are spoken: a sound for each letter, but two of c before e."""
+    words = ["".join(letters) for letters in itertools.islice(itertools.product("abce", repeat=4), 200)]
+    lines = (f"{word}\t{' '.join('S' if pair == 'ce' else pair[0].upper() for pair in pairs(word))}" for word in words)
+    write(tmp_path / "data" / "spelled.tsv", "\n".join(lines) + "\n")
+    adapter = 'format = "pairs"\nsource_tokens = "characters"\ntarget_tokens = "symbols"'
+    return write(tmp_path / "data" / "spelled.toml", card_text("spelled.tsv", task="seq2seq", adapter=adapter))
+
+
+def pairs(word: str) -> list[str]:
+    return [word[place : place + 2] for place in range(len(word))]
 
 
 @pytest.fixture

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.adapters import ADAPTERS, Document, columns, conllu, labelled, lines, schemes, vectors, wordtag
+from sweeper.adapters import ADAPTERS, Document, columns, conllu, labelled, lines, pairs, schemes, vectors, wordtag
 from sweeper.errors import DataError
-from sweeper.records import LabelledText, TaggedSentence
+from sweeper.records import LabelledText, TaggedSentence, TextPair
 
 UD = "1\tShe\t_\tPRON\tPRP\t_\t_\t_\t_\t_\n2-3\tdoesn't\t_\t_\t_\t_\t_\t_\t_\t_\n2\tdoes\t_\tAUX\tVBZ\t_\t_\t_\t_\t_\n3\tn't\t_\tPART\tRB\t_\t_\t_\t_\t_\n3.1\tgone\t_\tVERB\tVBN\t_\t_\t_\t_\t_\n"
 CONTRACT = [  # format, file name, text, options, examples
@@ -35,6 +37,14 @@ CONTRACT = [  # format, file name, text, options, examples
         "中国/ns 人/n\n\n1/2/m\n",
         {},
         [TaggedSentence(("中国", "人"), ("ns", "n")), TaggedSentence(("1/2",), ("m",))],
+    ),
+    ("pairs", "a.tsv", "a b\tc\n\nd\te f\n", {}, [TextPair("a b", "c"), TextPair("d", "e f")]),
+    (
+        "pronunciations",
+        "a.dict",
+        ";;; of no use\nread R IY1 D\nread(2) R EH1 D # once\n",
+        {},
+        [TextPair("read", "R IY D"), TextPair("read", "R EH D")],
     ),
     ("lines", "a.txt", "one\n\n two \n", {}, [LabelledText("one", ""), LabelledText("two", "")]),
 ]
@@ -297,3 +307,46 @@ def test_an_unknown_option_is_no_option():
     for module in (columns, conllu, lines, wordtag):
         with pytest.raises(TypeError):
             module.Options(oops=1)
+
+
+def test_stress_is_kept_where_a_card_says_so(tmp_path):
+    path = tmp_path / "a.dict"
+    path.write_text("read R IY1 D\n")
+    assert read("pronunciations", path, stress="keep") == [TextPair("read", "R IY1 D")]
+
+
+@pytest.mark.parametrize(
+    ("form", "text", "complaint"),
+    [
+        ("pairs", "a\tb\nc d\n", "a.txt:2: expected a source and a target parted by '\\t', found 1 cell"),
+        ("pairs", "a\tb\tc\n", "a.txt:1: expected a source and a target parted by '\\t', found 3 cells"),
+        ("pairs", "a\t \n", "a.txt:1: the target is empty; write it, or remove the pair"),
+        ("pairs", "\tb\n", "a.txt:1: the source is empty"),
+        ("pronunciations", "a AH0\nb\n", "a.txt:2: 'b' has no phonemes"),
+    ],
+)
+def test_a_pair_that_is_not_whole_is_refused_with_its_place(tmp_path, form, text, complaint):
+    path = tmp_path / "a.txt"
+    path.write_text(text)
+    with pytest.raises(DataError) as refused:
+        read(form, path)
+    assert complaint in str(refused.value)
+
+
+def aligned(tmp_path, sources, targets):
+    files = [tmp_path / name for name in ("a.en", "a.de")]
+    for file, text in zip(files, (sources, targets), strict=True):
+        file.write_text(text)
+    source, target = (Document(file, file.name) for file in files)
+    return list(ADAPTERS["pairs"].read(dataclasses.replace(source, beside=target), pairs.Options()))
+
+
+def test_lines_of_two_files_are_pairs(tmp_path):
+    assert aligned(tmp_path, "a\n\nb c\n\n\n", "d\n\ne\n") == [TextPair("a", "d"), TextPair("b c", "e")]
+
+
+def test_two_files_of_different_lengths_are_refused_with_both(tmp_path):
+    with pytest.raises(DataError, match="a.en: has 3 lines and a.de has 2; line by line they must belong together"):
+        aligned(tmp_path, "a\nb\nc\n", "d\ne\n")
+    with pytest.raises(DataError, match="a.en:2: the target is empty"):
+        aligned(tmp_path, "a\nb\nc\n", "d\n\ne\n")

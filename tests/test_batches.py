@@ -90,7 +90,7 @@ def test_padding_has_no_weight_and_tags_stand_at_their_tokens(people_card):
     examples = found.examples("train")
     for place, row in enumerate(rows):
         assert names[batch.labels[place, : training.lengths[row]]].tolist() == list(examples["tags"][row])
-    assert training.true_labels().tolist() == [
+    assert training.truth().labels.tolist() == [
         found.meta.labels.index(tag) for tags in examples["tags"] for tag in tags
     ]
 

@@ -52,7 +52,7 @@ def files(tmp_path):
 
 
 MISTAKES = [
-    ("sweep", "name a task (sentiment, text, tagging)"),
+    ("sweep", "name a task (sentiment, text, tagging, seq2seq)"),
     ("sweep sentimental", "no task is called 'sentimental'. Did you mean 'sentiment'"),
     ("sweep text --dataset reuters", "no dataset is called 'reuters'. Did you mean 'reuters-r8'"),
     ("sweep text --dataset peoples-daily", "peoples-daily is a dataset for tagging, not for text"),

@@ -12,7 +12,7 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sweeper import answer, exports
+from sweeper import answer, exports, trial
 from sweeper.data import cards
 from sweeper.data.batches import load_split
 from sweeper.data.prepare import prepare
@@ -25,9 +25,9 @@ from sweeper.trial import run_trial, score_test, trained
 SMALL = {"units": 4, "embedding_units": 4, "batch_size": 16, "learning_rate": 0.02, "max_vocabulary": 60}
 
 
-def run(tmp_path, card, **values):
+def run(tmp_path, card, cut="words", **values):
     """A finished trial."""
-    prepared = prepare(cards.load_card(str(card)), encodings=[("words", True), (values.get("tokens", "words"), True)])
+    prepared = prepare(cards.load_card(str(card)), encodings=[("words", True), (values.get("tokens", cut), True)])
     configuration = complete(prepared.meta.task, {**SMALL, **values}, prepared.meta.facts)
     order = TrialOrder(0, prepared.meta.task, configuration, str(prepared.folder), str(tmp_path / "trial"), 3, 2)
     result = run_trial(order)
@@ -78,6 +78,21 @@ def test_a_tagger_exports_with_both_signatures(tmp_path, people_card, values):
     assert next(answers([["us"]]))["tags"] == second["tags"]
 
 
+@pytest.mark.parametrize("values", [{}, {"attention": "none", "decoder": "repeat"}, {"input_feeding": "yes"}], ids=str)
+def test_a_writer_exports_and_searches(tmp_path, spelled_card, values):
+    order, _ = run(tmp_path, spelled_card, cut="characters", **values)
+    chosen = trial.choose_decoding(order)
+    assert (chosen["beam_width"], chosen["length_penalty"]) in trial.DECODINGS
+    folder = exports.export_trial(order, str(tmp_path / "out"), {"about": "x", "scores": {"exact": 1.0}})
+    texts = ["abce", "", "🎬", "abc" * 300]
+    found = list(answer.load(folder)(texts))
+    beam = tf.saved_model.load(folder).signatures["beam"]
+    again = beam(text=tf.constant(texts), beam_width=chosen["beam_width"], length_penalty=chosen["length_penalty"])
+    assert [one["target"] for one in found] == [one.decode() for one in again["target"].numpy()]
+    assert set(" ".join(one["target"] for one in found).split()) <= {"A", "B", "C", "E", "S", "<unk>"}
+    assert (tmp_path / "trial" / "attention.png").exists() == (values.get("attention") != "none")
+
+
 def test_a_tagger_with_attention_reads_a_long_text_in_windows(tmp_path, people_card):
     order, _ = run(tmp_path, people_card, attention="dot")
     module = exports.TASKS["tagging"].serving
@@ -110,8 +125,8 @@ def test_the_winner_is_scored_with_the_weights_of_its_best_epoch(tmp_path, revie
     order, result = run(tmp_path, reviews_card)
     prepared, fitting = trained(order)
     validation = load_split(prepared, "validation", order.configuration)
-    predicted = fitting.predict(validation).labels
-    assert np.mean(predicted == validation.true_labels()) == result.scores["accuracy"]
+    predicted = fitting.predict(validation).answers.labels
+    assert np.mean(predicted == validation.truth().labels) == result.scores["accuracy"]
     assert set(score_test(order)) == set(result.scores)
 
 

@@ -34,12 +34,10 @@ def ready(card, **values):
     configuration = complete(prepared.meta.task, {**QUICK, **values})
     training, validation = (load_split(prepared, part, configuration) for part in ("train", "validation"))
     sizes = Sizes(training.vocabulary, len(prepared.meta.labels), seed=5, kernel=kernels.choose(configuration))
-    fitting = Fitting(
-        task.build(configuration, sizes), build_optimizer(configuration, 50), per_token=training.per_token
-    )
+    fitting = Fitting(task.build(configuration, sizes), build_optimizer(configuration, 50), several=training.several)
 
     def score(predictions):
-        return task.scores(prepared.meta, validation.true_labels(), predictions.labels, validation.lengths)
+        return task.scores(prepared.meta, validation.truth(), predictions.answers, validation.groups)
 
     def run(epochs, ended=lambda epoch: False, patience=50):
         seen: list[Epoch] = []
@@ -80,7 +78,7 @@ def test_mixed_precision_learns_too_and_keeps_its_weights_whole(which, attention
     cell = fitting.model.get_layer("both_0").forward_layer.cell
     assert cell.compute_dtype == "float16"
     assert {weight.dtype for weight in fitting.model.trainable_variables} == {"float32"}
-    assert fitting.logits(np.array([[1]], np.int32)).dtype == "float32"
+    assert fitting.answer(np.array([[1]], np.int32)).dtype == "float32"
     after, _, _ = ready(request.getfixturevalue(which))
     assert after.model.get_layer("softmax").compute_dtype == "float32"
     assert {layer.compute_dtype for layer in after.model.layers} <= {"float32", "int32"}, "it is this model's alone"
@@ -129,9 +127,9 @@ def test_a_loss_that_is_no_number_fails_the_trial_and_says_when(reviews_card):
 def test_predictions_keep_the_order_of_the_split(people_card):
     fitting, run, validation = ready(people_card)
     run(6)
-    together = fitting.predict(validation).labels
+    together = fitting.predict(validation).answers.labels
     alone = [
-        fitting.logits(validation.batch(np.array([row])).ids).numpy()[0].argmax(-1) for row in range(len(validation))
+        fitting.answer(validation.batch(np.array([row])).ids).numpy()[0].argmax(-1) for row in range(len(validation))
     ]
     assert together.tolist() == np.concatenate(alone).tolist()
 

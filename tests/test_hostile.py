@@ -125,7 +125,7 @@ CARDS = [
     ("a wrong type", f'about = 3\ntask = "text"\n{FILE}{FORMAT}', "c.toml:1: about: must be text, found 3"),
     ("two sources", f'{CARD}{FILE}url = "https://x"\n{FORMAT}', "c.toml:3: source: needs exactly one of file, url, pypi, huggingface, found file, url"),
     ("no source", CARD + FORMAT, "c.toml:1: needs a table [source]"),
-    ("an unknown format", f'{CARD}{FILE}[adapter]\nformat = "labeled"\n', "c.toml:6: adapter.format: no format is called 'labeled'. Did you mean 'labelled'? Known: columns, conllu, labelled, lines, vectors, wordtag"),
+    ("an unknown format", f'{CARD}{FILE}[adapter]\nformat = "labeled"\n', "c.toml:6: adapter.format: no format is called 'labeled'. Did you mean 'labelled'? Known: columns, conllu, labelled, lines, pairs, pronunciations, vectors, wordtag"),
     ("a split beyond all", f"{CARD}{FILE}{FORMAT}[split]\ntest = 0.7\nvalidation = 0.6\n", "c.toml:9: split.validation: validation and test leave nothing to train on: 0.6 + 0.7"),
     ("a checksum too short", f'{CARD}[source]\nurl = "https://x"\nsha256 = "00"\n{FORMAT}', "c.toml:5: source.sha256: must be 64 hexadecimal digits, found '00'"),
 ]  # fmt: skip

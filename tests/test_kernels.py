@@ -56,7 +56,7 @@ def stack(kernel, cell, direction, depth, one_hot):
     """A model of recurrent layers only, from x and mask to states."""
     width = one_hot_width(cell=cell, direction=direction, units=UNITS) if one_hot else FEATURES
     x, mask = keras.Input((None, width)), keras.Input((None,), dtype="bool")
-    states = recurrent_stack(
+    states, _ = recurrent_stack(
         x, mask, cell=cell, direction=direction, depth=depth, units=UNITS, one_hot=one_hot, kernel=kernel
     )
     return keras.Model([x, mask], states), width
@@ -115,6 +115,50 @@ def test_states_and_gradients_are_those_of_keras(pairs, lengths, cell, direction
         assert np.abs(found - wanted).max() < 1e-5
 
 
+@settings(max_examples=20)
+@given(
+    st.lists(st.integers(1, TIME), min_size=1, max_size=6),
+    st.sampled_from(CELLS),
+    st.booleans(),
+    st.integers(0, 9),
+)
+def test_first_and_last_states_and_their_gradients_are_those_of_keras(lengths, cell, both, seed):
+    generator, batch = np.random.default_rng(seed), len(lengths)
+    kind = {"simple_rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[cell]
+    stock = kind(UNITS, return_sequences=True, return_state=True)
+    stock = keras.layers.Bidirectional(stock) if both else stock
+    ours, mask = PackedRecurrent(stock), tf.constant(np.arange(TIME) < np.array(lengths)[:, None])
+    x = tf.constant(generator.normal(size=(batch, TIME, FEATURES)), tf.float32)
+    parts = (2 if both else 1) * (2 if cell == "lstm" else 1)
+    firsts = [tf.constant(generator.normal(size=(batch, UNITS)), tf.float32) for _ in range(parts)]
+
+    def beside(states):  # as ours takes and returns them: one array for each direction
+        return (
+            [tf.concat(pair, 1) for pair in zip(states[::2], states[1::2], strict=True)] if cell == "lstm" else states
+        )
+
+    def found(run):
+        with tf.GradientTape() as tape:
+            tape.watch([x, *firsts])
+            states, lasts = run()
+            weights = np.random.default_rng(0).normal(size=(TIME, states.shape[-1])).astype(np.float32)
+            total = tf.reduce_sum(tf.where(mask[:, :, None], states, 0.0) * weights)
+            total += sum(tf.reduce_sum(last * (place + 0.5)) for place, last in enumerate(lasts))
+        return [*lasts, *tape.gradient(total, [x, *firsts, *(v.value for v in stock.trainable_variables)])]
+
+    def of_keras():
+        states, *lasts = stock(x, mask=mask, initial_state=firsts)
+        return states, beside(lasts)
+
+    def of_ours():
+        states, *lasts = ours(x, mask, beside(firsts))
+        return states, lasts
+
+    wanted = found(of_keras)
+    for one, other in zip(found(of_ours), wanted, strict=True):
+        assert np.abs(tf.convert_to_tensor(one) - tf.convert_to_tensor(other)).max() < 1e-5
+
+
 def reference(cell, x, mask, kernel, recurrent, bias):
     """The cells' equations, one sequence, as the literature writes them, with a mask on the state."""
     h = c = tf.zeros(UNITS)
@@ -142,14 +186,16 @@ def test_dropout_of_the_state_is_one_mask_for_all_steps_on_its_way_into_the_recu
     x, *weights = (rng.normal(0, 0.5, shape).astype(np.float32) for shape in [(2, TIME, FEATURES), *shapes])
     mask = np.array([[0, 2, 2, 0, 2], [2, 0, 0, 2, 0]], np.float32)
     kernel = Recurrence([Reader(cell, backward=False, rows=False)])
-    found = kernel.forward(x, np.array([TIME, TIME]), mask, *weights)
+    width = UNITS * (2 if cell == "lstm" else 1)
+    found, _ = kernel.forward(x, np.array([TIME, TIME]), np.zeros((0, width), np.float32), mask, *weights)
     variables = [tf.Variable(one) for one in (x, *weights)]
     with tf.GradientTape() as tape:
         wanted = tf.stack([reference(cell, variables[0][row], mask[row], *variables[1:]) for row in range(2)])
     d_states = rng.normal(size=wanted.shape).astype(np.float32)
     assert np.abs(found - wanted).max() < 1e-5
+    d_x, _, *d_weights = kernel.gradient(d_states, np.zeros((2, width), np.float32))
     for ours, theirs in zip(
-        kernel.gradient(d_states), tape.gradient(wanted, variables, output_gradients=tf.constant(d_states)), strict=True
+        [d_x, *d_weights], tape.gradient(wanted, variables, output_gradients=tf.constant(d_states)), strict=True
     ):
         assert np.abs(ours - theirs).max() < 1e-5
 
@@ -157,14 +203,14 @@ def test_dropout_of_the_state_is_one_mask_for_all_steps_on_its_way_into_the_recu
 def test_dropout_of_the_state_is_for_training_only():
     layer = PackedRecurrent(keras.layers.LSTM(UNITS, return_sequences=True, recurrent_dropout=0.5, seed=1))
     x, mask = tf.ones((2, TIME, FEATURES)), tf.ones((2, TIME), tf.bool)
-    assert np.array_equal(layer(x, mask), layer(x, mask))
-    assert not np.allclose(layer(x, mask, training=True), layer(x, mask))
+    assert np.array_equal(layer(x, mask)[0], layer(x, mask)[0])
+    assert not np.allclose(layer(x, mask, training=True)[0], layer(x, mask)[0])
 
 
 def test_a_smaller_batch_after_a_larger_one_reads_nothing_of_it(rng):
     layer = PackedRecurrent(keras.layers.GRU(UNITS, return_sequences=True))
     x = rng.normal(size=(6, TIME, FEATURES)).astype(np.float32)
     mask = np.ones((6, TIME), bool)
-    alone = layer(x[:2, :3], mask[:2, :3]).numpy()
+    alone = layer(x[:2, :3], mask[:2, :3])[0].numpy()
     layer(x, mask)
-    assert np.array_equal(layer(x[:2, :3], mask[:2, :3]), alone)
+    assert np.array_equal(layer(x[:2, :3], mask[:2, :3])[0], alone)

@@ -110,9 +110,9 @@ def test_one_hot_input_equals_a_matrix_of_zeros_and_ones(cell, direction, rng):
 
     x = keras.Input((None, rows.shape[1]))
     m = keras.Input((None,), dtype="bool")
-    looked_up = keras.Model([x, m], recurrent_stack(x, m, **options, one_hot=True, seed=1))
+    looked_up = keras.Model([x, m], recurrent_stack(x, m, **options, one_hot=True, seed=1)[0])
     z = keras.Input((None, VOCABULARY))
-    stock = keras.Model([z, m], recurrent_stack(z, m, **options, seed=1))
+    stock = keras.Model([z, m], recurrent_stack(z, m, **options, seed=1)[0])
     kernels = [v for v in stock.weights if v.path.endswith("/kernel")]
     for kernel, part in zip(kernels, np.split(rows, len(kernels), axis=1), strict=True):
         kernel.assign(part)
@@ -143,8 +143,8 @@ def test_the_last_state_of_both_directions_is_the_end_of_one_and_the_start_of_th
 def test_residual_layers_add_their_input():
     plain, residual = (model("tagging", depth=2, residual=word) for word in ("no", "yes"))
     residual.set_weights(plain.get_weights())
-    first = keras.Model(plain.input, plain.get_layer("both_0").output)
-    second = keras.Model(plain.input, plain.get_layer("both_1").output)
+    first = keras.Model(plain.input, plain.get_layer("both_0").output[0])
+    second = keras.Model(plain.input, plain.get_layer("both_1").output[0])
     added = keras.Model(residual.input, residual.get_layer("residual_1").output)
     ids = np.array([[5, 2, 9]])
     assert np.allclose(added(ids), first(ids) + second(ids), atol=1e-6)

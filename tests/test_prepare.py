@@ -180,4 +180,29 @@ def test_another_file_of_vectors_under_the_same_name_is_read_again(tmp_path, rev
 
 def test_meta_is_plain_json(reviews_card):
     raw = json.loads((prepare(load(reviews_card)).folder / "meta.json").read_text())
-    assert set(raw["checksums"]) == {"examples.parquet", "labels.npy"}
+    assert set(raw["checksums"]) == {"examples.parquet", "labels.npy", "label_offsets.npy"}
+
+
+def test_sequences_are_symbols_of_their_own_and_end(tmp_path):
+    lines = "\n".join(f"w{number}\tX Y{' Z' * (number % 3)}" for number in range(60))
+    write(tmp_path / "p.tsv", f"{lines}\nw0\tQ\n")
+    text = 'about = "x"\ntask = "seq2seq"\n[source]\nfile = "p.tsv"\n[adapter]\nformat = "pairs"\nsource_tokens = "characters"\ntarget_tokens = "symbols"\n'
+    found = prepare(cards.load_card(str(write(tmp_path / "p.toml", text))), [("characters", True)])
+    assert found.meta.labels[:2] == ("<stop>", "<unk>")
+    assert {"X", "Y", "Z"} <= set(found.meta.labels) <= {"<stop>", "<unk>", "X", "Y", "Z", "Q"}
+    assert (found.meta.kind, found.meta.longest, found.meta.source_tokens) == ("sequences", 5, "characters")
+    offsets, labels, examples = found.label_offsets(), found.labels(), found.examples()
+    for row, target in enumerate(examples["target"]):
+        ids = labels[offsets[row] : offsets[row + 1]]
+        assert ids[-1] == 0
+        assert 0 not in ids[:-1]
+        assert found.meta.written(ids) == target or "Q" in target
+    parts = {part: set(examples["source"][found.rows(part)]) for part in ("train", "validation", "test")}
+    assert (
+        not parts["train"] & parts["validation"] | parts["train"] & parts["test"] | parts["validation"] & parts["test"]
+    )
+    groups = found.groups()
+    both = np.flatnonzero(examples["source"] == "w0")
+    assert len(both) == 2
+    assert groups[both[0]] == groups[both[1]]
+    assert len(set(groups)) == 60

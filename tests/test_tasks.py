@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.data import cards
+from sweeper.data.batches import Answers
 from sweeper.data.prepare import prepare
 from sweeper.data.store import Meta
 from sweeper.tasks import TASKS
@@ -45,7 +46,8 @@ def test_perfect_tags_are_perfect_spans():
 
 def test_stars_are_also_scored_by_their_distance():
     meta = Meta("n", "sentiment", "d", ("1", "2", "5"), "labels", True, {})
-    scores = TASKS["sentiment"].scores(meta, np.array([0, 1, 2, 2]), np.array([0, 0, 2, 0]), np.zeros(0))
+    truth, predicted = (Answers.one_each(np.array(labels)) for labels in ([0, 1, 2, 2], [0, 0, 2, 0]))
+    scores = TASKS["sentiment"].scores(meta, truth, predicted)
     assert scores["accuracy"] == 0.5
     assert scores["mae"] == (0 + 1 + 0 + 4) / 4
 

@@ -1,7 +1,7 @@
 """Adapters: one file a format. Each reads a document and yields examples.
 
 An adapter is a record of options (what a card's [adapter] table may say) and a
-function `read(document, options)` that yields `LabelledText` or `TaggedSentence`
+function `read(document, options)` that yields `LabelledText`, `TaggedSentence` or `TextPair`
 and raises `DataError` with file and line. A new format is one file here, one line
 in `ADAPTERS` and one row in the contract test.
 """
@@ -14,7 +14,7 @@ from typing import Any
 
 from ..records import Example
 from ..registry import Registry
-from . import columns, conllu, labelled, lines, schemes, vectors, wordtag
+from . import columns, conllu, labelled, lines, pairs, pronunciations, schemes, vectors, wordtag
 from .documents import Document
 
 
@@ -35,6 +35,8 @@ ADAPTERS.add("columns", Adapter(columns.Options, columns.read))
 ADAPTERS.add("conllu", Adapter(conllu.Options, conllu.read))
 ADAPTERS.add("wordtag", Adapter(wordtag.Options, wordtag.read))
 ADAPTERS.add("lines", Adapter(lines.Options, lines.read))
+ADAPTERS.add("pairs", Adapter(pairs.Options, pairs.read))
+ADAPTERS.add("pronunciations", Adapter(pronunciations.Options, pronunciations.read))
 ADAPTERS.add("vectors", Adapter(vectors.Options, vectors.read))
 
 __all__ = ["ADAPTERS", "Adapter", "Document", "schemes", "vectors"]

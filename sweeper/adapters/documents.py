@@ -20,12 +20,14 @@ class Document:
         part: "train", "validation", "test", or "all" where the split is ours to make.
         folder: name of the folder that it was found in, for a folder a class; "" for a
             file that lies directly in the folder that a card names.
+        beside: the file whose lines belong to those of this one, as translations do.
     """
 
     path: Path
     name: str
     part: str = "all"
     folder: str = ""
+    beside: Document | None = None
 
     def text(self, encodings: tuple[str, ...]) -> str:
         """The whole text; a byte order mark is dropped.

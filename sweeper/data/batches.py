@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
@@ -20,10 +20,34 @@ SMALLEST_EPOCH = 2_000  # examples; a smaller training split is gone over severa
 EVALUATED_TOGETHER = 16_384  # tokens in one evaluation batch, padding included
 
 
+class Answers(NamedTuple):
+    """Label ids of some examples, true or predicted.
+
+    Args:
+        labels: int32, of all examples end to end.
+        lengths: int64 (examples,): how many each has.
+    """
+
+    labels: np.ndarray
+    lengths: np.ndarray
+
+    @classmethod
+    def of(cls, apart: Sequence[np.ndarray]) -> Answers:
+        return cls(np.concatenate(apart), np.array([len(one) for one in apart], np.int64))
+
+    @classmethod
+    def one_each(cls, labels: np.ndarray) -> Answers:
+        return cls(labels, np.ones(len(labels), np.int64))
+
+    def apart(self) -> list[np.ndarray]:
+        """The labels of each example."""
+        return np.split(self.labels, np.cumsum(self.lengths)[:-1])
+
+
 class Batch(NamedTuple):
     """Args:
     ids: int32 (batch, time), 0 on padding, which is on the right.
-    labels: int32 (batch,), or (batch, time) where every token has one; 0 on padding.
+    labels: int32 (batch,), or (batch, labels) where an example has several; 0 on padding.
     weights: float32, shaped as labels: how much each label's loss counts, 0 on padding; those of an average example
         sum to 1.
     rows: int64 (batch,): which examples of the split these are.
@@ -42,9 +66,14 @@ class Split:
     Args:
         ids: int32, all tokens of all splits end to end.
         starts, lengths: int64 (examples,): where each example's tokens lie.
-        labels: int32, one a row or one a token; `label_starts` says where each example's begin.
+        labels: int32, of all examples of all splits end to end.
+        label_starts, label_lengths: int64 (examples,): where each example's labels lie.
+        several: whether an example may have more than one; else batches hold one each.
         vocabulary: ids from this number on are read as <unk>.
         truncated: examples that `max_length` cut.
+        symbols: label ids from this number on are read as <unk>; None for none.
+        groups: int64 (examples,): examples of one number have the same source and are right if any one is; None
+            where each stands for itself.
     """
 
     ids: np.ndarray
@@ -52,28 +81,31 @@ class Split:
     lengths: np.ndarray
     labels: np.ndarray
     label_starts: np.ndarray
-    per_token: bool
+    label_lengths: np.ndarray
+    several: bool
     vocabulary: int
     truncated: int
+    symbols: int | None = None
+    groups: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
 
     def batch(self, rows: np.ndarray) -> Batch:
         """Some examples, padded on the right to the longest of them."""
-        lengths = self.lengths[rows]
-        steps = np.arange(lengths.max())
-        real = steps < lengths[:, None]
-        ids = np.where(real, self.ids[_within(self.starts[rows], steps, self.ids)], 0)
+        ids, _ = _padded(self.ids, self.starts[rows], self.lengths[rows])
         ids[ids >= self.vocabulary] = UNKNOWN
-        if not self.per_token:
+        if not self.several:
             return Batch(ids, self.labels[self.label_starts[rows]], np.ones(len(rows), np.float32), rows)
-        labels = np.where(real, self.labels[_within(self.label_starts[rows], steps, self.labels)], 0)
-        return Batch(ids, labels, real.astype(np.float32) / self._mean_length, rows)
+        labels, real = _padded(self.labels, self.label_starts[rows], self.label_lengths[rows])
+        return Batch(ids, self._known(labels), real.astype(np.float32) / self._mean_length, rows)
+
+    def _known(self, labels: np.ndarray) -> np.ndarray:
+        return labels if self.symbols is None else np.where(labels < self.symbols, labels, UNKNOWN)
 
     @functools.cached_property
     def _mean_length(self) -> np.float32:
-        return np.float32(self.lengths.mean())
+        return np.float32(self.label_lengths.mean())
 
     @property
     def passes(self) -> int:
@@ -106,35 +138,46 @@ class Split:
             yield self.batch(order[start:stop])
             start = stop
 
-    def true_labels(self) -> np.ndarray:
-        """int32: the labels of all examples in order, one a row, or one a token end to end."""
-        if not self.per_token:
-            return np.asarray(self.labels[self.label_starts])
-        parts = [self.labels[s : s + n] for s, n in zip(self.label_starts, self.lengths, strict=True)]
-        return np.concatenate(parts)
+    def some(self, count: int, generator: np.random.Generator) -> Split:
+        """At most so many of the examples, chosen at random."""
+        rows = np.sort(generator.permutation(len(self))[:count])
+        chosen = {name: getattr(self, name)[rows] for name in ("starts", "lengths", "label_starts", "label_lengths")}
+        return replace(self, **chosen, groups=None if self.groups is None else self.groups[rows])
+
+    def truth(self) -> Answers:
+        """The labels of all examples, in order."""
+        parts = [self.labels[s : s + n] for s, n in zip(self.label_starts, self.label_lengths, strict=True)]
+        return Answers(np.concatenate(parts), self.label_lengths)
 
 
-def _within(starts: np.ndarray, steps: np.ndarray, flat: np.ndarray) -> np.ndarray:
-    """Positions (batch, time) in a flat array; those of padding may lie anywhere inside it."""
-    positions: np.ndarray = np.minimum(starts[:, None] + steps, len(flat) - 1)
-    return positions
+def _padded(flat: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Parts of a flat array as rows, 0 where one is shorter than the longest; and bool, where they are not."""
+    steps = np.arange(lengths.max())
+    real = steps < lengths[:, None]
+    positions = np.minimum(starts[:, None] + steps, len(flat) - 1)  # those of padding may lie anywhere inside
+    return np.where(real, flat[positions], 0), real
 
 
 def load_split(prepared: Prepared, part: str, configuration: Configuration) -> Split:
     """One split of a prepared dataset, as this configuration reads it."""
-    encoded = open_encoded(prepared, configuration.get("tokens", "words"), configuration["lowercase"] == "yes")
-    rows = prepared.rows(part)
+    meta, rows = prepared.meta, prepared.rows(part)
+    encoded = open_encoded(
+        prepared, configuration.get("tokens", meta.source_tokens), configuration["lowercase"] == "yes"
+    )
     starts = encoded.offsets[:-1][rows]
     whole = np.diff(encoded.offsets)[rows]
     lengths = np.minimum(whole, configuration.get("max_length", whole.max(initial=1)))
-    per_token = prepared.meta.kind != "labels"
+    label_offsets, sequences = prepared.label_offsets(), meta.kind == "sequences"
     return Split(
         ids=encoded.ids,
         starts=starts,
         lengths=lengths,
         labels=prepared.labels(),
-        label_starts=starts if per_token else np.arange(rows.start, rows.stop),
-        per_token=per_token,
+        label_starts=label_offsets[:-1][rows],
+        label_lengths=np.diff(label_offsets)[rows],
+        several=meta.kind != "labels",
         vocabulary=min(configuration["max_vocabulary"], len(encoded.vocabulary)),
         truncated=int((whole > lengths).sum()),
+        symbols=min(configuration["max_vocabulary"], len(meta.labels)) if sequences else None,
+        groups=prepared.groups()[rows] if sequences else None,
     )

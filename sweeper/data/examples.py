@@ -21,7 +21,7 @@ SENTENCE_ENDS, CLAUSE_ENDS = frozenset("。！？!?.；;…"), frozenset("，,�
 
 
 def read_examples(card: Card) -> tuple[pd.DataFrame, dict[str, int]]:
-    """All examples of a card as a table: `text, label` or `tokens, tags`, and `split` as given.
+    """All examples of a card as a table: `text, label`, `tokens, tags` or `source, target`; and `split` as given.
 
     Returns:
         The table, and counts of `repaired` transitions and `cut` sentences.
@@ -40,10 +40,14 @@ def read_examples(card: Card) -> tuple[pd.DataFrame, dict[str, int]]:
                 examples = _spans_in_one_scheme(examples, card, document, counts)
             rows.extend({**example._asdict(), "split": document.part} for example in examples)
     table = pd.DataFrame(rows)
-    wanted = "tokens" if card.task == "tagging" else "text"
+    wanted = {"tagging": "tokens", "seq2seq": "source"}.get(card.task, "text")
     if wanted not in table.columns:
         raise DeclarationError(
             f"{card.name}: the task {card.task!r} needs examples with {wanted}, which the format {card.adapter!r} does not yield"
+        )
+    if len(table) < FEWEST:
+        raise DataError(
+            f"{card.name}: has {len(table)} examples; at least {FEWEST} are needed to train, choose and test"
         )
     return table, counts
 
@@ -131,10 +135,6 @@ def split_long(sentence: TaggedSentence, longest: int) -> Iterator[TaggedSentenc
 def label_names(card: Card, table: pd.DataFrame) -> tuple[str, ...]:
     """The labels in order: numbers by value, words by name, O first."""
     found = set(table["tags"].explode()) if card.task == "tagging" else set(table["label"])
-    if len(table) < FEWEST:
-        raise DataError(
-            f"{card.name}: has {len(table)} examples; at least {FEWEST} are needed to train, choose and test"
-        )
     if len(found) < 2:
         raise DataError(
             f"{card.name}: every example has the label {next(iter(found))!r}; a classifier needs at least two labels"
@@ -142,7 +142,7 @@ def label_names(card: Card, table: pd.DataFrame) -> tuple[str, ...]:
     if card.task != "tagging" and not table["text"].str.strip().any():
         raise DataError(f"{card.name}: every text is empty; is the text column the right one?")
     if all(_number(label) is not None for label in found):
-        return tuple(sorted(found, key=float))
+        return tuple(sorted(found, key=lambda label: (float(label), label)))
     return tuple(sorted(found, key=lambda label: (label != schemes.OUTSIDE, label)))
 
 
@@ -175,7 +175,7 @@ def warnings(
         yield f"{counts['repaired']:,} tags follow one that their scheme forbids and were read as the official scorers read them"
     if counts["cut"]:
         yield f"{counts['cut']:,} sentences are longer than {card.options.longest} tokens and were split at sentence ends"
-    if card.task == "tagging":
+    if card.task in ("tagging", "seq2seq"):
         return
     empty = int((examples["text"].str.strip() == "").sum())
     if empty:

@@ -13,7 +13,7 @@ from .. import adapters
 from ..adapters import schemes
 from ..declarations import Fields
 from ..errors import DataError, UsageError, listed, unknown
-from ..records import LabelledText
+from ..records import LabelledText, TaggedSentence
 from . import sources
 from .cards import Card, as_name, parse_card
 from .examples import are_stars
@@ -63,6 +63,8 @@ def infer_card(
     if not path.exists():
         near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
         raise UsageError(f"--data: {data}: no such file{f'; {path.parent} has {listed(near)}' if near else ''}")
+    if task == "seq2seq":
+        return _pairs_card(path, text or label, encoding)
     adapter = _adapter(path, text, label, encoding)
     draft = _card(path, adapter, "text" if adapter["format"] in ("labelled", "lines") else "tagging")
     labels = _labels(draft)
@@ -75,6 +77,24 @@ def infer_card(
     )
     how = "as you said" if task else f"because {why}"
     return _card(path, adapter, chosen), f"{said}; {len(labels)} labels ({listed(labels)}); task: {chosen}, {how}"
+
+
+def _pairs_card(path: Path, column: str | None, encoding: str | None) -> tuple[Card, str]:
+    """A card for a file of `source<TAB>target` lines; texts with blanks are read by word, others by character."""
+    if column or path.is_dir():
+        raise UsageError(
+            f"--data: seq2seq reads one file of lines, source<TAB>target, without a header; for another layout of {path.name} write a card"
+        )
+    adapter: dict[str, object] = {"format": "pairs", **({"encoding": [encoding]} if encoding else {})}
+    card = _card(path, adapter, "seq2seq")
+    pairs = list(adapters.ADAPTERS["pairs"].read(adapters.Document(path, str(path)), card.options))
+    if not pairs:
+        raise DataError(f"{path}: the file holds no pairs")
+    for side in ("source", "target"):
+        blanks = sum(" " in getattr(pair, side) for pair in pairs)
+        adapter[f"{side}_tokens"] = "words" if 2 * blanks > len(pairs) else "characters"
+    said = f"{path.name}: {len(pairs):,} pairs, {adapter['source_tokens']} to {adapter['target_tokens']}"
+    return _card(path, adapter, "seq2seq"), f"{said}; task: seq2seq, as you said"
 
 
 def _adapter(path: Path, text: str | None, label: str | None, encoding: str | None) -> dict[str, object]:
@@ -203,7 +223,10 @@ def _labels(card: Card) -> list[str]:
     with sources.opened(card) as documents:
         for document in documents:
             for example in adapters.ADAPTERS[card.adapter].read(document, card.options):
-                found.update([example.label] if isinstance(example, LabelledText) else example.tags)
+                if isinstance(example, TaggedSentence):
+                    found.update(example.tags)
+                elif isinstance(example, LabelledText):
+                    found.add(example.label)
     if not found:
         raise DataError(f"{card.source.file}: holds no examples")
     return sorted(found)

@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -25,12 +25,22 @@ from . import cards, sources, splits
 from .cards import PARTS, VECTORS, Card
 from .downloads import cache_folder, sha256
 from .examples import are_stars, label_names, read_examples, warnings
-from .store import Meta, Prepared, encoding_key, is_whole, open_encoded, open_prepared, vectors_key, write_whole
+from .store import (
+    SYMBOLS,
+    Meta,
+    Prepared,
+    encoding_key,
+    is_whole,
+    open_encoded,
+    open_prepared,
+    vectors_key,
+    write_whole,
+)
 
 if TYPE_CHECKING:
     from .tokens import TokenOptions
 
-FORMAT = 1  # raise it when prepared folders of old can no longer be read
+FORMAT = 2  # raise it when prepared folders of old can no longer be read
 CHUNK = 4_096  # examples tokenised at a time
 
 
@@ -88,42 +98,91 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
             f"{card.name}: holds word vectors, not examples; name it as the parameter 'vectors' of a search space"
         )
     table, counts = read_examples(card)
-    tagging = card.task == "tagging"
-    key = table["tokens"].map("\x1f".join) if tagging else table["text"].str.strip()
-    names = label_names(card, table)
-    divided = splits.divide(table, card.split, None if tagging else table["label"], key)
+    divided = _divided(card, table)
     examples = divided.examples
     sizes = {part: int((examples["split"] == part).sum()) for part in PARTS}
+    labels = _labels(card, table, examples)
     found = warnings(card, table, examples, sizes, divided.dropped, counts)
-
-    ids = {label: number for number, label in enumerate(names)}
-    flat = examples["tags"].explode() if tagging else examples["label"]
-    np.save(place / "labels.npy", flat.map(ids).to_numpy(np.int32))
+    np.save(place / "labels.npy", labels.ids)
+    np.save(place / "label_offsets.npy", np.concatenate([[0], np.cumsum(labels.lengths)]).astype(np.int64))
+    if card.task == "seq2seq":
+        np.save(place / "groups.npy", pd.factorize(examples["source"])[0].astype(np.int64))
     examples.drop(columns="split").to_parquet(place / "examples.parquet", index=False)
-    spans = tagging and all(name == schemes.OUTSIDE or schemes.is_span(name) for name in names)
     meta = Meta(
         name=card.name,
         task=card.task,
         digest=digest,
-        labels=names,
-        kind="entities" if spans else "tags" if tagging else "labels",
-        ordered=card.task == "sentiment" and are_stars(names),
+        labels=labels.names,
+        kind=labels.kind,
+        ordered=card.task == "sentiment" and are_stars(labels.names),
         counts=sizes,
         dropped=divided.dropped,
         repaired=counts["repaired"],
         cut=counts["cut"],
-        empty=0 if tagging else int((examples["text"].str.strip() == "").sum()),
+        empty=int((examples["text"].str.strip() == "").sum()) if "text" in examples else 0,
         warnings=tuple(found),
         licence=card.licence,
         language=card.language,
+        longest=int(labels.lengths[: sizes["train"]].max()) if labels.kind == "sequences" else 0,
+        source_tokens=getattr(card.options, "source_tokens", "words"),
+        target_tokens=getattr(card.options, "target_tokens", ""),
     )
     return asdict(meta)
+
+
+def _divided(card: Card, table: pd.DataFrame) -> splits.Divided:
+    match card.task:
+        case "tagging":
+            return splits.divide(table, card.split, None, table["tokens"].map("\x1f".join))
+        case "seq2seq":
+            return splits.divide_groups(table, card.split, table["source"])
+        case _:
+            return splits.divide(table, card.split, table["label"], table["text"].str.strip())
+
+
+class _Labels(NamedTuple):
+    """Args:
+    names: by id.
+    ids: int32, of all examples end to end, and how many each has.
+    kind: see `Meta`.
+    """
+
+    names: tuple[str, ...]
+    ids: np.ndarray
+    lengths: np.ndarray
+    kind: str
+
+
+def _labels(card: Card, table: pd.DataFrame, examples: pd.DataFrame) -> _Labels:
+    if card.task == "seq2seq":
+        return _symbols(card, examples)
+    names = label_names(card, table)
+    ids = {label: number for number, label in enumerate(names)}
+    if card.task != "tagging":
+        return _Labels(names, examples["label"].map(ids).to_numpy(np.int32), np.ones(len(examples), np.int64), "labels")
+    spans = all(name == schemes.OUTSIDE or schemes.is_span(name) for name in names)
+    flat, lengths = examples["tags"].explode().map(ids), examples["tags"].map(len)
+    return _Labels(names, flat.to_numpy(np.int32), lengths.to_numpy(np.int64), "entities" if spans else "tags")
+
+
+def _symbols(card: Card, examples: pd.DataFrame) -> _Labels:
+    """Every target as ids of the training targets' symbols, most frequent first, with its end."""
+    with without_chatter():
+        from .tokens import TokenOptions, ranked
+
+        flat, counts = _cut(examples["target"], TokenOptions(card.options.target_tokens, lowercase=False))
+    inside = counts[: int((examples["split"] == "train").sum())].sum()
+    names = (*SYMBOLS, *(name for name in ranked(Counter(flat[:inside].tolist())) if name not in SYMBOLS))
+    ids = {name.encode(): number for number, name in enumerate(names)}
+    ends = np.cumsum(counts)
+    found = np.array([ids.get(symbol, 1) for symbol in flat.tolist()], np.int32)
+    return _Labels(names, np.insert(found, ends, 0), counts + 1, "sequences")
 
 
 def _write_encoding(prepared: Prepared, tokens: str, lowercase: bool, place: Path) -> dict[str, Any]:
     import tensorflow as tf
 
-    from .tokens import RESERVED, TokenOptions, lookup_table
+    from .tokens import RESERVED, TokenOptions, lookup_table, ranked
 
     options = TokenOptions(tokens, lowercase)
     examples = prepared.examples()
@@ -137,9 +196,7 @@ def _write_encoding(prepared: Prepared, tokens: str, lowercase: bool, place: Pat
         frequencies.update(flat[:inside].tolist())
         lengths.append(counts)
         words.append(flat)
-    frequencies.pop(b"", None)
-    ranked = sorted(frequencies, key=lambda word: (-frequencies[word], word))
-    vocabulary = [*RESERVED, *(word.decode("utf-8") for word in ranked if word.decode("utf-8") not in RESERVED)]
+    vocabulary = [*RESERVED, *(word for word in ranked(frequencies) if word not in RESERVED)]
     table = lookup_table(vocabulary)
     np.save(
         place / "ids.npy",
@@ -159,12 +216,21 @@ def _tokens(examples: pd.DataFrame, options: TokenOptions) -> tuple[np.ndarray, 
     """All tokens of some examples end to end, as bytes, and how many each has."""
     import tensorflow as tf
 
-    from .tokens import lowered, tokenize
+    from .tokens import lowered
 
     if "tokens" in examples.columns:
         counts = examples["tokens"].map(len).to_numpy(np.int64)
         return lowered(tf.constant(examples["tokens"].explode().tolist()), options).numpy(), counts
-    ragged = tokenize(tf.constant(examples["text"].tolist()), options)
+    return _cut(examples["source" if "source" in examples.columns else "text"], options)
+
+
+def _cut(texts: pd.Series, options: TokenOptions) -> tuple[np.ndarray, np.ndarray]:
+    """As `_tokens`, of whole texts."""
+    import tensorflow as tf
+
+    from .tokens import tokenize
+
+    ragged = tokenize(tf.constant(texts.tolist()), options)
     return ragged.flat_values.numpy(), ragged.row_lengths().numpy()
 
 

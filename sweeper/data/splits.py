@@ -20,6 +20,19 @@ class Divided(NamedTuple):
     dropped: int
 
 
+def divide_groups(examples: pd.DataFrame, split: Split, key: pd.Series) -> Divided:
+    """As `divide`, but rows with equal keys stay together, and none is dropped where the split is ours to make."""
+    first = ~key.duplicated()
+    parts = examples["split"]
+    if (parts != "all").any():
+        return divide(examples, split, None, key)
+    chosen = divide(
+        examples[first].assign(key=key[first]).reset_index(drop=True), split, None, key[first].reset_index(drop=True)
+    )
+    part_of = dict(zip(chosen.examples["key"], chosen.examples["split"], strict=True))
+    return divide(examples.assign(split=key.map(part_of)), split, None, key)
+
+
 def divide(examples: pd.DataFrame, split: Split, strata: pd.Series | None, key: pd.Series) -> Divided:
     """Settle the column `split` of a table of examples.
 

@@ -3,8 +3,10 @@
 A prepared folder, named by the digest of data and card:
 
     meta.json                 labels, counts, what was dropped, checksums
-    examples.parquet          text and label, or tokens and tags; training rows first
-    labels.npy                int32: one a row, or one a token
+    examples.parquet          text and label, tokens and tags, or source and target; training rows first
+    labels.npy                int32: of all rows end to end; row i's are labels[label_offsets[i]:label_offsets[i+1]]
+    label_offsets.npy         int64 (rows + 1,)
+    groups.npy                int64 (rows,): for sequences, rows of one number have the same source
     WORDS-lower/              one folder for each token options
         vocabulary.json       all training tokens, most frequent first, after `tokens.RESERVED`
         ids.npy offsets.npy   int32 ids of all rows end to end; row i is ids[offsets[i]:offsets[i+1]]
@@ -14,10 +16,11 @@ A prepared folder, named by the digest of data and card:
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import shutil
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -30,19 +33,25 @@ from ..parameters import Facts
 from .cards import PARTS
 from .downloads import sha256
 
+SYMBOLS = ("<stop>", "<unk>")
+"""The first symbols of sequences: what ends them, and what stands for rare ones."""
+
 
 @dataclass(frozen=True)
 class Meta:
     """What the preparation found.
 
     Args:
-        kind: "labels", "entities" or "tags".
+        labels: names by label id; of sequences the symbols that may be written, see `SYMBOLS`.
+        kind: "labels", "entities", "tags" or "sequences".
         ordered: labels are numbers in an order (stars).
         counts: examples by split.
         dropped: examples left out because another split has an equal one.
         repaired: tag transitions that the scheme forbids.
         cut: sentences that were too long and were split.
         empty: examples without text.
+        longest: the most symbols of a training target, its end included.
+        source_tokens, target_tokens: what is read, where no configuration says it, and what is written.
         warnings: for a person.
     """
 
@@ -60,7 +69,15 @@ class Meta:
     warnings: tuple[str, ...] = ()
     licence: str = ""
     language: str = ""
+    longest: int = 0
+    source_tokens: str = "words"
+    target_tokens: str = ""
     checksums: dict[str, str] = field(default_factory=dict)
+
+    def written(self, symbols: Iterable[int]) -> str:
+        """Symbols, to the first `<stop>`, as text."""
+        names = (self.labels[symbol] for symbol in itertools.takewhile(bool, symbols))
+        return ("" if self.target_tokens == "characters" else " ").join(names)
 
     @property
     def facts(self) -> Facts:
@@ -85,8 +102,16 @@ class Prepared:
         return table if part is None else table.iloc[self.rows(part)].reset_index(drop=True)
 
     def labels(self) -> np.ndarray:
-        """int32: label ids, one a row, or one a token end to end."""
+        """int32: label ids, of all rows end to end."""
         return _mapped(self.folder / "labels.npy")
+
+    def label_offsets(self) -> np.ndarray:
+        """int64 (rows + 1,): row i has the labels from place [i] to place [i + 1]."""
+        return _mapped(self.folder / "label_offsets.npy")
+
+    def groups(self) -> np.ndarray:
+        """int64 (rows,): rows of one number have the same source."""
+        return _mapped(self.folder / "groups.npy")
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,7 @@ Imports TensorFlow: only what encodes or exports imports this module.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import tensorflow as tf
@@ -27,8 +27,8 @@ class TokenOptions:
 
     Args:
         tokens: "words" (words, numbers, single punctuation marks and emoji, single
-            characters of scripts without blanks) or "characters" (of the text with its
-            runs of blanks made one blank).
+            characters of scripts without blanks), "characters" (of the text with its
+            runs of blanks made one blank), or "symbols" (what stands between blanks).
         lowercase: lower-case first, in all scripts.
     """
 
@@ -59,6 +59,8 @@ def tokenize(texts: tf.Tensor, options: TokenOptions) -> tf.RaggedTensor:
     if options.tokens == "characters":
         flat = tf.strings.strip(tf.strings.regex_replace(texts, f"{BLANK}+", " "))
         tokens = tf.strings.unicode_split(flat, "UTF-8")
+    elif options.tokens == "symbols":
+        tokens = tf.strings.split(tf.strings.regex_replace(texts, f"{BLANK}+", " "))
     else:
         # \0, the whole match, needs no group, and without groups RE2 is five times as fast.
         apart = tf.strings.regex_replace(texts, UNSPACED, r" \0 ")
@@ -67,6 +69,12 @@ def tokenize(texts: tf.Tensor, options: TokenOptions) -> tf.RaggedTensor:
     empty = tf.fill([tf.size(texts), 1], "")
     lengths = tf.where(tokens.row_lengths() == 0, tf.constant(1, tf.int64), 0)
     return tf.concat([tokens, tf.RaggedTensor.from_tensor(empty, lengths=lengths)], axis=1)
+
+
+def ranked(frequencies: Mapping[bytes, int]) -> list[str]:
+    """Words, the most frequent first, of equals in the order of their bytes; no empty one."""
+    found = sorted(frequencies, key=lambda word: (-frequencies[word], word))
+    return [word.decode("utf-8") for word in found if word]
 
 
 def lookup_table(vocabulary: Sequence[str]) -> tf.lookup.StaticHashTable:

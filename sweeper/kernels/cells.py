@@ -8,12 +8,14 @@ can prove apart, and counts from 0, which it can prove inside them: parts of a r
 Forward loops take
     x         (tokens, features), or with `rows` (tokens, gates * units): x W, already looked up
     mask      (batch, units): what the state is multiplied with before R, in training; 0 rows for none
+    first     (batch, units): the state before the first step; lstm: and its cell state beside it, (batch, 2 * units)
 and fill
     before    (tokens, units): the masked state that R saw
     saved     (tokens, ...): what the gradient needs
     states    (tokens, units).
-Backward loops take the gradient of the states, `d_states`, fill that of x, `d_x`, and add to those of W, R
-and b. The gradient of the gates, from which W's and R's follow in one product each, is kept for a few steps
+Backward loops take the gradient of the states, `d_states`, and in `d_state` that of the last state beyond it, shaped
+as `first`, which they turn into the gradient of `first`; they fill that of x, `d_x`, and add to those of W, R and b. The
+gradient of the gates, from which W's and R's follow in one product each, is kept for a few steps
 at a time, in `room`, as many as stay in the cache: the whole of it would be written and read three times.
 """
 
@@ -25,22 +27,20 @@ from .numerics import F, compiled, multiply, multiply_transposed, sigmoid, tanh
 
 
 @compiled
-def enter_step(t, x, W, R, rows, counts, starts, mask, states, before, zx, zh, together):  # type: ignore[no-untyped-def]
+def enter_step(t, x, W, R, rows, counts, starts, mask, first, states, before, zx, zh, together):  # type: ignore[no-untyped-def]
     """Fill step t's block of `before` with the masked states of step t - 1, `zx` with x W, and `zh` with before R;
     or, `together`, `zx` with their sum."""
     a, n = starts[t], counts[t]
     block = before[a : a + n]
-    if t == 0:
-        block[:] = F(0)
-    else:
-        previous = states[starts[t - 1] : starts[t - 1] + n]
-        for r in range(n):
-            if len(mask):
-                h, m, target = previous[r], mask[r], block[r]
-                for k in range(len(h)):
-                    target[k] = h[k] * m[k]
-            else:
-                block[r] = previous[r]
+    for r in range(n):
+        h, target = states[starts[t - 1] + r] if t else first[r], block[r]
+        if len(mask):
+            m = mask[r]
+            for k in range(len(target)):
+                target[k] = h[k] * m[k]
+        else:
+            for k in range(len(target)):
+                target[k] = h[k]
     if rows:
         zx[:] = x[a : a + n]
     else:
@@ -55,8 +55,6 @@ def leave_step(t, d_zx, d_zh, WT, RT, rows, mask, d_x, d_before, d_h):  # type: 
         d_x[:] = d_zx
     else:
         multiply(d_zx, WT, d_x, False)
-    if t == 0:
-        return
     if not len(mask):
         multiply(d_zh, RT, d_h[: len(d_zh)], True)
         return
@@ -80,12 +78,12 @@ def add_products(x, before, d_z, rows, d_W, d_R):  # type: ignore[no-untyped-def
 
 
 @compiled
-def simple_rnn_forward(x, W, R, b, rows, counts, starts, mask, before, saved, states):  # type: ignore[no-untyped-def]
+def simple_rnn_forward(x, W, R, b, rows, counts, starts, mask, first, before, saved, states):  # type: ignore[no-untyped-def]
     units = R.shape[0]
     for t in range(len(counts)):
         a, n = starts[t], counts[t]
         z = states[a : a + n, :units]
-        enter_step(t, x, W, R, rows, counts, starts, mask, states, before, z, z, True)
+        enter_step(t, x, W, R, rows, counts, starts, mask, first, states, before, z, z, True)
         for r in range(n):
             h, bias = states[a + r], b[0]
             for k in range(units):
@@ -94,10 +92,10 @@ def simple_rnn_forward(x, W, R, b, rows, counts, starts, mask, before, saved, st
 
 @compiled
 def simple_rnn_backward(  # type: ignore[no-untyped-def]
-    d_states, x, WT, RT, rows, counts, starts, mask, before, saved, states, room, d_x, d_W, d_R, d_b
+    d_states, d_state, x, WT, RT, rows, counts, starts, mask, first, before, saved, states, room, d_x, d_W, d_R, d_b
 ):
     units = RT.shape[1]
-    d_h, d_before = np.zeros((counts[0], units), F), np.empty((counts[0], units), F)
+    d_h, d_before = d_state, np.empty((counts[0], units), F)
     at, end = len(room), len(x)
     for t in range(len(counts) - 1, -1, -1):
         a, n = starts[t], counts[t]
@@ -121,16 +119,16 @@ def simple_rnn_backward(  # type: ignore[no-untyped-def]
 
 
 @compiled
-def lstm_forward(x, W, R, b, rows, counts, starts, mask, before, saved, states):  # type: ignore[no-untyped-def]
+def lstm_forward(x, W, R, b, rows, counts, starts, mask, first, before, saved, states):  # type: ignore[no-untyped-def]
     """saved: i, f, c, o and the cell state, each of width units."""
     u = R.shape[0]
-    nothing = np.zeros(u, F)
     for t in range(len(counts)):
         a, n = starts[t], counts[t]
         z = saved[a : a + n, : 4 * u]
-        enter_step(t, x, W, R, rows, counts, starts, mask, states, before, z, z, True)
+        enter_step(t, x, W, R, rows, counts, starts, mask, first, states, before, z, z, True)
         for r in range(n):
-            _lstm_step(b[0], saved[starts[t - 1] + r, 4 * u :] if t else nothing, saved[a + r], states[a + r])
+            carried = saved[starts[t - 1] + r, 4 * u :] if t else first[r, u:]
+            _lstm_step(b[0], carried, saved[a + r], states[a + r])
 
 
 @compiled
@@ -153,10 +151,12 @@ def _lstm_step(b, carried, s, h):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def lstm_backward(d_states, x, WT, RT, rows, counts, starts, mask, before, saved, states, room, d_x, d_W, d_R, d_b):  # type: ignore[no-untyped-def]
+def lstm_backward(  # type: ignore[no-untyped-def]
+    d_states, d_state, x, WT, RT, rows, counts, starts, mask, first, before, saved, states, room, d_x, d_W, d_R, d_b
+):
     u = RT.shape[1]
-    d_h, d_c = np.zeros((counts[0], u), F), np.zeros((counts[0], u), F)
-    d_before, nothing, squashed = np.empty((counts[0], u), F), np.zeros(u, F), np.empty(u, F)
+    d_h, d_c = np.ascontiguousarray(d_state[:, :u]), np.ascontiguousarray(d_state[:, u:])
+    d_before, squashed = np.empty((counts[0], u), F), np.empty(u, F)
     at, end = len(room), len(x)
     for t in range(len(counts) - 1, -1, -1):
         a, n = starts[t], counts[t]
@@ -165,7 +165,7 @@ def lstm_backward(d_states, x, WT, RT, rows, counts, starts, mask, before, saved
             dh, g = d_h[r], d_states[a + r]
             for k in range(u):
                 dh[k] += g[k]
-            carried = saved[starts[t - 1] + r, 4 * u :] if t else nothing
+            carried = saved[starts[t - 1] + r, 4 * u :] if t else first[r, u:]
             dz, db = room[at + r], d_b[0]
             _lstm_step_back(saved[a + r], carried, squashed, dh, d_c[r], dz)
             for k in range(4 * u):
@@ -175,6 +175,8 @@ def lstm_backward(d_states, x, WT, RT, rows, counts, starts, mask, before, saved
         if t == 0 or at < counts[t - 1]:
             add_products(x[a:end], before[a:end], room[at:], rows, d_W, d_R)
             at, end = len(room), a
+    d_state[:, :u] = d_h
+    d_state[:, u:] = d_c
 
 
 @compiled
@@ -204,16 +206,16 @@ def _lstm_step_back(s, carried, squashed, dh, dc, dz):  # type: ignore[no-untype
 
 
 @compiled
-def gru_forward(x, W, R, b, rows, counts, starts, mask, before, saved, states):  # type: ignore[no-untyped-def]
+def gru_forward(x, W, R, b, rows, counts, starts, mask, first, before, saved, states):  # type: ignore[no-untyped-def]
     """saved: z, r, c, and the candidate's part of h R + b[1], each of width units."""
     u = R.shape[0]
-    zh, nothing = np.empty((counts[0], 3 * u), F), np.zeros(u, F)
+    zh = np.empty((counts[0], 3 * u), F)
     for t in range(len(counts)):
         a, n = starts[t], counts[t]
         zx = saved[a : a + n, : 3 * u]
-        enter_step(t, x, W, R, rows, counts, starts, mask, states, before, zx, zh[:n], False)
+        enter_step(t, x, W, R, rows, counts, starts, mask, first, states, before, zx, zh[:n], False)
         for r in range(n):
-            _gru_step(zh[r], b, states[starts[t - 1] + r] if t else nothing, saved[a + r], states[a + r])
+            _gru_step(zh[r], b, states[starts[t - 1] + r] if t else first[r], saved[a + r], states[a + r])
 
 
 @compiled
@@ -234,10 +236,12 @@ def _gru_step(q, b, carried, s, h):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def gru_backward(d_states, x, WT, RT, rows, counts, starts, mask, before, saved, states, room, d_x, d_W, d_R, d_b):  # type: ignore[no-untyped-def]
+def gru_backward(  # type: ignore[no-untyped-def]
+    d_states, d_state, x, WT, RT, rows, counts, starts, mask, first, before, saved, states, room, d_x, d_W, d_R, d_b
+):
     """room: gradients of what W and of what R gave, each of width 3 units; they differ in the candidate."""
     u = RT.shape[1]
-    d_h, d_before, nothing = np.zeros((counts[0], u), F), np.empty((counts[0], u), F), np.zeros(u, F)
+    d_h, d_before = d_state, np.empty((counts[0], u), F)
     at, end = len(room), len(x)
     for t in range(len(counts) - 1, -1, -1):
         a, n = starts[t], counts[t]
@@ -247,7 +251,7 @@ def gru_backward(d_states, x, WT, RT, rows, counts, starts, mask, before, saved,
             for k in range(u):
                 dh[k] += g[k]
             of_x, of_h, dbx, dbh = room[at + r, : 3 * u], room[at + r, 3 * u :], d_b[0], d_b[1]
-            _gru_step_back(saved[a + r], states[starts[t - 1] + r] if t else nothing, dh, of_x, of_h)
+            _gru_step_back(saved[a + r], states[starts[t - 1] + r] if t else first[r], dh, of_x, of_h)
             for k in range(3 * u):
                 dbx[k] += of_x[k]
             for k in range(3 * u):

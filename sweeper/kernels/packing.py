@@ -20,6 +20,7 @@ class Packing(NamedTuple):
         counts, starts: int64 (steps,).
         forward, backward: int64 (tokens,): for each packed row the place of its token in the
             flat batch, (batch * time,), reading from the start or from the end.
+        last: int64 (sequences that are not empty,): for each, in this order, the packed row of the token read last.
     """
 
     order: np.ndarray
@@ -27,6 +28,7 @@ class Packing(NamedTuple):
     starts: np.ndarray
     forward: np.ndarray
     backward: np.ndarray
+    last: np.ndarray
 
 
 def pack(lengths: np.ndarray, time: int) -> Packing:
@@ -44,12 +46,15 @@ def _pack(lengths, time):  # type: ignore[no-untyped-def]
     starts = np.cumsum(counts) - counts
     forward = np.empty(lengths.sum(), np.int64)
     backward = np.empty(lengths.sum(), np.int64)
+    last = np.empty(counts[0], np.int64)
     for r in range(len(order)):
         row, length = order[r], lengths[order[r]]
+        if length:
+            last[r] = starts[length - 1] + r
         for t in range(length):
             forward[starts[t] + r] = row * time + t
             backward[starts[t] + r] = row * time + length - 1 - t
-    return order, counts, starts, forward, backward
+    return order, counts, starts, forward, backward, last
 
 
 @compiled

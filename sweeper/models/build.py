@@ -14,6 +14,7 @@ from keras import ops
 from ..layers.attention import LuongAttention
 from ..layers.ordinal import OrdinalHead
 from ..records import Configuration
+from .decoder import Decoder, EncoderDecoder
 from .recurrent import drop, drop_words, embed, last_state, one_hot_width, pool, recurrent_stack
 
 
@@ -27,6 +28,7 @@ class Sizes:
         vectors: float32 (at least vocabulary, width), where the configuration wants pretrained ones.
         seed: of weights and dropout.
         kernel: how recurrent layers are computed; see `recurrent_stack`.
+        longest: the most symbols that are written, where a sequence is; its end included.
     """
 
     vocabulary: int
@@ -34,6 +36,7 @@ class Sizes:
     vectors: np.ndarray | None = None
     seed: int = 0
     kernel: str = "keras"
+    longest: int = 0
 
 
 def build_classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
@@ -49,7 +52,7 @@ def build_classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
 
 
 def _classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
-    ids, mask, states = _read(configuration, sizes)
+    ids, mask, states, _ = _read(configuration, sizes)
     outputs = {}
     if configuration["attention"] == "none":
         summary = pool(states, mask, pooling=configuration["pooling"], direction=configuration["direction"])
@@ -84,7 +87,7 @@ def build_tagger(configuration: Configuration, sizes: Sizes) -> keras.Model:
 
 
 def _tagger(configuration: Configuration, sizes: Sizes) -> keras.Model:
-    ids, mask, states = _read(configuration, sizes)
+    ids, mask, states, _ = _read(configuration, sizes)
     outputs = {}
     if configuration["attention"] != "none":
         context, outputs["attention"] = _attention(configuration)(states, states, mask=mask)
@@ -94,6 +97,22 @@ def _tagger(configuration: Configuration, sizes: Sizes) -> keras.Model:
         sizes.labels, kernel_regularizer=_penalty(configuration), dtype="float32", name="softmax"
     )(states)
     return keras.Model(ids, outputs, name="tagger")
+
+
+def build_encoder_decoder(configuration: Configuration, sizes: Sizes) -> EncoderDecoder:
+    """A sequence from a sequence."""
+    with _precision(configuration):
+        ids, mask, states, last = _read(configuration, sizes)
+        encoder = keras.Model(ids, {"states": states, "mask": mask, "last": last}, name="encoder")
+        decoder = Decoder(
+            configuration,
+            symbols=sizes.labels,
+            width=states.shape[-1],
+            seed=sizes.seed,
+            kernel=sizes.kernel,
+            name="decoder",
+        )
+        return EncoderDecoder(encoder, decoder, sizes.longest, name="encoder_decoder")
 
 
 @contextlib.contextmanager
@@ -110,8 +129,8 @@ def _precision(configuration: Configuration) -> Iterator[None]:
         keras.config.set_dtype_policy(before)
 
 
-def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any]:
-    """Ids int32 (batch, time), mask bool (batch, time), states float (batch, time, features)."""
+def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any, Any]:
+    """Ids int32 (batch, time), mask bool (batch, time), and what `recurrent_stack` returns."""
     keras.utils.set_random_seed(sizes.seed)
     ids = keras.Input((None,), dtype="int32", name="ids")
     mask = ops.not_equal(ids, 0)
@@ -139,7 +158,7 @@ def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any]:
             frozen=configuration.get("vectors_training") == "frozen",
             seed=sizes.seed,
         )
-    states = recurrent_stack(
+    states, last = recurrent_stack(
         x,
         mask,
         **stack,
@@ -148,7 +167,7 @@ def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any]:
         seed=sizes.seed,
         kernel=sizes.kernel,
     )
-    return ids, mask, states
+    return ids, mask, states, last
 
 
 def _attention(configuration: Configuration) -> LuongAttention:

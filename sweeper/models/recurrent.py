@@ -74,7 +74,7 @@ def recurrent_stack(
     one_hot: bool = False,
     seed: int = 0,
     kernel: str = "keras",
-) -> Any:
+) -> tuple[Any, Any]:
     """Read a sequence `depth` times over, one recurrent layer on top of another.
 
     Args:
@@ -95,14 +95,17 @@ def recurrent_stack(
             our own arithmetic (`layers.packed`), which trains faster on a CPU.
 
     Returns:
-        float (batch, time, units), or (batch, time, 2 * units) for "both": forward
-        states first. Step t of a backward state has read from the end down to t.
+        States, float (batch, time, units), or (batch, time, 2 * units) for "both": forward
+        states first; step t of a backward state has read from the end down to t. And the last
+        state of the last layer, when all was read, float (batch, units) or (batch, 2 * units);
+        for lstm its cell state beside it, twice as wide.
     """
     for level in range(depth):
         first = level == 0
         layer = CELLS[cell](
             units,
             return_sequences=True,
+            return_state=True,
             recurrent_dropout=recurrent_dropout,
             kernel_regularizer=keras.regularizers.L2(l2) if l2 and not (one_hot and first) else None,
             recurrent_regularizer=keras.regularizers.L2(l2) if l2 else None,
@@ -112,9 +115,10 @@ def recurrent_stack(
         )
         wrapped = keras.layers.Bidirectional(layer, name=f"both_{level}") if direction == "both" else layer
         if kernel == "packed":
-            states = _packed(wrapped, rows=one_hot and first)(x, mask)
+            states, *last = packed_layer(wrapped, rows=one_hot and first)(x, mask)
+            last = [part for one in last for part in _apart(one, units)]
         else:
-            states = wrapped(x, mask=mask)
+            states, *last = wrapped(x, mask=mask)
             if direction == "backward":
                 states = ops.flip(states, axis=1)  # the last step read is the first one of the text
         if one_hot and first:
@@ -122,7 +126,7 @@ def recurrent_stack(
         if residual and not first:
             states = keras.layers.Add(name=f"residual_{level}")([x, states])
         x = drop(states, dropout, seed + level, f"dropout_{level}") if level < depth - 1 else states
-    return x
+    return x, ops.concatenate(last[::2] + last[1::2] if cell == "lstm" else last, axis=-1)
 
 
 def drop(x: Any, rate: float, seed: int, name: str) -> Any:
@@ -130,10 +134,16 @@ def drop(x: Any, rate: float, seed: int, name: str) -> Any:
     return keras.layers.Dropout(rate, seed=seed, name=name)(x) if rate else x
 
 
-def _packed(layer: keras.layers.Layer, *, rows: bool) -> keras.layers.Layer:
+def packed_layer(layer: keras.layers.Layer, *, rows: bool = False) -> keras.layers.Layer:
+    """The same layer by way of our own arithmetic."""
     from ..layers.packed import PackedRecurrent  # brings a compiler along, which serving does not need
 
     return PackedRecurrent(layer, rows=rows, name=f"packed_{layer.name}")
+
+
+def _apart(state: Any, units: int) -> list[Any]:
+    """A state, and an LSTM's cell state beside it, as two."""
+    return [state[:, start : start + units] for start in range(0, state.shape[-1], units)]
 
 
 def _read_rows_as_they_are(layer: Any, direction: str) -> None:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..data.batches import Answers
 from ..data.store import Meta, Prepared
 from ..records import Configuration, Scores
 
@@ -39,12 +40,12 @@ class Task(ABC):
         """Which score chooses the best trial; more is better."""
 
     @abstractmethod
-    def scores(self, meta: Meta, truth: np.ndarray, predicted: np.ndarray, lengths: np.ndarray) -> Scores:
+    def scores(self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None) -> Scores:
         """The field's own scores.
 
         Args:
-            truth, predicted: int label ids, one an example, or one a token end to end.
-            lengths: int (examples,): tokens of each example.
+            groups: int (examples,): examples of one number have the same source, and each other's truth is right too;
+                None where each stands for itself.
         """
 
     @abstractmethod

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..data.batches import Answers
 from ..data.store import Meta, Prepared, open_encoded
 from ..records import Configuration, Scores
 from .base import Baseline, Task, accuracy, confusion, macro_f1
@@ -28,12 +29,12 @@ class Classification(Task):
     def objective(self, meta: Meta) -> str:
         return "accuracy"
 
-    def scores(self, meta: Meta, truth: np.ndarray, predicted: np.ndarray, lengths: np.ndarray) -> Scores:
-        table = confusion(truth, predicted, len(meta.labels))
+    def scores(self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None) -> Scores:
+        table = confusion(truth.labels, predicted.labels, len(meta.labels))
         found = {"accuracy": accuracy(table), "macro_f1": macro_f1(table)}
         if meta.ordered:
             values = np.array([float(label) for label in meta.labels])
-            found["mae"] = float(np.abs(values[truth] - values[predicted]).mean())
+            found["mae"] = float(np.abs(values[truth.labels] - values[predicted.labels]).mean())
         return found
 
     def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
@@ -54,10 +55,13 @@ class Classification(Task):
             "majority": {part: np.full(len(truth[part]), frequent) for part in ("validation", "test")},
             "linear": _linear(prepared, truth["train"]),
         }
-        none = np.zeros(0, int)
         return [
             Baseline(
-                name, *(self.scores(prepared.meta, truth[part], found[part], none) for part in ("validation", "test"))
+                name,
+                *(
+                    self.scores(prepared.meta, Answers.one_each(truth[part]), Answers.one_each(found[part]))
+                    for part in ("validation", "test")
+                ),
             )
             for name, found in predicted.items()
         ]

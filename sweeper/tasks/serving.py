@@ -9,7 +9,9 @@ import keras
 import tensorflow as tf
 
 from ..data.cards import WINDOW
+from ..data.store import Meta
 from ..data.tokens import PADDING, TokenOptions, lookup_table, lowered, tokenize
+from ..models.decoder import BOUNDARY
 from ..records import Configuration
 
 
@@ -88,6 +90,45 @@ class TaggerModule(tf.Module):  # type: ignore[misc]
         return {
             "serving_default": tf.function(self.of_text, input_signature=[text]),
             "tokens": tf.function(self.of_tokens, input_signature=[tokens]),
+        }
+
+
+class WriterModule(tf.Module):  # type: ignore[misc]
+    """A target for each text."""
+
+    def __init__(self, model: keras.Model, vocabulary: Sequence[str], meta: Meta, configuration: Configuration) -> None:
+        super().__init__()
+        self.weights = [variable.value for variable in model.variables]
+        self.table = lookup_table(vocabulary)
+        self.symbols = tf.constant(list(meta.labels))
+        self._model = _untracked(model)
+        self._options = TokenOptions(meta.source_tokens, configuration["lowercase"] == "yes")
+        self._max_length = configuration["max_length"]
+        self._separator = "" if meta.target_tokens == "characters" else " "
+
+    def answer(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As was found best on validation data."""
+        return self._as_text(self._model().answer(self.ids(text)))
+
+    def search(self, text: tf.Tensor, beam_width: tf.Tensor, length_penalty: tf.Tensor) -> dict[str, tf.Tensor]:
+        """By a beam search of one's own."""
+        return self._as_text(self._model().search(self.ids(text), beam_width, length_penalty))
+
+    def ids(self, text: tf.Tensor) -> tf.Tensor:
+        """int32 (batch, time), 0 on padding."""
+        tokens = tokenize(text, self._options)[:, : self._max_length]
+        return tokens.with_flat_values(self.table.lookup(tokens.flat_values)).to_tensor(PADDING)
+
+    def _as_text(self, written: tf.Tensor) -> dict[str, tf.Tensor]:
+        symbols = tf.ragged.boolean_mask(tf.gather(self.symbols, written), written != BOUNDARY)
+        return {"target": tf.strings.reduce_join(symbols, axis=1, separator=self._separator)}
+
+    def signatures(self) -> dict[str, Any]:
+        text = tf.TensorSpec([None], tf.string, name="text")
+        beam = tf.TensorSpec([], tf.int32, name="beam_width"), tf.TensorSpec([], tf.float32, name="length_penalty")
+        return {
+            "serving_default": tf.function(self.answer, input_signature=[text]),
+            "beam": tf.function(self.search, input_signature=[text, *beam]),
         }
 
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
+from ..data.batches import Answers
 from ..data.store import Meta, Prepared, open_encoded
 from ..records import Configuration, Scores
 from .base import Baseline, Task, accuracy, confusion, macro_f1
@@ -25,16 +26,14 @@ class Tagging(Task):
     def objective(self, meta: Meta) -> str:
         return "f1" if meta.kind == "entities" else "accuracy"
 
-    def scores(self, meta: Meta, truth: np.ndarray, predicted: np.ndarray, lengths: np.ndarray) -> Scores:
-        table = confusion(truth, predicted, len(meta.labels))
+    def scores(self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None) -> Scores:
+        table = confusion(truth.labels, predicted.labels, len(meta.labels))
         if meta.kind != "entities":
             return {"accuracy": accuracy(table), "macro_f1": macro_f1(table)}
         # The scorer wants a type, which spans of one kind only may lack.
         names = np.array([f"{name}-span" if name in ("B", "I") else name for name in meta.labels], dtype=object)
-        return {
-            **span_scores(_sentences(names[truth], lengths), _sentences(names[predicted], lengths)),
-            "token_accuracy": accuracy(table),
-        }
+        sentences = ([names[tags].tolist() for tags in side.apart()] for side in (truth, predicted))
+        return {**span_scores(*sentences), "token_accuracy": accuracy(table)}
 
     def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
         from ..models import build_tagger
@@ -77,14 +76,11 @@ class Tagging(Task):
         self, prepared: Prepared, part: str, inside: slice, predicted: np.ndarray, offsets: np.ndarray
     ) -> Scores:
         lengths = np.diff(offsets)[prepared.rows(part)]
-        return self.scores(prepared.meta, np.asarray(prepared.labels()[inside]), predicted, lengths)
+        truth = Answers(np.asarray(prepared.labels()[inside]), lengths)
+        return self.scores(prepared.meta, truth, Answers(predicted, lengths))
 
 
 TAGGING = Tagging()
-
-
-def _sentences(tags: np.ndarray, lengths: np.ndarray) -> list[list[str]]:
-    return [part.tolist() for part in np.split(tags, np.cumsum(lengths)[:-1])]
 
 
 def span_scores(truth: Sequence[list[str]], predicted: Sequence[list[str]]) -> Scores:

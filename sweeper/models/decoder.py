@@ -1,0 +1,409 @@
+"""From what an encoder has read to a sequence of symbols: contexts, decoders, attention, and how they are fused.
+
+Symbol 0 is the boundary: it stands before the first symbol, and is written after the last one.
+"""
+
+from __future__ import annotations
+
+import math
+from typing import Any, NamedTuple
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from ..layers.attention import LuongAttention
+from ..records import Configuration
+from .recurrent import CELLS, packed_layer
+
+BOUNDARY = 0
+IMPOSSIBLE = -1e9  # as a log-probability
+
+
+class Memory(NamedTuple):
+    """What an encoder hands on.
+
+    Args:
+        states: float (batch, time, width).
+        mask: bool (batch, time), False on padding.
+        last: float (batch, width), the state after the whole source was read; an LSTM's
+            (batch, 2 * width), the cell state beside it.
+    """
+
+    states: Any
+    mask: Any
+    last: Any
+
+
+class Written(NamedTuple):
+    """What a decoder wrote.
+
+    Args:
+        symbols: int32 (batch, time), `BOUNDARY` after the end.
+        attention: float (batch, time, source time): row t is what step t looked at; without attention zeros.
+    """
+
+    symbols: Any
+    attention: Any
+
+
+class Decoder(keras.layers.Layer):  # type: ignore[misc]
+    """Scores the symbols of a target, each given those before it, or writes a target of its own.
+
+    With c the context and y the embedding of the symbol before, the input of every step is
+
+        initial_state   nothing; the first state is c
+        repeat          c
+        feedback        [c; y]
+        start_token     y; the first state is c
+
+    and c is, by `context`, the encoder's last state; a transform of it, tanh(W h + b); or such a
+    transform of every state, averaged. With attention, the state h of a step is fused with what it
+    attends to, a: by `fusion` it becomes h + W a, or tanh(W [a; h]), or W' tanh(W [a; h] + b). With
+    `input_feeding` that is part of the next step's input too.
+
+    Args:
+        configuration: see `parameters`.
+        symbols: how many there are.
+        width: of the encoder's states, and of the decoder's own.
+        kernel: see `recurrent.recurrent_stack`.
+
+    Sources: Cho et al. 2014, "Learning Phrase Representations"; Sutskever, Vinyals and Le 2014, "Sequence to
+    Sequence Learning"; Luong, Pham and Manning 2015, eq. 5 and section 3.3.
+    """
+
+    def __init__(
+        self, configuration: Configuration, *, symbols: int, width: int, seed: int, kernel: str, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.kind, self.context = configuration["decoder"], configuration["context"]
+        self.symbols, self.width = symbols, width
+        self.feeds = configuration.get("input_feeding") == "yes"
+        self.starts = self.kind in ("initial_state", "start_token")  # from the context
+        self.state_width = width * (2 if configuration["cell"] == "lstm" else 1)
+        self.samples = configuration.get("teacher_forcing", "always") != "always"
+        self.coins = keras.random.SeedGenerator(seed)
+        self.forcing = self.add_weight(shape=(), initializer="ones", trainable=False, name="forcing")
+        self.forcing.learns_nothing = True  # set before each epoch, see `Fitting`
+        self.reads = self.kind in ("feedback", "start_token")  # the symbol before
+        one_hot = configuration["input"] == "one_hot"
+        self.embedding = None if one_hot or not self.reads else _embedding(configuration, symbols, seed)
+        self.recurrent = [
+            CELLS[configuration["cell"]](
+                width, return_sequences=True, return_state=True, seed=seed + level, name=f"decoder_{level}"
+            )
+            for level in range(configuration["depth"])
+        ]
+        self.readers = [packed_layer(layer) if kernel == "packed" else layer for layer in self.recurrent]
+        self.between = [_dropout(configuration["dropout"], seed + level) for level in range(len(self.recurrent))]
+        self.projection = _dense(width, seed, "context", "tanh") if self.context != "last" else keras.layers.Identity()
+        self.cell_projection = (
+            _dense(width, seed, "context_cell")
+            if self.starts and self.context != "last" and self.state_width > width
+            else None
+        )
+        self.attention = (
+            LuongAttention(configuration["attention"], configuration.get("attention_units", 1), name="attention")
+            if configuration["attention"] != "none"
+            else None
+        )
+        self.fusion = Fusion(configuration.get("fusion", "concat"), width, seed)
+        self.head = _dense(symbols, seed, "softmax", dtype="float32")
+
+    def build(self, *shapes: Any) -> None:
+        """Sublayers are built by the first call, which `EncoderDecoder` makes."""
+
+    def compute_mask(self, *args: Any, **kwargs: Any) -> None:
+        return None
+
+    # ------------------------------------------------------------ a whole target at once
+
+    def call(self, memory: Memory, labels: Any, real: Any, training: bool = False) -> tuple[Any, Any]:
+        """Score every symbol, given those of the true target before it.
+
+        Args:
+            labels: int32 (batch, time), the target with its `BOUNDARY`, and anything on padding.
+            real: bool (batch, time), False on padding, which is on the right.
+
+        Returns:
+            Logits, float32 (batch, time, symbols), and attention as in `Written`.
+        """
+        previous = ops.pad(labels[:, :-1], [[0, 0], [1, 0]], constant_values=BOUNDARY)
+        if self.feeds or (training and self.samples):
+            return self._step_by_step(memory, previous, training)
+        context, firsts = self.begin(memory)
+        x = self._inputs(context, previous)
+        for reader, between, first in zip(self.readers, self.between, firsts, strict=True):
+            x = between(self._read(reader, x, real, first), training=training)
+        fused, attention = self._look(x, memory)
+        return self.head(fused), attention
+
+    def _step_by_step(self, memory: Memory, previous: Any, training: bool) -> tuple[Any, Any]:
+        """As `call`, where a step needs what the step before it attended to, or chose."""
+        context, states = self.begin(memory)
+        steps = tf.shape(previous)[1]
+        found = [tf.TensorArray(tf.float32, steps) for _ in range(2)]
+        own = tf.zeros(tf.shape(previous), tf.bool)
+        if training and self.samples:
+            # A symbol of the model's own before every one but the first, by chance (Bengio et al. 2015).
+            chance = keras.random.uniform(tf.shape(previous), seed=self.coins)
+            own = (chance >= self.forcing) & (tf.range(steps) > 0)
+
+        def step(t: Any, best: Any, states: Any, fed: Any, logits: Any, attention: Any) -> Any:
+            before = tf.where(own[:, t], best, previous[:, t])
+            scores, looked, states, fed = self.step(before, states, fed, memory, context, training)
+            best = tf.argmax(scores, axis=-1, output_type=tf.int32)
+            return t + 1, best, states, fed, logits.write(t, scores), attention.write(t, looked)
+
+        *_, logits, attention = tf.while_loop(
+            lambda t, *_: t < steps,
+            step,
+            [tf.constant(0), previous[:, 0], states, self._nothing(context), *found],
+        )
+        return tuple(ops.transpose(array.stack(), (1, 0, 2)) for array in (logits, attention))
+
+    # ------------------------------------------------------------ one step
+
+    def begin(self, memory: Memory) -> tuple[Any, list[Any]]:
+        """The context, float (batch, width), and the first state of each layer, float (batch, state width)."""
+        last = memory.last[:, : self.width]
+        if self.context == "projected_all":
+            real = ops.cast(ops.expand_dims(memory.mask, -1), last.dtype)
+            context = ops.sum(self.projection(memory.states) * real, axis=1) / ops.sum(real, axis=1)
+        else:
+            context = self.projection(last)
+        if not self.starts:
+            first = ops.zeros((ops.shape(context)[0], self.state_width), context.dtype)
+        elif self.cell_projection is not None:
+            first = ops.concatenate([context, self.cell_projection(context)], axis=-1)
+        else:
+            first = memory.last if self.context == "last" else context
+        return context, [first] * len(self.recurrent)
+
+    def step(
+        self, previous: Any, states: list[Any], fed: Any, memory: Memory, context: Any, training: bool = False
+    ) -> tuple[Any, Any, list[Any], Any]:
+        """Score the next symbol.
+
+        Args:
+            previous: int32 (batch,), the symbol before.
+            states: of each layer, as `begin` gives them.
+            fed: float (batch, width), what `input_feeding` feeds.
+
+        Returns:
+            Logits, float32 (batch, symbols); attention, float (batch, source time); the next step's `states` and `fed`.
+        """
+        x = self._inputs(context, previous[:, None], fed)[:, 0]
+        after = []
+        for layer, between, state in zip(self.recurrent, self.between, states, strict=True):
+            x, found = layer.cell(x, self._apart(state))
+            after.append(ops.concatenate(found, axis=-1) if isinstance(found, (list, tuple)) else found)
+            x = between(x, training=training)
+        fused, looked = self._look(x[:, None], memory)
+        return self.head(fused)[:, 0], looked[:, 0], after, fused[:, 0]
+
+    def write(self, memory: Memory, longest: int) -> Written:
+        """The symbol with the highest score, step by step, until all have ended or are `longest` symbols long."""
+        context, states = self.begin(memory)
+        batch = tf.shape(context)[0]
+        found = [tf.TensorArray(kind, 0, dynamic_size=True) for kind in (tf.int32, tf.float32)]
+
+        def goes_on(t: Any, _: Any, ended: Any, *__: Any) -> Any:
+            return (t < longest) & ~tf.reduce_all(ended)
+
+        def step(t: Any, previous: Any, ended: Any, states: Any, fed: Any, symbols: Any, attention: Any) -> Any:
+            scores, looked, states, fed = self.step(previous, states, fed, memory, context)
+            best = tf.where(ended, BOUNDARY, tf.argmax(scores, axis=-1, output_type=tf.int32))
+            ended = ended | (best == BOUNDARY)
+            return t + 1, best, ended, states, fed, symbols.write(t, best), attention.write(t, looked)
+
+        start = [tf.constant(0), tf.fill([batch], BOUNDARY), tf.fill([batch], False), states, self._nothing(context)]
+        *_, symbols, attention = tf.while_loop(goes_on, step, [*start, *found])
+        return Written(tf.transpose(symbols.stack()), tf.transpose(attention.stack(), (1, 0, 2)))
+
+    def search(self, memory: Memory, longest: int, width: Any, length_penalty: Any) -> Any:
+        """Targets by beam search: of `width` beginnings at a time, the best by log-probability / length^penalty.
+
+        Args:
+            width: int, tensor or not, at least 1; 1 is `write`.
+            length_penalty: float; 0 for the most probable target, 1 for the most probable symbols.
+
+        Returns:
+            int32 (batch, longest), `BOUNDARY` after the end.
+        """
+        batch = tf.shape(memory.mask)[0]
+        memory = Memory(*(tf.repeat(part, width, axis=0) for part in memory))
+        context, states = self.begin(memory)
+        one = tf.one_hot(tf.zeros([batch], tf.int32), width, on_value=0.0, off_value=IMPOSSIBLE)
+        nothing = tf.zeros([batch, width], tf.int32)
+        rows = tf.range(batch)[:, None] * width
+
+        def goes_on(t: Any, written: Any, length: Any, ended: Any, *_: Any) -> Any:
+            return (t < longest) & ~tf.reduce_all(ended)
+
+        def step(t: Any, written: Any, length: Any, ended: Any, score: Any, states: Any, fed: Any) -> Any:
+            previous = tf.cond(t > 0, lambda: written[:, :, tf.maximum(t - 1, 0)], lambda: nothing)
+            logits, _, states, fed = self.step(tf.reshape(previous, [-1]), states, fed, memory, context)
+            each = tf.reshape(tf.nn.log_softmax(logits), [batch, width, self.symbols])
+            only_end = tf.one_hot(BOUNDARY, self.symbols, on_value=0.0, off_value=IMPOSSIBLE)
+            total = score[:, :, None] + tf.where(ended[:, :, None], only_end, each)
+            length = length + tf.cast(~ended, tf.int32)
+            ranked = total / tf.cast(length, tf.float32)[:, :, None] ** length_penalty
+            best = tf.math.top_k(tf.reshape(ranked, [batch, -1]), width).indices
+            source, symbol = best // self.symbols, best % self.symbols
+            flat = tf.reshape(rows + source, [-1])
+            written, length, ended = (tf.gather(one, source, batch_dims=1) for one in (written, length, ended))
+            written = tf.where(tf.range(longest) == t, symbol[:, :, None], written)
+            score = tf.gather(tf.reshape(total, [batch, -1]), best, batch_dims=1)
+            states, fed = [tf.gather(state, flat) for state in states], tf.gather(fed, flat)
+            return t + 1, written, length, ended | (symbol == BOUNDARY), score, states, fed
+
+        written = tf.fill([batch, width, longest], BOUNDARY)
+        begin = [tf.constant(0), written, nothing, tf.cast(nothing, tf.bool), one, states, self._nothing(context)]
+        return tf.while_loop(goes_on, step, begin)[1][:, 0]
+
+    # ------------------------------------------------------------ parts
+
+    def _inputs(self, context: Any, previous: Any, fed: Any = None) -> Any:
+        """float (batch, time, ...); previous: int32 (batch, time)."""
+        everywhere = ops.repeat(context[:, None], ops.shape(previous)[1], axis=1)
+        parts = [everywhere] if self.kind in ("repeat", "feedback") else []
+        if self.reads:
+            parts.append(self.embedding(previous) if self.embedding else ops.one_hot(previous, self.symbols))
+        if self.feeds:
+            parts.append(fed[:, None])
+        return ops.concatenate(parts or [ops.zeros_like(everywhere[:, :, :1])], axis=-1)
+
+    def _read(self, reader: Any, x: Any, real: Any, first: Any) -> Any:
+        if reader in self.recurrent:
+            return reader(x, mask=real, initial_state=self._apart(first))[0]
+        return reader(x, real, [first])[0]
+
+    def _apart(self, state: Any) -> list[Any]:
+        """State, and an LSTM's cell state, as Keras wants them."""
+        return [state[:, start : start + self.width] for start in range(0, self.state_width, self.width)]
+
+    def _look(self, states: Any, memory: Memory) -> tuple[Any, Any]:
+        """What symbols are scored from, float (batch, time, width), and attention."""
+        if self.attention is None:
+            shape = (*ops.shape(states)[:2], ops.shape(memory.states)[1])
+            return states, ops.zeros(shape)
+        attended, weights = self.attention(states, memory.states, mask=memory.mask)
+        return self.fusion(states, attended), weights
+
+    def _nothing(self, context: Any) -> Any:
+        return tf.zeros_like(context)
+
+
+class Fusion(keras.layers.Layer):  # type: ignore[misc]
+    """Joins what was attended to with a state: see `Decoder`.
+
+    Call arguments:
+        states, attended: float (batch, time, width).
+
+    Returns:
+        float (batch, time, width).
+    """
+
+    def __init__(self, kind: str, width: int, seed: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.kind, self.supports_masking = kind, True
+        self.inner = _dense(width, seed, "fused", None if kind == "add" else "tanh", bias=kind == "mlp")
+        self.outer = _dense(width, seed, "fused_again") if kind == "mlp" else None
+
+    def build(self, *shapes: Any) -> None:
+        """Sublayers are built by the first call."""
+
+    def call(self, states: Any, attended: Any) -> Any:
+        if self.kind == "add":
+            return states + self.inner(attended)
+        fused = self.inner(ops.concatenate([attended, states], axis=-1))
+        return self.outer(fused) if self.outer else fused
+
+
+class EncoderDecoder(keras.Model):  # type: ignore[misc]
+    """Reads a source and writes a target.
+
+    Args:
+        encoder: from ids, int32 (batch, time), 0 on padding, to a dictionary with the parts of `Memory`.
+        longest: the most symbols that it writes, the `BOUNDARY` included.
+
+    Attributes:
+        beam_width, length_penalty: how `answer` searches; see `Decoder.search`.
+
+    Call arguments:
+        ids: int32 (batch, time).
+        labels, real: the true target, as in `Decoder.call`.
+
+    Returns:
+        A dictionary: `logits` and `attention`, as in `Decoder.call`.
+    """
+
+    def __init__(self, encoder: keras.Model, decoder: Decoder, longest: int, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.encoder, self.decoder, self.longest = encoder, decoder, longest
+        self.beam_width, self.length_penalty = 1, 0.0
+        one = tf.ones((1, 2), tf.int32)
+        self(one, one, tf.cast(one, tf.bool))  # which makes every weight
+
+    def call(self, ids: Any, labels: Any, real: Any, training: bool = False) -> dict[str, Any]:
+        memory = Memory(**self.encoder(ids, training=training))
+        logits, attention = self.decoder(memory, labels, real, training=training)
+        return {"logits": logits, "attention": attention}
+
+    def write(self, ids: Any) -> Written:
+        """Targets for sources, int32 (batch, time), greedily."""
+        return self.decoder.write(Memory(**self.encoder(ids, training=False)), self.longest)
+
+    def answer(self, ids: Any) -> Any:
+        """Targets for sources, int32 (batch, time), both; by beam search where that was found to be better."""
+        if self.beam_width == 1:
+            return self.write(ids).symbols
+        return self.search(ids, self.beam_width, self.length_penalty)
+
+    def search(self, ids: Any, width: Any, length_penalty: Any) -> Any:
+        """As `answer`, by beam search."""
+        memory = Memory(**self.encoder(ids, training=False))
+        return self.decoder.search(memory, self.longest, width, length_penalty)
+
+
+def forcing(configuration: Configuration, epochs: int) -> float:
+    """The share of true symbols among those that training shows a decoder, after so many epochs.
+
+    Source: Bengio et al. 2015, "Scheduled Sampling for Sequence Prediction", section 2.4, by epoch where the paper
+    counts batches.
+    """
+    decay = configuration.get("forcing_decay", 0.0)
+    match configuration.get("teacher_forcing", "always"):
+        case "linear":
+            return float(max(0.0, 1.0 - decay * epochs))
+        case "exponential":
+            return float((1.0 - decay) ** epochs)
+        case "inverse_sigmoid":  # k / (k + e^(i / k)) with k = 1 / d
+            return float(1.0 / (1.0 + decay * math.exp(decay * epochs)))
+        case _:
+            return 1.0
+
+
+def _embedding(configuration: Configuration, symbols: int, seed: int) -> keras.layers.Layer:
+    """From symbols, int32 (batch, time), to float (batch, time, units)."""
+    return keras.layers.Embedding(
+        symbols,
+        configuration.get("embedding_units", 64),
+        embeddings_initializer=keras.initializers.RandomUniform(-0.05, 0.05, seed=seed),
+        name="target_embedding",
+    )
+
+
+def _dense(
+    units: int, seed: int, name: str, activation: str | None = None, *, bias: bool = True, dtype: str | None = None
+) -> keras.layers.Dense:
+    kernel = keras.initializers.GlorotUniform(seed=seed)
+    return keras.layers.Dense(
+        units, activation=activation, use_bias=bias, kernel_initializer=kernel, dtype=dtype, name=name
+    )
+
+
+def _dropout(rate: float, seed: int) -> keras.layers.Dropout:
+    return keras.layers.Dropout(rate, seed=seed)

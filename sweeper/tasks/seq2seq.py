@@ -1,0 +1,148 @@
+"""Sequence to sequence: pronunciations, transliterations, translations."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data.batches import Answers
+from ..data.store import Meta, Prepared, open_encoded
+from ..records import Configuration, Scores
+from .base import Baseline, Task
+
+if TYPE_CHECKING:
+    import keras
+
+    from ..models import Sizes
+
+STOP = 0
+NEAREST_TOGETHER = 512  # sources compared with all training sources at a time
+
+
+class Seq2Seq(Task):
+    """A target for each source, scored whole and by edit distance; written words also by chrF and BLEU."""
+
+    name = "seq2seq"
+
+    def objective(self, meta: Meta) -> str:
+        return "chrf" if meta.target_tokens == "words" else "exact"
+
+    def scores(self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None) -> Scores:
+        groups = np.arange(len(truth.lengths)) if groups is None else groups
+        targets: dict[int, list[tuple[int, ...]]] = {}
+        found: dict[int, tuple[int, ...]] = {}
+        for group, target, written in zip(groups.tolist(), truth.apart(), predicted.apart(), strict=True):
+            targets.setdefault(group, []).append(_ended(target))
+            found.setdefault(group, _ended(written))
+        scores = edit_scores(list(targets.values()), list(found.values()))
+        if meta.target_tokens != "words":
+            return scores
+        words = [[meta.written(one) for one in some] for some in targets.values()]
+        return {**scores, **translation_scores(words, [meta.written(one) for one in found.values()])}
+
+    def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
+        from ..models import build_encoder_decoder
+
+        return build_encoder_decoder(configuration, sizes)
+
+    def serving(self, model: keras.Model, vocabulary: list[str], meta: Meta, configuration: Configuration) -> Any:
+        from .serving import WriterModule
+
+        return WriterModule(model, vocabulary, meta, configuration)
+
+    def baselines(self, prepared: Prepared) -> list[Baseline]:
+        """The source itself, and the most frequent target of the nearest training source."""
+        meta = prepared.meta
+        ids = {name: number for number, name in enumerate(meta.labels)}
+        encoded = open_encoded(prepared, meta.source_tokens, lowercase=True)
+        as_symbol = np.array([ids.get(token, 1) for token in encoded.vocabulary], np.int32)
+        copied = {
+            part: Answers.of([as_symbol[source] for source in _sources(prepared, part)])
+            for part in ("validation", "test")
+        }
+        found = {"copy": copied, "nearest": _of_the_nearest(prepared)}
+        return [Baseline(name, *(self._scores(prepared, part, found[name][part]) for part in copied)) for name in found]
+
+    def _scores(self, prepared: Prepared, part: str, answers: Answers) -> Scores:
+        return self.scores(prepared.meta, _targets(prepared, part), answers, prepared.groups()[prepared.rows(part)])
+
+
+SEQ2SEQ = Seq2Seq()
+
+
+def edit_scores(targets: Sequence[Sequence[tuple[int, ...]]], written: Sequence[tuple[int, ...]]) -> Scores:
+    """How many are right, and how many symbols must be edited to make them so.
+
+    Args:
+        targets: all that are right for each source; the nearest counts.
+
+    Returns:
+        `exact` and `sequence_error_rate`, shares of the sources; `symbol_error_rate`, edits by symbols of the targets.
+    """
+    from rapidfuzz.distance import Levenshtein
+
+    wrong = edits = symbols = 0
+    for some, one in zip(targets, written, strict=True):
+        distance, length = min((Levenshtein.distance(target, one), len(target)) for target in some)
+        wrong, edits, symbols = wrong + (distance > 0), edits + distance, symbols + length
+    rate = wrong / len(written)
+    return {"exact": 1 - rate, "sequence_error_rate": rate, "symbol_error_rate": edits / max(symbols, 1)}
+
+
+def translation_scores(targets: Sequence[Sequence[str]], written: Sequence[str]) -> Scores:
+    """chrF and BLEU of all, from 0 to 1. Sources: Popović 2015; Papineni et al. 2002, as sacrebleu computes them."""
+    import sacrebleu
+
+    most = max(map(len, targets))
+    # A source with fewer targets than another has its first one again.
+    references = [[some[place] if place < len(some) else some[0] for some in targets] for place in range(most)]
+    scores = {"chrf": sacrebleu.corpus_chrf(written, references), "bleu": sacrebleu.corpus_bleu(written, references)}
+    return {name: found.score / 100 for name, found in scores.items()}
+
+
+def _ended(ids: np.ndarray) -> tuple[int, ...]:
+    """Without what ends it."""
+    return tuple(one for one in ids.tolist() if one != STOP)
+
+
+def _sources(prepared: Prepared, part: str) -> Iterator[np.ndarray]:
+    encoded, rows = open_encoded(prepared, prepared.meta.source_tokens, lowercase=True), prepared.rows(part)
+    for row in range(rows.start, rows.stop):
+        yield encoded.ids[encoded.offsets[row] : encoded.offsets[row + 1]]
+
+
+def _targets(prepared: Prepared, part: str) -> Answers:
+    offsets, rows = prepared.label_offsets(), prepared.rows(part)
+    lengths = np.diff(offsets)[rows]
+    return Answers(np.asarray(prepared.labels()[offsets[rows.start] : offsets[rows.stop]]), lengths)
+
+
+def _of_the_nearest(prepared: Prepared) -> dict[str, Answers]:
+    """For each source the most frequent target of the training source that shares most with it, by TF-IDF of
+    1- to 3-grams of tokens."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+
+    vectorizer = TfidfVectorizer(analyzer=_one_to_three_grams, sublinear_tf=True, dtype=np.float32)
+    known = vectorizer.fit_transform(list(_sources(prepared, "train")))
+    targets: dict[int, Counter[tuple[int, ...]]] = {}
+    groups = prepared.groups()[prepared.rows("train")].tolist()
+    for group, target in zip(groups, _targets(prepared, "train").apart(), strict=True):
+        targets.setdefault(group, Counter())[tuple(target.tolist())] += 1
+    found = {}
+    for part in ("validation", "test"):
+        asked = vectorizer.transform(list(_sources(prepared, part)))
+        nearest: list[int] = []
+        for start in range(0, asked.shape[0], NEAREST_TOGETHER):
+            alike = asked[start : start + NEAREST_TOGETHER] @ known.T
+            nearest.extend(np.asarray(alike.argmax(axis=1)).ravel().tolist())
+        chosen = (targets[groups[place]].most_common(1)[0][0] for place in nearest)
+        found[part] = Answers.of([np.array(one, np.int32) for one in chosen])
+    return found
+
+
+def _one_to_three_grams(ids: np.ndarray) -> list[tuple[int, ...]]:
+    tokens = ids.tolist()
+    return [tuple(tokens[place : place + size]) for size in (1, 2, 3) for place in range(len(tokens) - size + 1)]

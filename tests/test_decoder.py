@@ -1,0 +1,211 @@
+"""Decoders do what their equations say; writing, searching and training share one step."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from sweeper.fitting import Fitting
+from sweeper.models import Sizes, build_encoder_decoder
+from sweeper.models.decoder import BOUNDARY, Memory, forcing
+from sweeper.models.optimizers import build_optimizer
+from sweeper.parameters import complete
+
+DECODERS = ("initial_state", "repeat", "feedback", "start_token")
+SYMBOLS, TIME, LONGEST = 5, 6, 4
+SMALL = {"units": 4, "embedding_units": 3, "dropout": 0.0, "embedding_dropout": 0.0, "attention": "none"}
+
+
+def built(kernel="keras", scale=1.0, longest=LONGEST, **values):
+    """An untrained model whose scores differ enough to tell symbols apart."""
+    configuration = complete("seq2seq", {**SMALL, **values})
+    model = build_encoder_decoder(configuration, Sizes(9, SYMBOLS, seed=3, kernel=kernel, longest=longest))
+    generator = np.random.default_rng(5)
+    for variable in model.trainable_variables:
+        variable.assign(generator.normal(0, scale, variable.shape))
+    return model
+
+
+@pytest.fixture
+def sources(rng):
+    lengths = np.array([TIME, 3, 1])
+    return tf.constant(rng.integers(1, 9, (3, TIME)) * (np.arange(TIME) < lengths[:, None]), tf.int32)
+
+
+@pytest.fixture
+def targets(rng):
+    labels = rng.integers(1, SYMBOLS, (3, LONGEST))
+    lengths = np.array([4, 2, 1])
+    labels[np.arange(3), lengths - 1] = BOUNDARY
+    return tf.constant(labels, tf.int32), tf.constant(np.arange(LONGEST) < lengths[:, None])
+
+
+def one_by_one(model, sources, labels):
+    """Logits of a true target by single steps."""
+    memory = Memory(**model.encoder(sources))
+    context, states = model.decoder.begin(memory)
+    fed, previous, found = tf.zeros_like(context), tf.zeros([len(sources)], tf.int32), []
+    for t in range(labels.shape[1]):
+        logits, _, states, fed = model.decoder.step(previous, states, fed, memory, context)
+        found.append(logits)
+        previous = labels[:, t]
+    return tf.stack(found, axis=1)
+
+
+ARCHITECTURES = [
+    *({"decoder": decoder, "cell": cell} for decoder in DECODERS for cell in ("simple_rnn", "gru", "lstm")),
+    *({"context": context, "cell": cell, "direction": "forward"} for context in ("projected_last", "projected_all") for cell in ("gru", "lstm")),
+    *({"attention": score, "fusion": fusion} for score, fusion in zip(("dot", "general", "concat"), ("add", "concat", "mlp"), strict=True)),
+    *({"attention": "general", "input_feeding": "yes", "decoder": decoder} for decoder in DECODERS),
+    {"depth": 2, "attention": "dot"},
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("kernel", ["keras", "packed"])
+@pytest.mark.parametrize("values", ARCHITECTURES, ids=lambda values: "-".join(map(str, values.values())))
+def test_a_whole_target_is_scored_as_step_by_step(values, kernel, sources, targets):
+    model, (labels, real) = built(kernel, **values), targets
+    whole = model(sources, labels, real)["logits"]
+    steps = one_by_one(model, sources, labels)
+    assert np.abs(tf.where(real[:, :, None], whole - steps, 0.0)).max() < 1e-5
+
+
+@pytest.mark.parametrize("values", ARCHITECTURES, ids=lambda values: "-".join(map(str, values.values())))
+def test_what_is_written_is_the_most_probable_symbol_after_those_before_it(values, sources):
+    model = built(**values)
+    written = model.write(sources).symbols
+    logits = one_by_one(model, sources, written)
+    best = tf.argmax(logits, axis=-1, output_type=tf.int32).numpy()
+    for row, chosen in zip(written.numpy(), best, strict=True):
+        end = np.argmax(np.append(row, BOUNDARY) == BOUNDARY)
+        assert row[: end + 1].tolist() == chosen[: end + 1].tolist()
+        assert not row[end:].any()
+
+
+@pytest.mark.parametrize("values", ARCHITECTURES, ids=lambda values: "-".join(map(str, values.values())))
+def test_a_beam_of_one_is_greedy(values, sources):
+    model = built(**values)
+    memory = Memory(**model.encoder(sources))
+    greedy = model.write(sources).symbols.numpy()
+    searched = model.decoder.search(memory, LONGEST, 1, 0.7).numpy()
+    assert np.array_equal(searched[:, : greedy.shape[1]], greedy)
+    assert not searched[:, greedy.shape[1] :].any()
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_a_beam_as_wide_as_the_symbols_finds_what_trying_everything_finds(decoder, sources):
+    model = built(decoder=decoder, longest=2, attention="general")
+    memory = Memory(**model.encoder(sources))
+    found = model.decoder.search(memory, 2, SYMBOLS, 0.0).numpy()
+    candidates = [(a, b) for a, b in itertools.product(range(SYMBOLS), repeat=2) if a != BOUNDARY or b == BOUNDARY]
+    scores = []
+    for candidate in candidates:
+        labels = tf.constant([candidate] * 3, tf.int32)
+        each = tf.nn.log_softmax(one_by_one(model, sources, labels))
+        of_symbols = tf.gather(each, labels, batch_dims=2).numpy()
+        scores.append(of_symbols[:, 0] + of_symbols[:, 1] * (candidate[0] != BOUNDARY))
+    assert [candidates[place] for place in np.argmax(scores, axis=0)] == [tuple(row) for row in found]
+
+
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_each_decoder_knows_what_its_equation_says_and_no_more(decoder, sources, targets):
+    model, (labels, real) = built(decoder=decoder), targets
+    other = tf.where(labels == BOUNDARY, labels, labels % (SYMBOLS - 1) + 1)  # other symbols, ends where they were
+    one, two = (model(sources, some, real)["logits"].numpy() for some in (labels, other))
+    assert np.array_equal(one[:, 0], two[:, 0]), "the first symbol depends on nothing before it"
+    assert np.array_equal(one, two) == (decoder in ("initial_state", "repeat"))
+    memory = Memory(**model.encoder(sources))
+    _, states = model.decoder.begin(memory)
+    begins_with_context = decoder in ("initial_state", "start_token")
+    assert np.array_equal(states[0], memory.last) == begins_with_context
+    assert bool(tf.reduce_any(states[0] != 0)) == begins_with_context
+
+
+def test_one_step_of_a_simple_rnn_by_hand(sources):
+    model = built(decoder="feedback", cell="simple_rnn", direction="forward")
+    memory, decoder = Memory(**model.encoder(sources)), model.decoder
+    state, previous = np.full((3, 4), 0.3, np.float32), np.array([2, 0, 4])
+    kernel, recurrent, bias = (weight.numpy() for weight in decoder.recurrent[0].cell.weights)
+    y = decoder.embedding.weights[0].numpy()[previous]
+    h = np.tanh(np.concatenate([memory.last, y], axis=1) @ kernel + state @ recurrent + bias)
+    of_symbols, bias = (weight.numpy() for weight in decoder.head.weights)
+    logits, _, after, _ = decoder.step(tf.constant(previous), [tf.constant(state)], None, memory, memory.last)
+    assert np.abs(logits - (h @ of_symbols + bias)).max() < 1e-5
+    assert np.abs(after[0] - h).max() < 1e-6
+
+
+def test_padding_of_the_source_is_never_attended_to(sources, targets):
+    model, (labels, real) = built(attention="general"), targets
+    attention = model(sources, labels, real)["attention"].numpy()
+    assert attention.shape == (3, LONGEST, TIME)
+    assert not attention.transpose(0, 2, 1)[sources == 0].any()
+    assert np.allclose(attention.sum(-1), 1)
+    longer = tf.pad(sources, [[0, 0], [0, 4]])
+    assert np.abs(model(longer, labels, real)["logits"] - model(sources, labels, real)["logits"]).max() < 1e-5
+
+
+def test_nothing_is_written_beyond_the_longest(sources):
+    model = built()
+    model.decoder.head.bias.assign([-100.0, 0, 0, 0, 0])  # it never ends
+    assert model.write(sources).symbols.shape == (3, LONGEST)
+
+
+@pytest.mark.parametrize(
+    "values", [{}, {"attention": "general", "input_feeding": "yes"}, {"decoder": "feedback"}], ids=str
+)
+def test_scheduled_sampling_goes_from_the_true_symbols_to_the_models_own(values, sources, targets):
+    model, (labels, real) = built(teacher_forcing="linear", **values), targets
+    always = model(sources, labels, real)["logits"]
+    model.decoder.forcing.assign(1.0)
+    shown = model(sources, labels, real, training=True)["logits"]
+    assert np.abs(tf.where(real[:, :, None], shown - always, 0.0)).max() < 1e-5
+    model.decoder.forcing.assign(0.0)
+    sampled = model(sources, labels, real, training=True)["logits"]
+    own = tf.argmax(sampled, axis=-1, output_type=tf.int32)
+    assert np.abs(one_by_one(model, sources, own) - sampled).max() < 1e-5
+    assert np.abs(sampled - always).max() > 1e-3
+    assert np.abs(model(sources, labels, real)["logits"] - always).max() < 1e-6, "for training only"
+
+
+def test_the_share_of_true_symbols_falls_as_the_paper_has_it():
+    def shares(kind, decay):
+        return [forcing({"teacher_forcing": kind, "forcing_decay": decay}, epochs) for epochs in (0, 1, 2, 20)]
+
+    assert shares("linear", 0.25) == [1, 0.75, 0.5, 0]
+    assert np.allclose(shares("exponential", 0.1), [1, 0.9, 0.81, 0.9**20])
+    k = 5.0
+    assert np.allclose(shares("inverse_sigmoid", 1 / k), [k / (k + np.exp(i / k)) for i in (0, 1, 2, 20)])
+    assert forcing({}, 7) == 1
+
+
+def test_one_hot_symbols_are_read_as_rows_of_the_kernel(sources, targets):
+    model, (labels, real) = built(input="one_hot"), targets
+    assert "embedding" not in " ".join(variable.path for variable in model.decoder.variables)
+    steps = one_by_one(model, sources, labels)
+    whole = model(sources, labels, real)["logits"]
+    assert np.abs(tf.where(real[:, :, None], whole - steps, 0.0)).max() < 1e-5
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("attention", "learned"), [("general", True), ("none", False)])
+def test_attention_reverses_twenty_symbols_and_a_context_alone_does_not(attention, learned, rng):
+    """At equal size, of a sequence of 20 symbols."""
+    values = {"decoder": "start_token", "attention": attention, "cell": "gru", "units": 32, "embedding_units": 16}
+    configuration = complete("seq2seq", {**SMALL, **values, "learning_rate": 0.006, "batch_size": 64})
+    model = build_encoder_decoder(configuration, Sizes(12, 12, seed=1, kernel="packed", longest=21))
+    fitting = Fitting(model, build_optimizer(configuration, 1_500), several=True)
+    everything = np.ones((64, 21), np.float32) / 21
+
+    def batch(count):
+        ids = rng.integers(2, 12, (count, 20)).astype(np.int32)
+        return ids, np.concatenate([ids[:, ::-1], np.zeros((count, 1), np.int32)], axis=1)
+
+    for _ in range(1_500):
+        fitting.step(*batch(64), everything)
+    ids, labels = batch(200)
+    found = fitting.answer(ids).numpy()
+    right = np.mean([np.array_equal(one[:20], other[:20]) for one, other in zip(found, labels, strict=True)])
+    assert (right >= 0.99) == learned, right
