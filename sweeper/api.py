@@ -98,7 +98,6 @@ def sweep(
         settings = dataclasses.replace(settings, **anew)
         _check(settings)
         prepared = load(card, found, say)
-        folder.note_settings(dataclasses.asdict(settings))
         return run_sweep(card, found, settings, prepared, folder, say)
     card = _card(task, dataset, data, text, label, encoding, say)
     found = _space(card.task, space)
@@ -180,7 +179,7 @@ def _check_name(name: str | None) -> None:
 
 
 def _new_folder(name: str | None, card: Card, space: SearchSpace, settings: Any) -> SweepFolder:
-    from .history import new_folder
+    from .history import free_name, new_folder
 
     began = datetime.datetime.now(datetime.UTC)
     facts = {
@@ -191,8 +190,10 @@ def _new_folder(name: str | None, card: Card, space: SearchSpace, settings: Any)
         "settings": dataclasses.asdict(settings),
         "began": began.isoformat(),
     }
-    stamp = began.astimezone().strftime("%Y%m%d-%H%M%S")
-    return new_folder(name or f"{card.task}-{card.name}-{stamp}", facts, card.text, space.text)
+    if name is None:
+        stamp = began.astimezone().strftime("%Y%m%d-%H%M%S")
+        name = free_name(f"{card.task}-{card.name}-{stamp}")
+    return new_folder(name, facts, card.text, space.text)
 
 
 def load_dataset(name: str) -> pd.DataFrame:
@@ -270,7 +271,7 @@ def _export_now(folder: SweepFolder, chosen: TrialResult, *, is_best: bool, to: 
 
     card, space, _ = as_begun(folder)
     prepared = load(card, space, _to_standard_error)
-    folder.note_data(prepared.meta.digest, folder.facts["objective"])
+    folder.note_data(prepared.meta.digest, folder.facts["objective"], folder.facts["vectors"])
     order = folder.placed(folder.history().orders[chosen.number], prepared.folder)
     with Workers(1, folder.path / "workers.log") as workers:
         baselines = workers.insist(baselines_of, str(prepared.folder))

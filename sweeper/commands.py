@@ -71,7 +71,8 @@ def _show_outcome(outcome: Outcome) -> None:
         say.print(f"take it up again:  sweeper sweep --resume {outcome.folder.name}", markup=False)
         return
     say.print(_verdict(outcome), markup=False)
-    say.print(f"the best is exported to {outcome.export} and registered in MLflow as {outcome.model}", markup=False)
+    registered = f" and registered in MLflow as {outcome.model}" if outcome.model else ""
+    say.print(f"the best is exported to {outcome.export}{registered}", markup=False)
     say.print("next:", markup=False)
     for command, what in (
         (f"sweeper predict {outcome.export} {shlex.quote(outcome.example)}", "ask the model"),

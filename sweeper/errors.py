@@ -8,6 +8,7 @@ SweeperError
 ├── TrackingError       the MLflow store cannot be reached or refuses us
 ├── TrialError          this one configuration failed; the sweep goes on
 ├── WorkerDied          a worker process died under its work, as when memory runs out
+├── WorkFailed          what a worker was told to do went wrong otherwise
 ├── NoSpace             the disk is full
 ├── SweepError          the sweep ran and produced no model
 └── ExportError         the exported model does not answer as the trained one did
@@ -63,6 +64,12 @@ class WorkerDied(SweeperError):
     def __init__(self, text: str, *, worth_another: bool = True) -> None:
         super().__init__(text)
         self.worth_another = worth_another
+
+
+class WorkFailed(SweeperError):
+    """A worker met an error that nobody foresaw; its traceback is in the worker's log."""
+
+    exit_code = 1
 
 
 class NoSpace(SweeperError):

@@ -22,6 +22,8 @@ from .models.decoder import BOUNDARY
 from .models.optimizers import summed
 from .records import Scores
 
+DIVERGED = "a lower learning_rate or clip_norm may help"
+
 
 class Predictions(NamedTuple):
     """Args:
@@ -107,9 +109,7 @@ class Fitting:
         for batch in split.training(batch_size, generator):
             loss = float(self.step(batch.ids, batch.labels, batch.weights))
             if not np.isfinite(loss):
-                raise TrialError(
-                    f"diverged: the loss is {loss} in epoch {self.progress.epoch + 1}; a lower learning_rate or clip_norm may help"
-                )
+                raise TrialError(f"diverged: the loss is {loss} in epoch {self.progress.epoch + 1}; {DIVERGED}")
             losses.append(loss)
             tokens += int(np.count_nonzero(batch.ids))
         return float(np.mean(losses)), tokens
@@ -227,6 +227,8 @@ def fit(
         loss, tokens = fitting.train_epoch(training, batch_size, np.random.default_rng((seed, progress.epoch)))
         trained = time.perf_counter()
         predictions = fitting.predict(validation)
+        if not np.isfinite(predictions.loss):
+            raise TrialError(f"diverged: the validation loss is {predictions.loss}; {DIVERGED}")
         scores = score(predictions)
         progress.epoch += 1
         improved = scores[objective] > progress.best

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from .propose import Proposal
 
 SWEEPS = Path("sweeps")
+VAIN = ("vain", -1)
 
 
 @dataclass
@@ -39,7 +40,8 @@ class History:
     """What was asked and told so far, on disk and in memory.
 
     Args:
-        happened: ("asked" or "told", trial), in order.
+        happened: ("asked" or "told", trial), in order; or ("vain", -1) where the oracle had nothing to propose, which
+            moves it on as well.
         unfinished: trials that were asked for and never told.
     """
 
@@ -61,6 +63,8 @@ class History:
         for event in history.journal.news():
             if "asked" in event:
                 history._asked(folder.placed(TrialOrder(**event["asked"]), prepared))
+            elif "vain" in event:
+                history.happened.append(VAIN)
             else:
                 history._told(TrialResult(**event["told"]))
         history.unfinished = [order for number, order in history.orders.items() if number not in history.results]
@@ -88,6 +92,10 @@ class History:
             asked = {**dataclasses.asdict(order), "configuration": dict(order.configuration)}
             self.journal.append({"asked": asked}, durable=True)
             self._asked(order)
+
+    def asked_in_vain(self) -> None:
+        self.journal.append({"vain": True}, durable=True)
+        self.happened.append(VAIN)
 
     def told(self, result: TrialResult) -> None:
         self.journal.append({"told": result.as_dict()}, durable=True)
@@ -133,6 +141,14 @@ class SweepFolder:
         """Delete the state that a trial would go on from, and the weights of its best epoch."""
         for name in (LAST,) if state_only else (LAST, BEST):
             (self.trial(number) / name).unlink(missing_ok=True)
+
+    def remove_strays(self) -> None:
+        """Delete what a process that was killed had begun to write."""
+        for pattern in ("trials/*/tmp*.npz", ".sweep.json.*"):
+            for path in self.path.glob(pattern):
+                path.unlink(missing_ok=True)
+        for path in self.path.glob(".export*"):
+            shutil.rmtree(path, ignore_errors=True)
 
     def has_weights(self, number: int) -> bool:
         return (self.trial(number) / BEST).exists()
@@ -196,8 +212,11 @@ class SweepFolder:
     def note_run(self, run: str) -> None:
         self._note(run=run)
 
-    def note_data(self, digest: str, objective: str) -> None:
+    def note_data(self, digest: str, objective: str, vectors: dict[str, str]) -> None:
         """Keep what the sweep is about.
+
+        Args:
+            vectors: fingerprints of pretrained vectors, by name.
 
         Raises:
             UsageError: it began with other data.
@@ -208,7 +227,12 @@ class SweepFolder:
                 f"--resume: the data of {self.name} have changed since it began: their digest was {before[:16]} and is now {digest[:16]}; "
                 "scores on other data do not compare: put the old data back, or start a new sweep"
             )
-        self._note(digest=digest, objective=objective)
+        for name, was in self.facts.get("vectors", vectors).items():
+            if vectors.get(name) != was:
+                raise UsageError(
+                    f"--resume: the vectors {name} have changed since {self.name} began; put the old file back, or start a new sweep"
+                )
+        self._note(digest=digest, objective=objective, vectors=vectors)
 
     def note_baselines(self, baselines: Sequence[dict[str, Any]]) -> None:
         self._note(baselines=list(baselines))
@@ -255,18 +279,31 @@ def new_folder(name: str, facts: dict[str, Any], card: str, space: str) -> Sweep
     """
     path = SWEEPS / name
     SWEEPS.mkdir(exist_ok=True)
+    if path.exists():
+        kind, cure = ("sweep", f", or take it up with --resume {name}") if _is_sweep(path) else ("folder", "")
+        raise UsageError(f"--name: there is a {kind} {path} already; give another name{cure}")
+    place = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=SWEEPS))
     try:
-        path.mkdir()
-    except FileExistsError:
-        raise UsageError(
-            f"--name: there is a sweep {path} already; give another name, or take it up with --resume {name}"
-        ) from None
-    (path / "trials").mkdir()
-    declared = {"card.toml": card, "space.toml": space}
-    for file, text in declared.items():
-        (path / file).write_text(text, encoding="utf-8")
-    write_atomically(path / "sweep.json", json.dumps({**facts, **declared}, indent=1, ensure_ascii=False))
+        (place / "trials").mkdir()
+        declared = {"card.toml": card, "space.toml": space}
+        for file, text in declared.items():
+            (place / file).write_text(text, encoding="utf-8")
+        write_atomically(place / "sweep.json", json.dumps({**facts, **declared}, indent=1, ensure_ascii=False))
+        place.chmod(0o755)
+        place.rename(path)
+    finally:
+        shutil.rmtree(place, ignore_errors=True)
     return SweepFolder(path)
+
+
+def _is_sweep(path: Path) -> bool:
+    return (path / "sweep.json").is_file()
+
+
+def free_name(name: str) -> str:
+    """The name, or with a number where it is taken."""
+    names = itertools.chain([name], (f"{name}-{number}" for number in itertools.count(2)))
+    return next(one for one in names if not (SWEEPS / one).exists())
 
 
 def find_folder(name: str | None) -> SweepFolder:
@@ -282,7 +319,7 @@ def find_folder(name: str | None) -> SweepFolder:
         return max(map(SweepFolder, known.values()), key=lambda folder: str(folder.facts.get("began", "")))
     if name in known:
         return SweepFolder(known[name])
-    if (Path(name) / "sweep.json").is_file():
+    if _is_sweep(Path(name)):
         return SweepFolder(Path(name))
     raise UsageError(unknown("sweep", name, known))
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from .errors import DataError
+
 
 @dataclass
 class Journal:
@@ -53,7 +55,12 @@ class Journal:
                 if not line.endswith(b"\n"):
                     break  # still being written
                 self.read += len(line)
-                yield json.loads(line)
+                try:
+                    yield json.loads(line)
+                except ValueError:
+                    raise DataError(
+                        f"{self.path}: the line that ends at byte {self.read} was altered since it was written; put the file back from a copy"
+                    ) from None
 
     def ends_at(self, read: int) -> bool:
         """Whether a line ends at `read` bytes, or the file begins there: what an older reader noted may be of another file."""

@@ -11,21 +11,26 @@ from typing import Any
 
 from .data import cards
 from .data.cards import Card
-from .data.infer import card_from_text
+from .data.infer import card_from_text, infer_card
 from .declarations import Fields
 from .errors import UsageError
 from .history import SweepFolder
 from .records import Settings
 from .spaces import SearchSpace, load_space, parse_space
 
-INFERRED = ("data", "text", "label", "encoding", "name")
-"""Arguments that describe a file of one's own, or name a sweep; they are not compared."""
 
-DECLARED: dict[str, tuple[str, Callable[[str], Card | SearchSpace]]] = {
-    "dataset": ("card.toml", cards.load_card),
-    "space": ("space.toml", load_space),
+def _inferred(given: Mapping[str, Any]) -> Card:
+    """The card of a file of one's own."""
+    rest = (given.get(name) for name in ("text", "label", "encoding", "task"))
+    return infer_card(given["data"], *rest)[0]
+
+
+DECLARED: dict[str, tuple[str, Callable[[Mapping[str, Any]], Card | SearchSpace]]] = {
+    "dataset": ("card.toml", lambda given: cards.load_card(given["dataset"])),
+    "data": ("card.toml", _inferred),
+    "space": ("space.toml", lambda given: load_space(given["space"])),
 }
-"""For each argument that names a declaration, the file that a sweep keeps of it."""
+"""For each argument that settles a declaration, the file that a sweep keeps of it, and how it reads now."""
 
 
 def as_begun(folder: SweepFolder) -> tuple[Card, SearchSpace, Settings]:
@@ -36,7 +41,12 @@ def as_begun(folder: SweepFolder) -> tuple[Card, SearchSpace, Settings]:
     """
     facts = folder.facts
     for path in folder.declarations:
-        changed = difference(facts[path.name], path.read_text(encoding="utf-8"))
+        if path.name not in facts:
+            raise UsageError(
+                f"{folder.path / 'sweep.json'}: was not written by this version of sweeper; start a new sweep"
+            )
+        now = path.read_bytes().decode("utf-8", "replace") if path.exists() else ""
+        changed = difference(facts[path.name], now)
         if changed:
             raise UsageError(
                 f"{path}: has changed since the sweep began; put it back, or start a new sweep:\n{changed}"
@@ -57,10 +67,14 @@ def refuse_changes(folder: SweepFolder, given: Mapping[str, Any]) -> None:
         UsageError: one says something else.
     """
     facts, given = folder.facts, {name: value for name, value in given.items() if value is not None}
-    inferred = [f"--{name}" for name in INFERRED if name in given]
-    if inferred:
-        raise UsageError(f"--resume: takes up a sweep as it was begun; leave out {', '.join(inferred)}")
-    began = {"task": facts["task"], **{name: facts["settings"][name] for name in ("algorithm", "epochs", "seed")}}
+    described = [f"--{name}" for name in ("text", "label", "encoding") if name in given and "data" not in given]
+    if described:
+        raise UsageError(f"--resume: takes up a sweep as it was begun; leave out {', '.join(described)}")
+    began = {
+        "task": facts["task"],
+        "name": folder.name,
+        **{name: facts["settings"][name] for name in ("algorithm", "epochs", "seed")},
+    }
     for name, value in began.items():
         if given.get(name, value) != value:
             flag = name if name == "task" else f"--{name}"
@@ -68,7 +82,7 @@ def refuse_changes(folder: SweepFolder, given: Mapping[str, Any]) -> None:
                 f"--resume: {folder.name} was begun with {flag} {value}, found {given[name]}; leave it out, or start a new sweep"
             )
     for name, (file, load) in DECLARED.items():
-        changed = difference(facts[file], load(given[name]).text) if name in given else ""
+        changed = difference(facts.get(file, ""), load(given).text) if name in given else ""
         if changed:
             raise UsageError(
                 f"--resume: {folder.name} was begun with another --{name}; leave it out, or start a new sweep:\n{changed}"

@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import heapq
 import itertools
+import re
 import signal
 import threading
 import time
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.1
 KEPT = 10  # trials whose weights stay, the best ones, so that the disk does not fill
+NUMBERS = re.compile(r"\b(nan|inf|[\d.]+(e[+-]?\d+)?)\b")  # by which one reason is told in several ways
 HOPELESS = 10  # failures, and nothing else, after which a search ends
 
 
@@ -54,6 +56,7 @@ class Search:
         self.space, self.settings, self.prepared, self.objective = space, settings, prepared, objective
         self.folder, self.workers, self.tracker = folder, workers, tracker
         self.history = folder.history(prepared.folder)
+        self._before = len(self.history.results)  # a sweep that is taken up
         self.deadline = None if settings.budget is None else time.time() + settings.budget
         self._interrupted = self._said = False
         self._proposer: Proposer | None = None
@@ -99,8 +102,9 @@ class Search:
         return "budget" if late and self.history.orders else ""
 
     def _hopeless(self) -> bool:
-        """Whether the first trials all failed, and for one reason, so that more would too."""
-        first = [result.error for result in itertools.islice(self.history.results.values(), HOPELESS)]
+        """Whether the first trials since the sweep began, or was taken up, all failed, and for one reason."""
+        ended = itertools.islice(self.history.results.values(), self._before, self._before + HOPELESS)
+        first = [result.error and NUMBERS.sub("#", result.error) for result in ended]
         return len(first) == HOPELESS and len(set(first)) == 1 and first[0] is not None
 
     def _hand_out(self, screen: Screen) -> str:
@@ -132,6 +136,7 @@ class Search:
         asked = proposer.ask()
         if isinstance(asked, Proposal):
             return self._order(asked, asked.values)
+        self.history.asked_in_vain()
         self._vain = len(self.history.results)
         return None
 
@@ -176,6 +181,8 @@ class Search:
             if kind == "asked":
                 configuration = self.history.orders[number].configuration
                 self.history.proposals[number] = proposer.ask_again(configuration)
+            elif kind == "vain":
+                proposer.ask()
             else:
                 self._tell(proposer, self.history.results[number])
 
@@ -224,7 +231,7 @@ class Search:
         """Trials with which hyperband may go on, or a running trial does."""
         if self.settings.algorithm != "hyperband":
             return set()
-        if self._proposer is None:
+        if self._proposer is None or self._interrupted:  # a proposal may have been lost with the interrupt
             return {number for number, order in self.history.orders.items() if order.epochs < self.settings.epochs}
         keys = self._proposer.may_go_on()
         going_on = [order for number, order in self.history.orders.items() if number not in self.history.results]

@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import datetime
 import json
-import os
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,10 +17,11 @@ import pandas as pd
 
 from . import parameters, report
 from .data.cards import Card
-from .data.prepare import prepare
+from .data.prepare import prepare, vectors_fingerprint
 from .data.store import Prepared, open_prepared
-from .errors import SweepError, WorkerDied, listed
+from .errors import SweepError, TrackingError, WorkerDied, WorkFailed, listed
 from .history import SweepFolder
+from .journal import write_atomically
 from .pool import Workers
 from .records import Scores, Settings, TrialOrder, TrialResult
 from .search import Search
@@ -93,9 +93,11 @@ def run_sweep(
         folder.held(),
         Workers(settings.workers, folder.path / "workers.log", limit=settings.trial_limit) as workers,
     ):
-        folder.note_data(prepared.meta.digest, objective)
+        folder.remove_strays()
+        folder.note_data(prepared.meta.digest, objective, {name: vectors_fingerprint(name) for name in vectors(space)})
         workers.warm_up()  # they import TensorFlow while we import MLflow
         with tracked(card, space, settings, prepared, folder) as tracker:
+            folder.note_settings(dataclasses.asdict(settings))
             search = Search(space, settings, prepared, objective, folder, workers, tracker)
             found = search_beside_baselines(search, workers)
             results = search.history.standing(settings.epochs)
@@ -202,7 +204,7 @@ def search_beside_baselines(search: Search, workers: Workers) -> Outcome:
         ended = search.run(screen, asked)
         try:
             baselines = workers.insist(baselines_of, str(search.prepared.folder), begun=asked)
-        except WorkerDied as error:
+        except (WorkerDied, WorkFailed) as error:
             screen.say(f"no baselines: {error}")
             baselines = []
     search.folder.note_baselines([baseline._asdict() for baseline in baselines])
@@ -221,13 +223,11 @@ def baselines_of(prepared: str) -> list[Baseline]:
     """Computed once for each prepared dataset, in a worker, and kept beside it."""
     folder = Path(prepared)
     kept = folder / "baselines.json"
-    if kept.is_file():
+    with contextlib.suppress(OSError, ValueError, TypeError):  # not there, or not whole: they are computed again
         return [Baseline(**row) for row in json.loads(kept.read_text(encoding="utf-8"))]
     dataset = open_prepared(folder)
     found = TASKS[dataset.meta.task].baselines(dataset)
-    temporary = kept.with_suffix(f".{os.getpid()}")
-    temporary.write_text(json.dumps([baseline._asdict() for baseline in found]), encoding="utf-8")
-    temporary.replace(kept)
+    write_atomically(kept, json.dumps([baseline._asdict() for baseline in found]))
     return found
 
 
@@ -262,8 +262,12 @@ def ship(
     target = folder.path / folder.facts["export"]
     if folder.facts["model"] is None:
         name = f"sweeper-{card.task}-{card.name}"
-        version = tracker.log_model(target, name)
-        folder.note_model(f"{name} version {version}" if version else name)
+        try:
+            version = tracker.log_model(target, name)
+        except TrackingError as error:  # the export is there all the same, and the rest is told
+            found = dataclasses.replace(found, missed=f"the model is not registered: {error}")
+        else:
+            folder.note_model(f"{name} version {version}" if version else f"{name}, once MLflow is back")
     return dataclasses.replace(found, test=folder.facts["test"], export=target, model=folder.facts["model"])
 
 
@@ -310,9 +314,11 @@ def close(
     page = report.page(f"{meta.task} on {meta.name}", facts, table, meta.warnings, sorted(constant))
     files[1].write_text(page, encoding="utf-8")
     status = "KILLED" if found.ended == "interrupted" else "FINISHED" if found.best else "FAILED"
-    tracker.trials_pruned([result.number for result in results if result.state == "pruned"])
+    pruned = {result.number for result in results if result.state == "pruned"}
+    promoted = {result.number for result in results if result.state == "done"} if pruned else set()
+    tracker.trials_settled(pruned=sorted(pruned), done=sorted(promoted))
     missed = tracker.sweep_ended(summary(found, results), {"sweeper.ended": found.ended}, files, status)
-    return dataclasses.replace(found, leaderboard=table, missed=missed)
+    return dataclasses.replace(found, leaderboard=table, missed=missed or found.missed)
 
 
 def summary(found: Outcome, results: Sequence[TrialResult]) -> dict[str, float]:

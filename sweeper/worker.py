@@ -18,7 +18,7 @@ from typing import Any
 
 import filelock
 
-from .errors import NoSpace, SweeperError
+from .errors import NoSpace, SweeperError, WorkFailed
 from .records import TrialOrder, TrialResult
 
 OUT_OF_MEMORY = 117  # the exit code of a worker that grew too large
@@ -95,8 +95,25 @@ def call(module: str, name: str, *arguments: Any) -> Any:
 
     try:
         return getattr(importlib.import_module(module), name)(*arguments)
+    except SweeperError:
+        raise
+    except Exception as error:  # noqa: BLE001 - the outermost frame: recorded in the log, and told in our words
+        if _is_full(error):
+            raise NoSpace(f"no space is left: {_first_line(error)}; free some, and do it again") from None
+        traceback.print_exc()
+        raise WorkFailed(f"{name} failed: {type(error).__name__}: {_first_line(error)}; see workers.log") from None
     finally:
         release_memory()
+
+
+def _is_full(error: Exception) -> bool:
+    """Whether the disk is full, as the system or as TensorFlow says it."""
+    said = ("No space left on device", "File too large", "Disk quota exceeded")
+    return getattr(error, "errno", None) in FULL or any(words in str(error) for words in said)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).splitlines()[0] if str(error) else ""
 
 
 def run_trial(order: TrialOrder) -> TrialResult:
@@ -107,16 +124,14 @@ def run_trial(order: TrialOrder) -> TrialResult:
         return trial.run_trial(order)
     except SweeperError:
         raise
-    except OSError as error:
-        if error.errno in FULL:
-            raise NoSpace(
-                f"{order.folder}: {error.strerror}; what was finished is kept: free some space, then sweeper sweep --resume {Path(order.folder).parent.parent.name}"
-            ) from None
-        return _failed(order, error)
     except Exception as error:  # noqa: BLE001 - recorded, not hidden: see above
+        if _is_full(error):
+            raise NoSpace(
+                f"{order.folder}: {getattr(error, 'strerror', None) or _first_line(error)}; what was finished is kept: free some space, then sweeper sweep --resume {Path(order.folder).parent.parent.name}"
+            ) from None
         return _failed(order, error)
 
 
 def _failed(order: TrialOrder, error: Exception) -> TrialResult:
-    reason = f"{type(error).__name__}: {str(error).splitlines()[0] if str(error) else ''}"
+    reason = f"{type(error).__name__}: {_first_line(error)}"
     return TrialResult(order.number, order.configuration, "failed", error=reason, trace=traceback.format_exc())

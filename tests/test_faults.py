@@ -191,6 +191,59 @@ def test_a_full_disk_is_said_and_the_sweep_goes_on_when_there_is_room(reviews_ca
     assert sweeper.sweep(resume="full").best is not None
 
 
+def no_file_beyond(size):
+    return lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (size, size))
+
+
+def test_a_disk_that_is_full_for_the_cache_or_an_export_is_said_and_leaves_nothing_half(reviews_card, tiny_space):
+    asked = [sys.executable, "-m", "sweeper", "datasets", "check", str(reviews_card)]
+    full = subprocess.run(asked, preexec_fn=no_file_beyond(500), capture_output=True, text=True, check=False)
+    assert (full.returncode, full.stdout) == (2, "")
+    assert "cannot be written" in full.stderr
+    assert "free some space there, or name another folder in SWEEPER_CACHE" in full.stderr
+    subprocess.run(asked, check=True, capture_output=True)
+    subprocess.run(command(reviews_card, tiny_space, "--trials", "2", "--epochs", "1", "--name", "s"), check=True)
+    best = find_folder("s").facts["winner"]
+    asked = [sys.executable, "-m", "sweeper", "export", "s", "--trial", str(1 - best), "--to", "out"]
+    full = subprocess.run(asked, preexec_fn=no_file_beyond(20_000), capture_output=True, text=True, check=False)
+    assert full.returncode == 2, full.stderr
+    assert "Traceback" not in full.stderr
+    assert "free some, and do it again" in full.stderr
+    assert not list(Path().glob(".out*"))
+    assert not Path("out").exists()
+    subprocess.run(asked, check=True, capture_output=True)
+
+
+def test_interrupted_twice_a_sweep_stops_at_once_and_goes_on_later(reviews_card, tiny_space):
+    running = subprocess.Popen(
+        command(reviews_card, tiny_space, "--trials", "2", "--epochs", "4000", "--name", "s"),
+        stderr=subprocess.PIPE, text=True, start_new_session=True,
+    )  # fmt: skip
+    events = Path("sweeps/s/trials/000/events.jsonl")
+    deadline = time.time() + 120
+    while not (events.exists() and events.read_text()) and time.time() < deadline:
+        time.sleep(0.1)
+    for _ in range(2):
+        os.killpg(running.pid, signal.SIGINT)
+        time.sleep(0.05)
+    _, said = running.communicate(timeout=60)
+    assert running.returncode == 130, said
+    assert "Traceback" not in said
+    assert "RUNNING" not in {run.info.status for run in runs("sentiment/reviews")}
+    folder = find_folder("s")
+    folder.note_settings({**folder.facts["settings"], "epochs": 2})
+    assert sweeper.sweep(resume="s", trials=1).best is not None
+
+
+def test_advice_that_is_followed_gives_a_hopeless_sweep_another_chance(reviews_card, tiny_space, tmp_path):
+    settings = {"dataset": str(reviews_card), "workers": 1, "epochs": 2}
+    text = 'about = "x"\ntask = "sentiment"\n[parameters.units]\nint = { low = 2, high = 60 }\n'
+    space = write(tmp_path / "units.toml", text)
+    with pytest.raises(SweepError):
+        sweeper.sweep(**settings, space=str(space), trials=12, trial_limit=0.01, name="s")
+    assert sweeper.sweep(resume="s", trials=13, trial_limit=600).best is not None
+
+
 def test_hyperband_keeps_the_weights_of_ten_trials_and_of_those_that_may_go_on(reviews_card, tmp_path):
     text = 'about = "x"\ntask = "sentiment"\n[parameters.units]\nint = { low = 2, high = 40 }\n[parameters.batch_size]\nfixed = 64\n'
     space = write(tmp_path / "space.toml", text)

@@ -7,6 +7,7 @@ import pytest
 from sweeper.cli import main
 
 LABELLED, COLUMNS, CONLLU, WORDTAG = (f'format = "{name}"' for name in ("labelled", "columns", "conllu", "wordtag"))
+PAIRS, SPOKEN = 'format = "pairs"', 'format = "pronunciations"'
 HEAD = "text,label\n"
 ROWS = "".join(f"text {n},{'ab'[n % 2]}\n" for n in range(40))
 SENTENCES = "".join(f"one{n} B-x\ntwo O\n\n" for n in range(20))
@@ -113,6 +114,13 @@ DATA = [
     ("nine columns of ten", "f.conllu", "1\ta\t_\tNOUN\t_\t_\t_\t_\t_\n", CONLLU, "f.conllu:1: expected 10 columns parted by tabs, found 9: '1\\ta\\t_\\tNOUN\\t_\\t_\\t_\\t_\\t_'"),
     ("a word without a part of speech", "f.conllu", "1\ta\t_\t_\tNN\t_\t_\t_\t_\t_\n", CONLLU, "f.conllu:1: 'a' has no upos tag; the other kind is tags = 'xpos'"),
     ("transitions that the scheme forbids", "f.conll", f"a O\nb I-x\nc I-x\n\n{SENTENCES}", COLUMNS, good("17 2 2", "O, B-x, I-x", "1 tags follow one that their scheme forbids and were read as the official scorers read them")),
+    ("an empty file of pairs", "f.tsv", "", PAIRS, "f.tsv: holds no examples; the file is empty"),
+    ("a source without a target", "f.tsv", "a\tb\nlonely\n", PAIRS, "f.tsv:2: expected a source and a target parted by '\\t', found 1 cell"),
+    ("an empty target", "f.tsv", "a\t\n", PAIRS, "f.tsv:1: the target is empty; write it, or remove the pair"),
+    ("an empty source", "f.tsv", " \tb\n", PAIRS, "f.tsv:1: the source is empty; write it, or remove the pair"),
+    ("undecodable bytes in pairs", "f.tsv", b"na\xefve\tb\n", PAIRS, f"f.tsv:1: byte 0xef at offset 2 of the line {ENCODING}"),
+    ("a word without phonemes", "f.dict", "a AH0\nb\n", SPOKEN, "f.dict:2: 'b' has no phonemes; write them after it, parted by blanks"),
+    ("a NUL byte among phonemes", "f.dict", "a AH\0\n", SPOKEN, f"f.dict:1: {NUL}"),
     ("a tag of another scheme", "f.conll", f"a E-x\n\n{SENTENCES}", f'{COLUMNS}\nscheme = "iob2"', "f.conll:1: 'E-x' is no tag of the scheme 'iob2'; declare scheme = one of iob1, iob2, bioes, bmes, none"),
 ]  # fmt: skip
 
@@ -127,6 +135,8 @@ CARDS = [
     ("no source", CARD + FORMAT, "c.toml:1: needs a table [source]"),
     ("an unknown format", f'{CARD}{FILE}[adapter]\nformat = "labeled"\n', "c.toml:6: adapter.format: no format is called 'labeled'. Did you mean 'labelled'? Known: columns, conllu, labelled, lines, pairs, pronunciations, vectors, wordtag"),
     ("a split beyond all", f"{CARD}{FILE}{FORMAT}[split]\ntest = 0.7\nvalidation = 0.6\n", "c.toml:9: split.validation: validation and test leave nothing to train on: 0.6 + 0.7"),
+    ("a password in an address", f'{CARD}[source]\nurl = "https://me:secret@x/f.csv"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:4: source.url: must not hold a user or password: a card is kept and logged with each sweep; fetch the file, and name it as file"),
+    ("a file beside none", f'{CARD}{FILE}beside = ["a", "b"]\n{FORMAT}', "c.toml:5: source.beside: must name one file for each that file or member names"),
     ("a checksum too short", f'{CARD}[source]\nurl = "https://x"\nsha256 = "00"\n{FORMAT}', "c.toml:5: source.sha256: must be 64 hexadecimal digits, found '00'"),
 ]  # fmt: skip
 
@@ -161,7 +171,7 @@ def answer(capfd, *arguments):
 
 @pytest.mark.parametrize(("name", "file", "content", "adapter", "said"), DATA, ids=names(DATA))
 def test_data(tmp_path, capfd, name, file, content, adapter, said):
-    task = "text" if adapter.startswith(LABELLED) else "tagging"
+    task = "text" if adapter.startswith(LABELLED) else "seq2seq" if adapter in (PAIRS, SPOKEN) else "tagging"
     (tmp_path / "work" / file).write_bytes(content if isinstance(content, bytes) else content.encode())
     card = f'about = "x"\ntask = "{task}"\n[source]\nfile = "{file}"\n[adapter]\n{adapter}\n'
     (tmp_path / "work" / "c.toml").write_text(card)

@@ -6,8 +6,11 @@ import random
 
 import pytest
 
+from sweeper.errors import SweepError
 from sweeper.propose import ALGORITHMS, Exhausted, Proposal, Proposer, Wait
 from sweeper.spaces import load_space
+
+from .conftest import write
 
 
 def proposer(algorithm, space="sentiment", seed=0):
@@ -149,3 +152,38 @@ def test_hyperband_goes_on_only_with_what_it_may_go_on_with_and_that_stays_bound
         asked.tell(proposal, any_score(proposal))
     assert 0 < most < 20
     assert not proposer("random").may_go_on()
+
+
+def test_asking_in_vain_moves_an_oracle_on_and_is_repeated_when_a_sweep_is_taken_up(tmp_path):
+    text = 'about = "x"\ntask = "sentiment"\n[parameters.units]\nint = { low = 2, high = 150 }\n'
+    space = load_space(str(write(tmp_path / "space.toml", text)))
+
+    def fresh():
+        return Proposer(space, algorithm="random", objective="val_accuracy", epochs=9, seed=0)
+
+    asked, running, happened = fresh(), [], []
+    while not (happened and happened[-1][0] == "vain" and not running):
+        proposal = asked.ask() if len(running) < 4 else None
+        if isinstance(proposal, Proposal):
+            running.append(proposal)
+            happened.append(("asked", proposal))
+            continue
+        if proposal is not None:
+            happened.append(("vain", None))
+        if running:
+            happened.append(("told", running.pop(0)))
+            asked.tell(happened[-1][1], any_score(happened[-1][1]))
+
+    def repeat(events):
+        again = fresh()
+        for kind, proposal in events:
+            if kind == "asked":
+                again.ask_again(proposal.values)
+            elif kind == "told":
+                again.tell(proposal, any_score(proposal))
+            else:
+                again.ask()
+
+    repeat(happened)
+    with pytest.raises(SweepError, match="no longer proposes what it proposed"):
+        repeat([event for event in happened if event[0] != "vain"])

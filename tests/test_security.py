@@ -11,6 +11,7 @@ import pytest
 
 from sweeper import report
 from sweeper.cli import main
+from sweeper.errors import DataError
 from sweeper.models import state
 from sweeper.track import store
 
@@ -46,7 +47,7 @@ class Trap:
 
 def test_a_checkpoint_that_holds_objects_is_refused(tmp_path):
     np.savez(tmp_path / "trap.npz", weights=np.array([Trap()], dtype=object))
-    with pytest.raises(ValueError, match="allow_pickle=False"):
+    with pytest.raises(DataError, match="allow_pickle=False"):
         state.load_arrays(tmp_path / "trap.npz")
     assert not Path("sprung").exists()
 

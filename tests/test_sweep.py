@@ -17,13 +17,13 @@ import pytest
 
 import sweeper
 from sweeper import answer, report
-from sweeper.errors import SweepError, TrackingError, UsageError
-from sweeper.history import find_folder
+from sweeper.errors import DataError, SweepError, TrackingError, UsageError
+from sweeper.history import find_folder, free_name
 from sweeper.records import TrialResult
 from sweeper.terminal import Board
 from sweeper.track.store import store
 
-from .conftest import write
+from .conftest import reviews, write
 
 pytestmark = pytest.mark.slow
 
@@ -266,8 +266,14 @@ def test_a_sweep_is_taken_up_as_it_was_begun_or_refused_with_the_difference(revi
         sweeper.sweep(**{**begun, "seed": 4}, resume="s")
     with pytest.raises(UsageError, match="--resume: s was begun with task sentiment, found text"):
         sweeper.sweep("text", resume="s")
-    with pytest.raises(UsageError, match="leave out --data, --label"):
-        sweeper.sweep(data="x.csv", label="y", resume="s")
+    with pytest.raises(UsageError, match="leave out --label"):
+        sweeper.sweep(label="y", resume="s")
+    with pytest.raises(UsageError, match="begun with --name s, found other"):
+        sweeper.sweep(name="other", resume="s")
+    facts = find_folder("s").facts
+    with pytest.raises(UsageError, match="begun with --seed"):
+        sweeper.sweep(seed=9, trials=99, resume="s")
+    assert find_folder("s").facts == facts, "what was refused leaves nothing behind"
     line = next(line for line in tiny_space.read_text().splitlines() if line.startswith("choice"))
     other = write(tmp_path / "other.toml", tiny_space.read_text().replace(line, 'choice = ["gru"]', 1))
     with pytest.raises(UsageError) as refused:
@@ -353,3 +359,44 @@ def test_of_equal_trials_the_earlier_one_wins_everywhere():
     for result in (one, two):
         board.ended(result)
     assert (board.best_trial, board.done) == (0, 2)
+
+
+def test_a_file_of_ones_own_may_be_named_again(tmp_path, tiny_space):
+    own = {"data": str(tmp_path / "data" / "reviews.csv"), "text": "review", "label": "verdict"}
+    write(tmp_path / "data" / "reviews.csv", reviews())
+    settings = {"space": str(tiny_space), "epochs": 1, "workers": 1}
+    sweeper.sweep("sentiment", **own, **settings, trials=1, name="s")
+    assert len(sweeper.sweep("sentiment", **own, **settings, trials=2, resume="s").leaderboard) == 4
+
+
+def test_two_sweeps_without_a_name_that_begin_in_one_second_have_two_names(reviews_card, tiny_space):
+    first = sweep(reviews_card, tiny_space, trials=1, name="s").folder
+    assert free_name("s") == "s-2"
+    (first.parent / "s-2").mkdir()
+    assert free_name("s") == "s-3"
+    with pytest.raises(UsageError, match="there is a folder sweeps/s-2 already; give another name"):
+        sweep(reviews_card, tiny_space, trials=1, name="s-2")
+
+
+def test_what_was_altered_in_a_sweeps_folder_is_said(reviews_card, tiny_space):
+    outcome = sweep(reviews_card, tiny_space, trials=2, name="s")
+    loser = next(number for number in (0, 1) if number != outcome.best.number)
+    weights = outcome.folder / "trials" / f"{loser:03d}" / "best.npz"
+    weights.write_bytes(weights.read_bytes()[:100])
+    with pytest.raises(DataError, match="best.npz: is damaged, and cannot be read"):
+        sweeper.export("s", trial=loser, to="out")
+    (outcome.folder / "space.toml").write_bytes(b"\xff")
+    with pytest.raises(UsageError, match="space.toml: has changed since the sweep began"):
+        sweeper.sweep(resume="s")
+    history = outcome.folder / "history.jsonl"
+    history.write_text(history.read_text().replace('{"told', "{told", 1))
+    with pytest.raises(DataError, match="history.jsonl: the line that ends at byte .* was altered"):
+        sweeper.leaderboard("s")
+
+
+def test_baselines_that_were_not_written_whole_are_computed_again(reviews_card, tiny_space, tmp_path):
+    first = sweep(reviews_card, tiny_space, trials=1, name="s")
+    kept = next((tmp_path / "cache").rglob("baselines.json"))
+    kept.write_text("")
+    second = sweep(reviews_card, tiny_space, trials=1, name="t")
+    assert second.baselines == first.baselines

@@ -353,6 +353,9 @@ def test_a_server_that_goes_away_and_comes_back_misses_nothing(folder, tmp_path,
         ("http://u:p@host/x", "http://host/x"),
         ("postgresql://me:pw@db:5432/m", "postgresql://db:5432/m"),
         ("sqlite:///mlflow.db", "sqlite:///mlflow.db"),
+        ("no http://u:p@ss@host:9/x here", "no http://host:9/x here"),
+        ("http://u:p/ss@host/x", "http://host/x"),
+        ("postgresql://db/m?user=me&password=pw", "postgresql://db/m"),
     ],
 )
 def test_credentials_are_left_out(text, shown):

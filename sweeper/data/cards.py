@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -189,6 +190,12 @@ def _source(fields: Fields) -> Source:
     for checksum in source.sha256.values() if isinstance(source.sha256, dict) else [source.sha256]:
         if checksum is not None and not re.fullmatch(r"[0-9a-f]{64}", checksum):
             raise fields.error("sha256", f"must be 64 hexadecimal digits, found {checksum!r}")
+    for url in source.url.values() if isinstance(source.url, dict) else [source.url]:
+        if url is not None and urllib.parse.urlparse(url).username is not None:
+            raise fields.error(
+                "url",
+                "must not hold a user or password: a card is kept and logged with each sweep; fetch the file, and name it as file",
+            )
     if isinstance(source.url, dict) and not (isinstance(source.sha256, dict) and set(source.sha256) == set(source.url)):
         raise fields.error("sha256", f"needs one checksum for each of {', '.join(source.url)}")
     return source

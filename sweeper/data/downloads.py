@@ -109,4 +109,4 @@ def without_secrets(url: str) -> str:
 def short(error: Exception) -> str:
     """The kind and first line of an error, without credentials."""
     first = str(error).splitlines()[0] if str(error) else ""
-    return f"{type(error).__name__}: {re.sub(r'//[^/@ ]*@', '//', first)[:200]}"
+    return f"{type(error).__name__}: {re.sub(r'//[^ ]*@', '//', first)[:200]}"

@@ -20,6 +20,7 @@ import pandas as pd
 from .. import adapters
 from ..adapters import schemes
 from ..errors import DataError, DeclarationError
+from ..journal import write_atomically
 from ..quiet import without_chatter
 from . import cards, sources, splits
 from .cards import PARTS, VECTORS, Card
@@ -236,8 +237,8 @@ def _cut(texts: pd.Series, options: TokenOptions) -> tuple[np.ndarray, np.ndarra
 
 def _write_vectors(name: str, vocabulary: list[str], target: Path) -> None:
     """The rows of a vocabulary, unless they are there and their source has not changed."""
-    noted, current = target.with_suffix(".source"), _vectors_fingerprint(name)
-    if target.is_file() and noted.is_file() and noted.read_text(encoding="utf-8") == current:
+    noted, current = target.with_suffix(".source"), vectors_fingerprint(name)
+    if target.is_file() and noted.is_file() and noted.read_text(encoding="utf-8") == f"{current} {sha256(target)}":
         return
     found, width = load_vectors(name, set(vocabulary))
     matrix = np.full((len(vocabulary), width), np.nan, np.float32)
@@ -247,7 +248,7 @@ def _write_vectors(name: str, vocabulary: list[str], target: Path) -> None:
     with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".npy", delete=False) as file:
         np.save(file, matrix)
     os.replace(file.name, target)
-    noted.write_text(current, encoding="utf-8")
+    write_atomically(noted, f"{current} {sha256(target)}")
 
 
 def _own_file(name: str) -> Path | None:
@@ -263,7 +264,8 @@ def _vectors_card(name: str) -> Card:
     return card
 
 
-def _vectors_fingerprint(name: str) -> str:
+def vectors_fingerprint(name: str) -> str:
+    """What the content of pretrained vectors is known by."""
     path = _own_file(name)
     return sha256(path) if path else sources.fingerprint(_vectors_card(name))
 

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import listed
+from ..errors import NoSpace, listed
 from ..parameters import Facts
 from .cards import PARTS
 from .downloads import sha256
@@ -191,9 +191,14 @@ def write_whole(folder: Path, write: Callable[[Path], dict[str, Any]]) -> None:
     folder.parent.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        meta = write(place)
-        meta["checksums"] = {path.name: sha256(path) for path in sorted(place.iterdir())}
-        (place / "meta.json").write_text(json.dumps(meta, ensure_ascii=False, indent=1), encoding="utf-8")
+        try:
+            meta = write(place)
+            meta["checksums"] = {path.name: sha256(path) for path in sorted(place.iterdir())}
+            (place / "meta.json").write_text(json.dumps(meta, ensure_ascii=False, indent=1), encoding="utf-8")
+        except OSError as error:
+            raise NoSpace(
+                f"{folder}: cannot be written: {error}; free some space there, or name another folder in SWEEPER_CACHE"
+            ) from None
         place.chmod(0o755)
         try:
             place.rename(folder)

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import os
 import tempfile
+import zipfile
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+
+from ..errors import DataError
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -24,8 +27,16 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    with np.load(path, allow_pickle=False) as file:
-        return {name: file[name] for name in file.files}
+    """Raises:
+    DataError: the file is not whole, or not what `save_arrays` writes.
+    """
+    try:
+        with np.load(path, allow_pickle=False) as file:
+            return {name: file[name] for name in file.files}
+    except FileNotFoundError:
+        raise
+    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+        raise DataError(f"{path}: is damaged, and cannot be read: {error}") from None
 
 
 def values(variables: list[Any], prefix: str) -> dict[str, np.ndarray]:

@@ -261,11 +261,12 @@ class Runs:
             self._waiting.pop(result.number, None)
             self._open.pop(result.number, None)
 
-    def trials_pruned(self, numbers: Sequence[int]) -> None:
-        """Mark finished trials with which the search did not go on."""
+    def trials_settled(self, pruned: Sequence[int], done: Sequence[int]) -> None:
+        """Mark finished trials with which the search did not go on, and those with which it did after all."""
         with self._reached():
-            for number in numbers:
-                self._client.set_tag(self._child(number), "sweeper.state", "pruned")
+            for state, numbers in (("pruned", pruned), ("done", done)):
+                for number in numbers:
+                    self._client.set_tag(self._child(number), "sweeper.state", state)
 
     def _running(self, number: int) -> str:
         """The run of a trial that was started, perhaps in an earlier replay."""

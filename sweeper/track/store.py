@@ -23,8 +23,9 @@ def store() -> str:
 
 
 def without_secrets(text: str) -> str:
-    """`text` with the user and password of any address in it left out."""
-    return re.sub(r"(\w+://)[^/@\s]*@", r"\1", text)
+    """`text` with the user, the password and the query of any address in it left out."""
+    # To the last @: a password may hold one, and a slash.
+    return re.sub(r"(\w+://\S*?)\?[^\s'\"]*", r"\1", re.sub(r"(\w+://)\S*@", r"\1", text))
 
 
 def serve(port: int) -> int:

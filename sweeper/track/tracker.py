@@ -147,8 +147,9 @@ class Tracker:
         paths = [str(path.resolve()) for path in pictures]
         self._note("trial_ended", asks=False, result=result.as_dict(), pictures=paths, when=time.time())
 
-    def trials_pruned(self, numbers: Sequence[int]) -> None:
-        self._note("trials_pruned", asks=False, numbers=list(numbers))
+    def trials_settled(self, **numbers: Sequence[int]) -> None:
+        """See `runs.Runs`."""
+        self._note("trials_settled", asks=False, **{state: list(trials) for state, trials in numbers.items()})
 
     def log_model(self, export: Path, name: str) -> str:
         """Log the exported folder as a model of the parent run and register it.
