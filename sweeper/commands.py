@@ -185,11 +185,15 @@ def predict(options: argparse.Namespace) -> int:
         print(json.dumps({"answers": answers}, ensure_ascii=False))
         return 0
     for text, answer in zip(texts, answers, strict=True):
-        print(f"{answer['label']}\t{answer['score']:.4f}\t{text}" if "label" in answer else _tagged(answer))
+        print(_line(text, answer))
     return 0
 
 
-def _tagged(answer: Mapping[str, Any]) -> str:
+def _line(text: str, answer: Mapping[str, Any]) -> str:
+    if "label" in answer:
+        return f"{answer['label']}\t{answer['score']:.4f}\t{text}"
+    if "target" in answer:
+        return f"{answer['target']}\t{text}"
     return " ".join(f"{token}/{tag}" for token, tag in zip(answer["tokens"], answer["tags"], strict=True))
 
 

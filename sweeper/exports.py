@@ -21,7 +21,7 @@ from .fitting import Fitting
 from .history import check_free
 from .records import TrialOrder
 from .tasks import TASKS
-from .trial import trained, vocabulary
+from .trial import decoding, trained, vocabulary
 
 COMPARED = 16  # real rows, from the shortest to the longest
 ODD_TEXTS = ("", " \t\n", "🎬🎬 👨‍👩‍👧", "wow" * 2_000, "a film. " * 2_000, "好" * 3_000, "e\u0301 \u202eabc")
@@ -159,7 +159,7 @@ def model_card(order: TrialOrder, meta: Meta, card: Mapping[str, Any]) -> str:
         "",
         "## Configuration",
         "",
-        *(f"- {name}: {value}" for name, value in order.configuration.items()),
+        *(f"- {name}: {value}" for name, value in {**order.configuration, **decoding(order)}.items()),
         f"- seed: {order.seed}",
         "",
         "## Versions",

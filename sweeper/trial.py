@@ -267,11 +267,15 @@ def trained(order: TrialOrder) -> tuple[Prepared, Fitting]:
     prepared = open_prepared(Path(order.prepared))
     fitting = _to_serve(order, prepared)
     state.assign(fitting.model.variables, state.load_arrays(Path(order.folder) / BEST), "model")
-    decoding = Path(order.folder) / DECODING
-    if decoding.exists():
-        chosen = json.loads(decoding.read_text(encoding="utf-8"))
-        fitting.model.beam_width, fitting.model.length_penalty = chosen["beam_width"], chosen["length_penalty"]
+    for name, value in decoding(order).items():
+        setattr(fitting.model, name, value)
     return prepared, fitting
+
+
+def decoding(order: TrialOrder) -> dict[str, float]:
+    """What `choose_decoding` chose: `beam_width` and `length_penalty`; {} where it was not asked."""
+    chosen = Path(order.folder) / DECODING
+    return dict(json.loads(chosen.read_text(encoding="utf-8"))) if chosen.exists() else {}
 
 
 def choose_decoding(order: TrialOrder) -> dict[str, float]:
@@ -283,11 +287,8 @@ def choose_decoding(order: TrialOrder) -> dict[str, float]:
     task, split = TASKS[order.task], load_split(prepared, "validation", order.configuration)
     split = split.some(SEARCHED, np.random.default_rng(order.seed))
     answers, truth, objective = fitting.searched(split), split.truth(), task.objective(prepared.meta)
-    scores = {
-        decoding: task.scores(prepared.meta, truth, answers(*decoding), split.groups)[objective]
-        for decoding in DECODINGS
-    }
-    width, penalty = max(DECODINGS, key=lambda decoding: scores[decoding])
+    scores = {one: task.scores(prepared.meta, truth, answers(*one), split.groups)[objective] for one in DECODINGS}
+    width, penalty = max(DECODINGS, key=lambda one: scores[one])
     chosen = {"beam_width": width, "length_penalty": penalty}
     write_atomically(Path(order.folder) / DECODING, json.dumps(chosen))
     return chosen

@@ -400,3 +400,24 @@ def test_baselines_that_were_not_written_whole_are_computed_again(reviews_card, 
     kept.write_text("")
     second = sweep(reviews_card, tiny_space, trials=1, name="t")
     assert second.baselines == first.baselines
+
+
+def test_a_sweep_of_sequences_ends_with_a_writer(spelled_card, tmp_path):
+    text = (
+        'about = "x"\ntask = "seq2seq"\n[parameters.attention]\nchoice = ["general", "none"]\n'
+        "[parameters.units]\nfixed = 16\n[parameters.batch_size]\nfixed = 16\n"
+    )
+    space = write(tmp_path / "space.toml", text)
+    outcome = sweeper.sweep(
+        dataset=str(spelled_card), space=str(space), algorithm="grid", epochs=4, workers=2, name="s"
+    )
+    assert outcome.objective == "exact"
+    assert outcome.test["exact"] > outcome.baselines[-1].test["exact"]
+    found = subprocess.run(
+        [sys.executable, "-m", "sweeper", "predict", str(outcome.export), "abce", "cab"],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    assert [line.split("\t")[1] for line in found.stdout.splitlines()] == ["abce", "cab"]
+    pictures = {path.name for path in outcome.folder.glob("trials/*/attention.png")}
+    assert pictures == {"attention.png"}
+    assert "- beam_width: " in (outcome.export / "model_card.md").read_text()
