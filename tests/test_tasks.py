@@ -14,7 +14,10 @@ from sweeper.data.prepare import prepare
 from sweeper.data.store import Meta
 from sweeper.tasks import TASKS
 from sweeper.tasks.base import accuracy, confusion, macro_f1
+from sweeper.tasks.seq2seq import edit_scores
 from sweeper.tasks.tagging import span_scores
+
+from .conftest import card_text, write
 
 PAIRS = st.lists(st.tuples(st.integers(0, 4), st.integers(0, 4)), min_size=1, max_size=50)
 
@@ -53,7 +56,11 @@ def test_stars_are_also_scored_by_their_distance():
 
 
 @pytest.mark.parametrize(
-    ("which", "names"), [("reviews_card", ["majority", "linear"]), ("people_card", ["majority", "most frequent tag"])]
+    ("which", "names"),
+    [
+        ("reviews_card", ["majority", "linear"]),
+        ("people_card", ["majority", "most frequent tag"]),
+    ],
 )
 def test_baselines_come_weakest_first_and_learn_from_training(which, names, request):
     prepared = prepare(cards.load_card(str(request.getfixturevalue(which))))
@@ -64,3 +71,43 @@ def test_baselines_come_weakest_first_and_learn_from_training(which, names, requ
     assert found[0].test[objective] <= 0.7
     assert found[1].test[objective] >= 0.9
     assert set(found[1].validation) == set(found[1].test)
+
+
+def test_a_target_is_right_if_it_is_any_of_its_sources_and_the_nearest_is_edited():
+    found = edit_scores([[(2, 3), (2, 4, 4)], [(5,)], [(6, 7)]], [(2, 4, 4), (5, 5), ()])
+    assert found["exact"] == pytest.approx(1 / 3)
+    assert found["sequence_error_rate"] == pytest.approx(2 / 3)
+    assert found["symbol_error_rate"] == (0 + 1 + 2) / (3 + 1 + 2)
+
+
+def test_rows_of_one_source_are_scored_as_one_source():
+    meta = Meta("n", "seq2seq", "d", ("<stop>", "<unk>", "A", "B"), "sequences", False, {}, target_tokens="symbols")
+    truth = Answers.of([np.array(row) for row in ([2, 0], [3, 0], [2, 3, 0])])
+    written = Answers.of([np.array(row) for row in ([3], [3], [2, 2])])
+    found = TASKS["seq2seq"].scores(meta, truth, written, np.array([0, 0, 1]))
+    assert found == {"exact": 0.5, "sequence_error_rate": 0.5, "symbol_error_rate": 1 / 3}
+
+
+def test_written_words_are_also_scored_as_translations():
+    labels = ("<stop>", "<unk>", "the", "cat", "sat", "here", "now", "there")
+    meta = Meta("n", "seq2seq", "d", labels, "sequences", False, {}, target_tokens="words")
+    sentences = Answers.of([np.array([2, 3, 4, 5, 6, 0]), np.array([2, 3, 4, 7, 6, 0])])
+    assert TASKS["seq2seq"].scores(meta, sentences, sentences)["bleu"] == pytest.approx(1)
+    other = Answers.of([np.array([2, 3, 4, 5, 6]), np.array([2, 3, 4, 5, 6])])
+    found = TASKS["seq2seq"].scores(meta, sentences, other)
+    assert 0 < found["bleu"] < 1
+    assert 0 < found["chrf"] < 1
+    assert TASKS["seq2seq"].objective(meta) == "chrf"
+
+
+def test_the_baselines_of_sequences_are_the_source_and_the_target_of_the_nearest(tmp_path):
+    lines = [f"{colour}{number}\t{' '.join(colour)}" for number in range(40) for colour in ("red", "blue")]
+    lines += [f"{number:02}\t{number:02}" for number in range(20)]
+    write(tmp_path / "p.tsv", "\n".join(lines).replace("r e d", "red").replace("b l u e", "blue") + "\n")
+    adapter = 'format = "pairs"\nsource_tokens = "characters"\ntarget_tokens = "characters"'
+    card = write(tmp_path / "p.toml", card_text("p.tsv", task="seq2seq", adapter=adapter))
+    prepared = prepare(cards.load_card(str(card)), [("characters", True)])
+    copy, nearest = TASKS["seq2seq"].baselines(prepared)
+    numbers = prepared.examples("test")["source"].str.isdigit().mean()
+    assert copy.test["exact"] == pytest.approx(numbers)
+    assert nearest.test["exact"] >= 1 - numbers
