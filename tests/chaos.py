@@ -148,9 +148,11 @@ def faults(name: str) -> Iterator[str]:
     client = mlflow.MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("sentiment/reviews").experiment_id
     runs = client.search_runs([experiment])
-    sweep = next(
-        run for run in runs if run.info.run_name == name and run.info.status == "FINISHED" and "mlflow.parentRunId" not in run.data.tags
-    )  # fmt: skip
+    of_sweep = [run for run in runs if run.info.run_name == name and "mlflow.parentRunId" not in run.data.tags]
+    sweep = next((run for run in of_sweep if run.info.status == "FINISHED"), None)
+    if sweep is None:
+        yield f"{name}: its run is {', '.join(run.info.status for run in of_sweep)}"
+        return
     trials = [run for run in runs if run.data.tags.get("mlflow.parentRunId") == sweep.info.run_id]
     finished = sorted(int(run.data.tags["sweeper.trial"]) for run in trials if run.info.status == "FINISHED")
     if finished != list(range(6)):

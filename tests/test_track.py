@@ -254,6 +254,23 @@ def test_a_replay_that_was_cut_off_is_taken_up_where_it_stood(folder):
     assert statuses() == ["FINISHED"] * 3
 
 
+def test_a_replay_that_is_killed_again_and_again_tells_all_as_long_as_it_gets_on(folder):
+    tracker = begun(folder)
+
+    def finished(count):
+        list(tracker.news())  # as a sweep does while it waits
+        ended = [run for run in stored() if run.info.status == "FINISHED"]
+        return len(ended) == count and tracker._told_up_to() > tracker._began_at
+
+    for number in range(5):
+        one_trial(tracker, number)
+        wait_for(lambda: finished(number + 1))  # noqa: B023 - called before the next round
+        tracker._replay.kill()
+        tracker._replay.wait()
+    assert tracker.sweep_ended({}, {}, [], "FINISHED") == ""
+    assert statuses() == ["FINISHED"] * 6
+
+
 def test_no_run_is_left_running_when_the_parent_is_killed(folder):
     script = f"""
 import os, pathlib

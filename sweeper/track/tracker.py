@@ -18,9 +18,9 @@ from typing import Any, TextIO, cast
 from ..errors import TrackingError
 from ..journal import Journal
 from ..records import EpochEvent, TrialResult
-from .replay import JOURNAL
+from .replay import JOURNAL, POSITION
 
-MOST_BEGUN = 3  # times that the other process is started, in all
+MOST_BEGUN = 3  # times that the other process is started in a row without having told anything
 PATIENCE = 60.0  # seconds that the end of a sweep waits for a store that is away
 GONE = {"gone": True}
 
@@ -42,7 +42,7 @@ class Tracker:
         ends = (event["result"] for event in self._journal.news() if event["what"] == "trial_ended")
         self.told = {result["number"] for result in ends if result["state"] != "interrupted"}
         self._asked = ""  # the last event that asked
-        self._begun = 0
+        self._begun = self._began_at = 0
         self._said: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._news: list[str] = []
         self._away: float | None = None  # since when the store does not answer
@@ -51,7 +51,7 @@ class Tracker:
         self._wait_until_ready()
 
     def _begin(self) -> None:
-        self._begun += 1
+        self._begun, self._began_at = self._begun + 1, self._told_up_to()
         self._away = None
         with (self._folder / "workers.log").open("ab") as log:
             self._replay = subprocess.Popen(
@@ -223,12 +223,19 @@ class Tracker:
             self._news.append(fact["refused"])
         elif "error" in fact and "asked" not in fact:
             self._lose(fact["error"])
-        elif "gone" in fact and not self._lost and self._begun < MOST_BEGUN:
+        elif "gone" in fact and not self._lost and (self._begun < MOST_BEGUN or self._told_up_to() > self._began_at):
+            self._begun *= self._told_up_to() == self._began_at
             self._close()
             self._begin()  # it goes on where it stood
             self._nudge()
         elif "gone" in fact and not self._lost:
             self._lose("the process that writes to MLflow died; see workers.log in the sweep's folder")
+
+    def _told_up_to(self) -> int:
+        """Bytes of the journal that MLflow has been told."""
+        with contextlib.suppress(OSError, ValueError, KeyError):
+            return int(json.loads((self._folder / POSITION).read_text())["read"])
+        return 0
 
     def _lose(self, why: str) -> None:
         self._lost = why
