@@ -223,13 +223,19 @@ class Tracker:
             self._news.append(fact["refused"])
         elif "error" in fact and "asked" not in fact:
             self._lose(fact["error"])
-        elif "gone" in fact and not self._lost and (self._begun < MOST_BEGUN or self._told_up_to() > self._began_at):
-            self._begun *= self._told_up_to() == self._began_at
-            self._close()
-            self._begin()  # it goes on where it stood
-            self._nudge()
         elif "gone" in fact and not self._lost:
+            self._begin_again()
+
+    def _begin_again(self) -> None:
+        """Let another process go on where the last one stood."""
+        if self._told_up_to() > self._began_at:
+            self._begun = 0
+        if self._begun == MOST_BEGUN:
             self._lose("the process that writes to MLflow died; see workers.log in the sweep's folder")
+            return
+        self._close()
+        self._begin()
+        self._nudge()
 
     def _told_up_to(self) -> int:
         """Bytes of the journal that MLflow has been told."""
