@@ -189,6 +189,17 @@ def test_one_hot_symbols_are_read_as_rows_of_the_kernel(sources, targets):
     assert np.abs(tf.where(real[:, :, None], whole - steps, 0.0)).max() < 1e-5
 
 
+@pytest.mark.parametrize(
+    "values", [{}, {"attention": "general", "input_feeding": "yes"}, {"attention": "dot", "cell": "gru"}], ids=str
+)
+def test_half_precision_scores_and_writes(values, sources, targets):
+    model, (labels, real) = built(precision="mixed", teacher_forcing="linear", **values), targets
+    assert model(sources, labels, real)["logits"].dtype == tf.float32
+    assert model(sources, labels, real, training=True)["logits"].dtype == tf.float32
+    assert model.write(sources).symbols.shape[0] == 3
+    assert model.search(sources, 2, 0.5).shape == (3, LONGEST)
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("attention", "learned"), [("general", True), ("none", False)])
 def test_attention_reverses_twenty_symbols_and_a_context_alone_does_not(attention, learned, rng):

@@ -84,7 +84,7 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         self.state_width = width * (2 if configuration["cell"] == "lstm" else 1)
         self.samples = configuration.get("teacher_forcing", "always") != "always"
         self.coins = keras.random.SeedGenerator(seed)
-        self.forcing = self.add_weight(shape=(), initializer="ones", trainable=False, name="forcing")
+        self.forcing = self.add_weight(shape=(), initializer="ones", trainable=False, autocast=False, name="forcing")
         self.forcing.learns_nothing = True  # set before each epoch, see `Fitting`
         self.reads = self.kind in ("feedback", "start_token")  # the symbol before
         one_hot = configuration["input"] == "one_hot"
@@ -290,7 +290,7 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
             shape = (*ops.shape(states)[:2], ops.shape(memory.states)[1])
             return states, ops.zeros(shape)
         attended, weights = self.attention(states, memory.states, mask=memory.mask)
-        return self.fusion(states, attended), weights
+        return self.fusion(states, attended), ops.cast(weights, "float32")
 
     def _nothing(self, context: Any) -> Any:
         return tf.zeros_like(context)
