@@ -12,7 +12,7 @@ import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -24,17 +24,34 @@ from .journal import Journal
 from .records import EVENTS, EpochEvent, TrialOrder, TrialResult
 
 LEAST_MEMORY = 2 << 30  # bytes, of a worker: TensorFlow alone needs a part of it
+MOST_DEATHS = 1  # workers that may die under a trial before it has failed
+MOST_VAIN = 3  # workers that may die before they begin with it, as when one is killed that has nothing to do
 TRIALS_A_WORKER = 40  # then it is replaced, before what allocators never give back adds up
 
 
 @dataclass
 class _Running:
+    """Args:
+    epochs: that were given to the caller.
+    deaths: workers that died under it.
+    vain: workers that died before they had begun with it.
+    """
+
     order: TrialOrder
     future: Future[TrialResult]
     events: Journal
     over: bool = False
-    again: bool = False  # its first worker died
-    epochs: int = 0  # that were given to the caller
+    epochs: int = 0
+    deaths: int = 0
+    vain: int = 0
+
+    def count_death(self) -> bool:
+        """Note that its worker died; returns whether it deserves another."""
+        if self.events.path.exists():
+            self.deaths += 1
+        else:
+            self.vain += 1
+        return self.deaths <= MOST_DEATHS and self.vain <= MOST_VAIN
 
 
 @dataclass
@@ -163,10 +180,11 @@ class Workers:
             reason = f"took longer than the limit of {self.limit:g} s; --trial-limit sets it"
         except WorkerDied as error:
             reason = str(error)
-            if error.worth_another and not running.again:
+            if error.worth_another and running.count_death():
                 again = self._begun(order)
-                again.again, again.epochs = True, running.epochs
-                self._running[order.number] = again
+                self._running[order.number] = replace(
+                    again, epochs=running.epochs, deaths=running.deaths, vain=running.vain
+                )
                 return None
         return TrialResult(order.number, order.configuration, "failed", error=reason)
 

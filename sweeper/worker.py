@@ -19,7 +19,7 @@ from typing import Any
 import filelock
 
 from .errors import NoSpace, SweeperError, WorkFailed
-from .records import TrialOrder, TrialResult
+from .records import EVENTS, TrialOrder, TrialResult
 
 OUT_OF_MEMORY = 117  # the exit code of a worker that grew too large
 STATUS = Path("/proc/self/statm")
@@ -121,6 +121,8 @@ def run_trial(order: TrialOrder) -> TrialResult:
     from . import trial
 
     try:
+        Path(order.folder).mkdir(parents=True, exist_ok=True)
+        (Path(order.folder) / EVENTS).touch()  # it has begun
         return trial.run_trial(order)
     except SweeperError:
         raise

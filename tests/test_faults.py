@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from concurrent.futures import Future
 from pathlib import Path
 
 import mlflow
@@ -20,9 +21,10 @@ from sweeper.data import cards
 from sweeper.data.prepare import prepare
 from sweeper.errors import SweepError, UsageError, WorkerDied
 from sweeper.history import find_folder
+from sweeper.journal import Journal
 from sweeper.models.state import load_arrays, save_arrays
 from sweeper.parameters import complete
-from sweeper.pool import Workers, answer
+from sweeper.pool import Workers, _Running, answer
 from sweeper.records import TrialOrder
 from sweeper.track.store import store
 from sweeper.trial import run_trial
@@ -101,6 +103,29 @@ def test_a_worker_that_is_killed_while_it_has_nothing_to_do_is_replaced(order, t
         workers.start(order(1, 1))
         _, [result] = watch(workers, lambda events, results: results)
     assert result.state == "done"
+
+
+def test_a_worker_that_dies_before_it_begins_with_a_trial_is_not_the_trials_fault(order, tmp_path):
+    with Workers(1, tmp_path / "log") as workers:
+        workers.start(order(0, 1))
+        watch(workers, lambda events, results: results)
+        for worker in workers_of(os.getpid()):
+            os.kill(worker, signal.SIGKILL)
+        workers.start(order(1, 40))  # perhaps for the one that is dead
+        watch(workers, lambda events, results: len(events) > 2)
+        for worker in workers_of(os.getpid()):
+            os.kill(worker, signal.SIGKILL)
+        _, [result] = watch(workers, lambda events, results: results)
+    assert result.state == "done"
+
+
+@pytest.mark.parametrize(("begun", "again"), [(True, 1), (False, 3)])
+def test_how_often_a_trial_gets_another_worker(begun, again, order, tmp_path):
+    path = tmp_path / "events.jsonl"
+    if begun:
+        path.touch()
+    running = _Running(order(0, 1), Future(), Journal(path))
+    assert [running.count_death() for _ in range(again + 1)] == [True] * again + [False]
 
 
 def test_a_trial_whose_worker_is_killed_twice_has_failed(order, tmp_path):
