@@ -96,18 +96,24 @@ def test_a_beam_of_one_is_greedy(values, sources):
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
-def test_a_beam_as_wide_as_the_symbols_finds_what_trying_everything_finds(decoder, sources):
+def test_a_beam_as_wide_as_the_symbols_finds_what_trying_everything_finds(decoder, rng):
     model = built(decoder=decoder, longest=2, attention="general")
+    model.decoder.head.kernel.assign(model.decoder.head.kernel * 2)
+    model.decoder.head.bias.assign([1.5, 0, 0, 0, 0])  # some end at once
+    sources = tf.constant(rng.integers(1, 9, (40, TIME)), tf.int32)
     memory = Memory(**model.encoder(sources))
-    found = model.decoder.search(memory, 2, SYMBOLS, 0.0).numpy()
     candidates = [(a, b) for a, b in itertools.product(range(SYMBOLS), repeat=2) if a != BOUNDARY or b == BOUNDARY]
     scores = []
     for candidate in candidates:
-        labels = tf.constant([candidate] * 3, tf.int32)
+        labels = tf.constant([candidate] * 40, tf.int32)
         each = tf.nn.log_softmax(one_by_one(model, sources, labels))
         of_symbols = tf.gather(each, labels, batch_dims=2).numpy()
         scores.append(of_symbols[:, 0] + of_symbols[:, 1] * (candidate[0] != BOUNDARY))
-    assert [candidates[place] for place in np.argmax(scores, axis=0)] == [tuple(row) for row in found]
+    lengths = np.array([1 if a == BOUNDARY else 2 for a, _ in candidates])[:, None]
+    for penalty in (0.0, 1.0):
+        best = np.argmax(np.array(scores) / lengths**penalty, axis=0)
+        found = model.decoder.search(memory, 2, SYMBOLS, penalty).numpy()
+        assert [tuple(row) for row in found] == [candidates[place] for place in best]
 
 
 @pytest.mark.parametrize("decoder", DECODERS)
