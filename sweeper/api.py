@@ -95,6 +95,8 @@ def sweep(
             "space": space, "algorithm": algorithm, "epochs": epochs, "seed": seed, "name": name,
         })  # fmt: skip
         card, found, settings = as_begun(folder)
+        if settings.trials is None and trials is not None:
+            anew.setdefault("budget", None)  # as in a new sweep: trials alone set no time
         settings = dataclasses.replace(settings, **anew)
         _check(settings)
         prepared = load(card, found, say)

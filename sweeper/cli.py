@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"sweeper: {error}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("sweeper: interrupted; a sweep that had begun is taken up with: sweeper sweep --resume", file=sys.stderr)
+        print("sweeper: interrupted", file=sys.stderr)
         return do.INTERRUPTED
     except OSError as error:
         if isinstance(error, BrokenPipeError):  # whoever read our output, such as head, has seen enough

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import json
 import shutil
 import subprocess
@@ -153,7 +154,7 @@ def model_card(order: TrialOrder, meta: Meta, card: Mapping[str, Any]) -> str:
         "",
         f"- digest: `{meta.digest}`",
         f"- examples: {', '.join(f'{count:,} {part}' for part, count in meta.counts.items())}",
-        f"- labels: {', '.join(meta.labels[:60])}{' ...' if len(meta.labels) > 60 else ''}",
+        f"- labels: {', '.join(' '.join(label.split()) for label in meta.labels[:60])}{' ...' if len(meta.labels) > 60 else ''}",
         f"- language: {meta.language or 'not stated'}",
         f"- licence: {meta.licence or 'not stated'}",
         "",
@@ -167,7 +168,7 @@ def model_card(order: TrialOrder, meta: Meta, card: Mapping[str, Any]) -> str:
         *(f"- {name}: {version}" for name, version in card.get("versions", {}).items()),
         "",
     ]
-    return "\n".join(lines)
+    return html.escape("\n".join(lines), quote=False)  # Markdown lets HTML through, and labels are anybody's
 
 
 def _number(value: float | None) -> str:

@@ -202,7 +202,9 @@ class SweepFolder:
         try:
             return dict(json.loads((self.path / "sweep.json").read_text(encoding="utf-8")))
         except (OSError, ValueError) as error:
-            raise UsageError(f"{self.path}: is no sweep's folder: {error}") from None
+            raise UsageError(
+                f"{self.path / 'sweep.json'}: cannot be read: {error}; put it back from a copy, or remove the folder, or name another sweep"
+            ) from None
 
     @property
     def run(self) -> str | None:

@@ -7,7 +7,7 @@ guarded: see `_oracle` and `Proposer.ask`.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -60,13 +60,16 @@ class Proposer:
         self.space = space
         self.objective = objective
         self.oracle = _oracle(space, algorithm, objective, epochs, seed)
-        self._scores: dict[tuple[Any, ...], float | None] = {}  # by what was tried; None while it runs
+        self._scores: dict[tuple[Any, ...], float | None | Wait] = {}  # by what was tried; Wait while it runs
+        self._failed: list[Any] = []
+        if algorithm == "bayesian":
+            _count_failures_as_the_worst(self.oracle, self._failed)
 
     def ask(self) -> Proposal | Wait | Exhausted:
         """The next configuration.
 
         Bayesian search may propose what was tried already; it is then told the known
-        score, or that it failed where it still runs, and asked again, so that no trial is run twice.
+        score, or nothing where it still runs, and asked again, so that no trial is run twice.
         """
         for _ in range(MOST_REPEATS):
             trial = self.oracle.create_trial(f"asker-{len(self.oracle.trials)}")
@@ -75,11 +78,16 @@ class Proposer:
             if trial.status != "RUNNING":
                 return Exhausted()
             proposal = self._proposal(trial)
-            known = self._scores.get(_identity(proposal), ENDLESS)
-            if known == ENDLESS:
-                self._scores[_identity(proposal)] = None
+            tried = _identity(proposal)
+            if tried not in self._scores:
+                self._scores[tried] = Wait()
                 return proposal
-            self.tell(proposal, known)
+            known = self._scores[tried]
+            if isinstance(known, Wait):
+                trial.status = "FAILED"
+                self.oracle.end_trial(trial)
+            else:
+                self.tell(proposal, known)
         return Exhausted()
 
     def tell(self, proposal: Proposal, score: float | None) -> None:
@@ -87,6 +95,7 @@ class Proposer:
         self._scores[_identity(proposal)] = score
         trial = self.oracle.trials[proposal.key]
         if score is None:
+            self._failed.append(trial)
             trial.status = "FAILED"  # not INVALID, which would be retried, unchanged
         else:
             self.oracle.update_trial(proposal.key, {self.objective: score})
@@ -166,6 +175,23 @@ def _try_first(oracle: Any, first: dict[str, Any]) -> None:
     """Let the first random draw be `first`. Grid search begins with the defaults, which are the same."""
     draw = oracle._random_values
     oracle._random_values = lambda: draw() if oracle.trials else dict(first)
+
+
+def _count_failures_as_the_worst(oracle: Any, failed: Sequence[Any]) -> None:
+    """Bayesian search leaves failures out of what it learns from, and would go on to propose their like."""
+    vectors = oracle._vectorize_trials
+
+    def counted() -> Any:
+        worst = min(trial.score for trial in oracle.trials.values() if trial.status == "COMPLETED")
+        for trial in failed:
+            trial.status, trial.score = "COMPLETED", worst
+        try:
+            return vectors()
+        finally:
+            for trial in failed:
+                trial.status, trial.score = "FAILED", None
+
+    oracle._vectorize_trials = counted
 
 
 def _propose_while_trials_run(oracle: Any) -> None:

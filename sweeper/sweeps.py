@@ -65,6 +65,16 @@ class Outcome:
     missed: str = ""
 
 
+@contextlib.contextmanager
+def saying_how_to_go_on(folder: SweepFolder, say: Callable[[str], None]) -> Iterator[None]:
+    """Name the sweep to whoever interrupts it at once."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        say(f"stopped at once; what was finished is kept. Take it up again: sweeper sweep --resume {folder.name}")
+        raise
+
+
 def run_sweep(
     card: Card,
     space: SearchSpace,
@@ -90,6 +100,7 @@ def run_sweep(
     space = space.for_data(prepared.meta.facts)
     with (
         ending_like_an_interrupt(),
+        saying_how_to_go_on(folder, say),
         folder.held(),
         Workers(settings.workers, folder.path / "workers.log", limit=settings.trial_limit) as workers,
     ):
@@ -185,7 +196,7 @@ def open_tracker(
     params = {**facts, **dataclasses.asdict(settings), **{f"version_{k}": v for k, v in versions().items()}}
     try:
         if folder.run:
-            tracker.sweep_taken_up(folder.run)
+            folder.note_run(tracker.sweep_taken_up(folder.run))
         else:
             folder.note_run(tracker.sweep_started(folder.name, params, dataset, folder.declarations))
     except BaseException:

@@ -56,6 +56,21 @@ def test_any_number_of_failures_in_a_row_ends_nothing(algorithm):
     assert len(found) == 20
 
 
+def test_bayesian_search_takes_a_failure_for_the_worst_there_is_and_keeps_away_from_its_like(tmp_path):
+    text = 'about = "x"\ntask = "sentiment"\n[parameters.units]\nint = { low = 1, high = 2000 }\n'
+    space = load_space(str(write(tmp_path / "space.toml", text)))
+    asked = Proposer(space, algorithm="bayesian", objective="val_accuracy", epochs=9, seed=0)
+    tried = []
+    for _ in range(15):  # the larger the better, until memory runs out
+        proposal = asked.ask()
+        units = proposal.values["units"]
+        tried.append(units)
+        asked.tell(proposal, None if units > 1_000 else units / 2_000)
+    failed = [units > 1_000 for units in tried[5:]]
+    assert sum(failed) <= 4
+    assert max(units for units in tried if units <= 1_000) > 900
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_the_same_seed_proposes_the_same_and_another_seed_does_not(algorithm):
     def values(seed):

@@ -32,7 +32,7 @@ CONFIGURATION = {"cell": "gru", "units": 4, "learning_rate": 0.01}
 
 def started(tmp_path):
     """Runs of a sweep that has begun."""
-    runs = Runs("sentiment/d")
+    runs = Runs("sentiment/d", tmp_path)
     runs.connect()
     declaration = write(tmp_path / "card.toml", "x")
     runs.sweep_started("s", {"space": "tiny", "seed": 0}, DATASET, [str(declaration)], BEGAN)
@@ -121,15 +121,25 @@ def test_the_parent_has_dataset_declarations_and_summary(runs, tmp_path):
     assert {file.path for file in client.list_artifacts(parent.info.run_id)} == {"card.toml", "leaderboard.csv"}
 
 
+def test_a_picture_that_was_removed_keeps_no_trial_from_its_end(runs):
+    runs.trial_started(0, CONFIGURATION, 7, BEGAN)
+    with pytest.raises(Refused, match=r"curve\.png"):
+        runs.trial_ended(TrialResult(0, CONFIGURATION, "done", {"accuracy": 0.8}), ["curve.png"], BEGAN + 5)
+    with pytest.raises(Refused, match=r"report\.html"):
+        runs.sweep_ended({}, {}, ["report.html"], "FINISHED", BEGAN + 6)
+    runs.abandoned("KILLED", BEGAN + 7)
+    assert {run.info.status for run in stored()} == {"FINISHED"}
+
+
 def test_nothing_is_left_running(runs):
     runs.trial_started(0, CONFIGURATION, 7, BEGAN)
     runs.abandoned("FAILED", BEGAN + 5)
     assert {run.info.status for run in stored()} == {"KILLED", "FAILED"}
 
 
-def test_a_sweep_that_is_taken_up_goes_on_in_its_run_and_ends_its_orphans(runs):
+def test_a_sweep_that_is_taken_up_goes_on_in_its_run_and_ends_its_orphans(runs, tmp_path):
     runs.trial_started(0, CONFIGURATION, 7, BEGAN)
-    again = Runs("sentiment/d")
+    again = Runs("sentiment/d", tmp_path)
     again.connect()
     again.sweep_taken_up(runs.parent)
     assert child().info.status == "KILLED"
@@ -170,7 +180,7 @@ def losses(found):
 
 def test_what_is_told_twice_is_there_once(tmp_path):
     for _ in range(2):
-        runs = Runs("sentiment/d")
+        runs = Runs("sentiment/d", tmp_path)
         runs.connect()
         tell_all(runs, tmp_path)
         found = everything()
@@ -252,6 +262,46 @@ def test_a_replay_that_was_cut_off_is_taken_up_where_it_stood(folder):
     one_trial(again, 1)
     again.sweep_ended({"trials_done": 2}, {}, [], "FINISHED")
     assert statuses() == ["FINISHED"] * 3
+
+
+def lose_the_store(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{Path.cwd()}/empty.db")
+
+
+def delete_the_sweeps_run(monkeypatch):
+    client = mlflow.MlflowClient(store())
+    client.delete_run(stored("tags.`sweeper.kind` = 'sweep'")[0].info.run_id)
+
+
+@pytest.mark.parametrize("remove", [lose_the_store, delete_the_sweeps_run])
+def test_what_a_person_has_removed_from_mlflow_is_told_anew_when_the_sweep_is_taken_up(folder, remove, monkeypatch):
+    tracker = begun(folder)
+    one_trial(tracker, 0)
+    wait_for(lambda: "FINISHED" in statuses())
+    tracker._replay.kill()
+    tracker.trial_started(1, CONFIGURATION, 7)  # what a parent that is killed has not told
+    tracker._close()
+    [old] = [run.info.run_id for run in stored("tags.`sweeper.kind` = 'sweep'")]
+    remove(monkeypatch)
+    moved = folder.rename(folder.with_name("moved"))
+    again = Tracker("sentiment/d", moved)
+    new = again.sweep_taken_up(old)
+    assert new != old
+    assert any("was deleted; all of the sweep is told to a new one" in line for line in again.news())
+    one_trial(again, 1)
+    assert again.sweep_ended({"trials_done": 2}, {}, [], "FINISHED") == ""
+    told = stored(f"tags.mlflow.parentRunId = '{new}'")
+    finished = [run.data.tags["sweeper.trial"] for run in told if run.info.status == "FINISHED"]
+    assert sorted(finished) == ["0", "1"]
+    assert mlflow.MlflowClient(store()).get_run(new).info.status == "FINISHED"
+    assert "RUNNING" not in statuses()
+
+
+def test_a_store_whose_driver_is_not_installed_is_one_clear_message(folder, monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "postgresql://me:secret@127.0.0.1/m")
+    with pytest.raises(TrackingError, match="needs the Python package psycopg, which is not installed") as refused:
+        begun(folder)
+    assert "secret" not in str(refused.value)
 
 
 def test_a_replay_that_is_killed_again_and_again_tells_all_as_long_as_it_gets_on(folder):
@@ -390,9 +440,7 @@ def test_a_port_that_is_taken_is_refused():
 def test_a_model_that_may_have_been_registered_before_is_not_registered_twice(runs, tmp_path):
     for name in ("export", "export-2"):
         write(tmp_path / name / "saved_model.pb", "not really")
-    versions = [
-        runs.log_model(str(tmp_path / name), "sweeper-sentiment-d") for name in ("export", "export", "export-2")
-    ]
+    versions = [runs.log_model(name, "sweeper-sentiment-d") for name in ("export", "export", "export-2")]
     assert versions == ["1", "1", "2"]
     client = mlflow.MlflowClient(store())
     assert len(client.search_model_versions("name = 'sweeper-sentiment-d'")) == 2

@@ -4,9 +4,10 @@
 
 FOLDER is the sweep's. Standard input is a pipe from the parent: a line means that something asks
 for an answer now, its end that the parent is done, or dead. Standard output carries answers, one JSON
-object a line: {"ready": true} when no other process replays the journal any more; {"asked": N, "value": ...} or {"asked": N, "error": ...} for the N-th event
-that asks; {"away": ...} and {"back": ...} when the store goes and comes; {"refused": ...} for
-an event that it will not have; {"error": ...} where nothing can be told at all.
+object a line: {"ready": true} when no other process replays the journal any more; {"asked": N, "value": ...}
+or {"asked": N, "error": ...} for the event N that asks; {"away": ...} and {"back": ...} when the store
+goes and comes; {"refused": ...} for an event that it will not have; {"error": ...} where nothing can be
+told at all.
 
 How far the journal is replayed stands in a file beside it, so that a later process goes on from there; it
 waits until an earlier one, whose parent was killed, has ended.
@@ -14,6 +15,7 @@ waits until an earlier one, whose parent was killed, has ended.
 
 from __future__ import annotations
 
+import functools
 import json
 import signal
 import sys
@@ -29,7 +31,7 @@ import filelock
 from ..errors import TrackingError
 from ..journal import Journal, write_atomically
 from ..records import EpochEvent, TrialResult
-from .runs import Refused, Runs
+from .runs import Gone, Refused, Runs
 
 JOURNAL, POSITION, LOCK = "tracking.jsonl", "tracking.json", "tracking.lock"
 GATHERED = ("trial_started", "epoch_ended", "trial_ended")  # written together with what follows
@@ -71,7 +73,8 @@ class Replay:
 
     def __init__(self, experiment: str, folder: Path, parent: Parent) -> None:
         self.parent = parent
-        self.runs = Runs(experiment)
+        self._new_runs = functools.partial(Runs, experiment, folder)
+        self.runs = self._new_runs()
         self._position = folder / POSITION
         self.journal = Journal(folder / JOURNAL)
         if self._position.exists():
@@ -86,17 +89,34 @@ class Replay:
             TrackingError: the store cannot be reached, and nobody waits for it any more.
         """
         self._insist(self.runs.connect)
+        try:
+            self._insist(self.runs.check)
+        except Gone as error:
+            self._begin_anew(error)
         over = False
         while not over:
             over = self.parent.gone  # asked before the journal is read, so that nothing comes after
-            for event in self.journal.news():
-                self._tell(event)
-            self._flush()
-            self.runs.careful = False
-            self._note_position()
+            try:
+                self._tell_news()
+            except Gone as error:
+                self._begin_anew(error)
+                over = False
             if not over:
                 self.parent.wait(WAITS)
         self._insist(lambda: self.runs.abandoned("KILLED", time.time()))  # nothing is open unless the parent died
+
+    def _tell_news(self) -> None:
+        for event in self.journal.news():
+            self._tell(event)
+        self._flush()
+        self.runs.careful = False
+        self._note_position()
+
+    def _begin_anew(self, gone: Gone) -> None:
+        """A person has removed what MLflow had of this sweep; its journal still has it all."""
+        self.parent.tell(refused=f"{gone}; all of the sweep is told to a new one")
+        self.journal.read, self.runs = 0, self._new_runs()
+        self._insist(self.runs.connect)
 
     def _tell(self, event: dict[str, Any]) -> None:
         asked = event.pop("asks", None)
@@ -104,6 +124,8 @@ class Replay:
             self._flush()
         try:
             value = self._insist(lambda: foreseen(told, self.runs, **event))
+        except Gone:
+            raise
         except (Refused, Unforeseen) as error:
             self.parent.tell(**({"refused": str(error)} if asked is None else {"asked": asked, "error": str(error)}))
         else:
@@ -155,7 +177,8 @@ def foreseen(function: Callable[..., _T], *arguments: Any, **options: Any) -> _T
         raise
     except Exception as error:  # noqa: BLE001 - recorded, not hidden: see above
         traceback.print_exc()
-        raise Unforeseen(f"MLflow was not told of {options.get('what')}: {type(error).__name__}: {error}") from None
+        what = options.get("what", "this sweep")
+        raise Unforeseen(f"MLflow was not told of {what}: {type(error).__name__}: {error}") from None
 
 
 def told(runs: Runs, what: str, **facts: Any) -> Any:
@@ -175,8 +198,8 @@ def main(experiment: str, folder: str) -> int:
     try:
         with filelock.FileLock(Path(folder) / LOCK):
             parent.tell(ready=True)
-            Replay(experiment, Path(folder), parent).run()
-    except Refused as error:
+            foreseen(Replay(experiment, Path(folder), parent).run)
+    except (Refused, Unforeseen) as error:
         parent.tell(error=str(error))
         return 1
     except TrackingError:

@@ -50,6 +50,10 @@ class Refused(TrackingError):
     """The store is there and will not have this; asking again would not help."""
 
 
+class Gone(Refused):
+    """What the store had of a sweep was removed."""
+
+
 @dataclass
 class _Waiting:
     """What is not yet written of one trial."""
@@ -63,17 +67,19 @@ class Runs:
 
     Args:
         experiment: its name, TASK/DATASET.
+        folder: of the sweep; paths of files are relative to it.
 
     Attributes:
+        parent: the sweep's run while it is open.
         careful: look for a run before one is made, as what is told may have been told before.
 
     Every method raises TrackingError where the store cannot be reached, and `Refused` where it refuses us.
     """
 
-    def __init__(self, experiment: str) -> None:
-        self.experiment = experiment
+    def __init__(self, experiment: str, folder: Path) -> None:
+        self.experiment, self.folder = experiment, folder
         self.careful = True
-        self.parent = ""
+        self.parent = self._begun = ""
         self._open: dict[int, str] = {}  # trials that run, and their runs
         self._waiting: dict[int, _Waiting] = {}
 
@@ -125,6 +131,10 @@ class Runs:
         away = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED")
         try:
             yield
+        except ImportError as error:  # a store may need a driver that MLflow does not bring
+            raise Refused(
+                f"MLflow at {without_secrets(self.uri)}: needs the Python package {error.name}, which is not installed"
+            ) from None
         except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
             raise Refused(f"MLflow at {without_secrets(self.uri)}: {error.filename}: {error.strerror}") from None
         except (
@@ -161,18 +171,49 @@ class Runs:
             self._log(self.parent, params=params)
             inputs = [DatasetInput(Dataset(**dataset), [InputTag("mlflow.data.context", "training")])]
             self._client.log_inputs(self.parent, inputs)
-            for path in declarations:
-                self._client.log_artifact(self.parent, path)
+            self._keep(self.parent, declarations)
+        self._begun = self.parent
         return self.parent
 
     def sweep_taken_up(self, run: str) -> str:
-        """Go on with the parent run of an interrupted sweep; its unfinished trials are KILLED, as they will run anew."""
+        """Go on with the parent run of an interrupted sweep; its unfinished trials are KILLED, as they will run anew.
+
+        Returns:
+            The run's id: another one than `run` where all was told anew, because a person had removed it.
+
+        Raises:
+            Gone: there is no such run any more.
+        """
         with self._reached():
-            self.parent = run
-            self._client.set_tag(run, "sweeper.resumed", "yes")
-            self._client.update_run(run, status="RUNNING")
+            self.parent = self._begun or run
+            self._check()
+            self._client.set_tag(self.parent, "sweeper.resumed", "yes")
+            self._client.update_run(self.parent, status="RUNNING")
             self._end_trials(time.time())
-        return run
+        return self.parent
+
+    def check(self) -> None:
+        """Look whether the open run of the sweep, if there is one, still is there.
+
+        Raises:
+            Gone: it is not.
+        """
+        if self.parent:
+            with self._reached():
+                self._check()
+
+    def _check(self) -> None:
+        import mlflow.exceptions
+
+        try:
+            there = self._client.get_run(self.parent).info.lifecycle_stage == "active"
+        except mlflow.exceptions.MlflowException as error:
+            if error.error_code != "RESOURCE_DOES_NOT_EXIST":
+                raise
+            there = False
+        if not there:
+            self._end_trials(time.time())  # those that were not removed with it
+            raise Gone(f"MLflow at {without_secrets(self.uri)}: the sweep's run {self.parent} was deleted")
 
     def sweep_ended(
         self, metrics: Mapping[str, float], tags: Mapping[str, str], files: list[str], status: str, when: float
@@ -184,9 +225,8 @@ class Runs:
         """
         with self._reached():
             self._log(self.parent, _at(when, metrics), tags=tags)
-            for path in files:
-                self._client.log_artifact(self.parent, path)
             self._client.set_terminated(self.parent, status, _milliseconds(when))
+            self._keep(self.parent, files)
             self.parent = ""
 
     def abandoned(self, status: str, when: float) -> None:
@@ -199,7 +239,8 @@ class Runs:
             return
         with self._reached():
             self._end_trials(when)
-            self._client.set_terminated(self.parent, status, _milliseconds(when))
+            if self._client.get_run(self.parent).info.status == "RUNNING":  # else only its files were refused
+                self._client.set_terminated(self.parent, status, _milliseconds(when))
             self.parent = ""
 
     def _end_trials(self, when: float) -> None:
@@ -255,9 +296,8 @@ class Runs:
             self._log(run, waiting.metrics + _at(when, found), {**waiting.params, **kernel}, tags)
             if result.trace:
                 self._client.log_text(run, result.trace, "traceback.txt")
-            for path in pictures:
-                self._client.log_artifact(run, path, "plots")
             self._client.set_terminated(run, STATUS[result.state], _milliseconds(when))
+            self._keep(run, pictures, "plots")
             self._waiting.pop(result.number, None)
             self._open.pop(result.number, None)
 
@@ -319,10 +359,15 @@ class Runs:
                 if (version.run_id, version.tags.get(EXPORT)) == (self.parent, export):
                     return str(version.version)
             with mlflow.start_run(run_id=self.parent):
-                model = _log_export(export)
+                model = _log_export(str(self.folder / export))
             # The end of mlflow.start_run is not the sweep's.
             self._client.update_run(self.parent, status="RUNNING")
             return str(mlflow.register_model(model, name, tags={EXPORT: export}).version)
+
+    def _keep(self, run: str, files: Sequence[str], place: str | None = None) -> None:
+        """Log files of the sweep's folder, in an artifact folder `place`."""
+        for file in files:
+            self._client.log_artifact(run, str(self.folder / file), place)
 
     def _log(
         self,

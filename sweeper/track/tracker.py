@@ -37,7 +37,7 @@ class Tracker:
     """
 
     def __init__(self, experiment: str, folder: Path) -> None:
-        self._experiment, self._folder = experiment, folder
+        self._experiment, self._folder = experiment, folder.resolve()
         self._journal = Journal(folder / JOURNAL)
         ends = (event["result"] for event in self._journal.news() if event["what"] == "trial_ended")
         self.told = {result["number"] for result in ends if result["state"] != "interrupted"}
@@ -92,18 +92,21 @@ class Tracker:
         Raises:
             TrackingError: the store cannot be reached, or refuses us.
         """
-        files = [str(path.resolve()) for path in declarations]
+        files = self._inside(declarations)
         self._note("sweep_started", name=name, params=params, dataset=dataset, declarations=files, when=time.time())
         return str(self._answer(patience=0.0))
 
-    def sweep_taken_up(self, run: str) -> None:
+    def sweep_taken_up(self, run: str) -> str:
         """Go on with the parent run of an interrupted sweep.
+
+        Returns:
+            Its id; a new one where a person had removed it, and all was told anew.
 
         Raises:
             TrackingError: the store cannot be reached, or refuses us.
         """
         self._note("sweep_taken_up", run=run)
-        self._answer(patience=0.0)
+        return str(self._answer(patience=0.0))
 
     def sweep_ended(
         self, metrics: Mapping[str, float], tags: Mapping[str, str], files: Sequence[Path], status: str
@@ -113,8 +116,8 @@ class Tracker:
         Returns:
             Why it has not, as when it is away; taking the sweep up will tell it the rest. "" as a rule.
         """
-        paths = [str(path.resolve()) for path in files]
-        self._note("sweep_ended", metrics=metrics, tags=tags, files=paths, status=status, when=time.time())
+        kept = self._inside(files)
+        self._note("sweep_ended", metrics=metrics, tags=tags, files=kept, status=status, when=time.time())
         try:
             self._answer(patience=PATIENCE)
         except TrackingError as error:
@@ -144,8 +147,8 @@ class Tracker:
         self._note("epoch_ended", asks=False, event=dataclasses.asdict(event))
 
     def trial_ended(self, result: TrialResult, pictures: Sequence[Path]) -> None:
-        paths = [str(path.resolve()) for path in pictures]
-        self._note("trial_ended", asks=False, result=result.as_dict(), pictures=paths, when=time.time())
+        kept = self._inside(pictures)
+        self._note("trial_ended", asks=False, result=result.as_dict(), pictures=kept, when=time.time())
 
     def trials_settled(self, **numbers: Sequence[int]) -> None:
         """See `runs.Runs`."""
@@ -160,7 +163,7 @@ class Tracker:
         Raises:
             TrackingError: the store refuses it.
         """
-        self._note("log_model", export=str(export.resolve()), name=name)
+        self._note("log_model", export=self._inside([export])[0], name=name)
         try:
             return str(self._answer(patience=PATIENCE))
         except TrackingError:
@@ -185,6 +188,10 @@ class Tracker:
         self._journal.append(event, durable=asks)
         if asks:
             self._nudge()
+
+    def _inside(self, paths: Sequence[Path]) -> list[str]:
+        """As the journal has them: relative to the sweep's folder, which may move."""
+        return [path.resolve().relative_to(self._folder).as_posix() for path in paths]
 
     def _nudge(self) -> None:
         with contextlib.suppress(OSError, ValueError):  # it has died, which `_take` will hear, or is closed
