@@ -7,7 +7,8 @@ import pytest
 from sweeper.cli import main
 
 LABELLED, COLUMNS, CONLLU, WORDTAG = (f'format = "{name}"' for name in ("labelled", "columns", "conllu", "wordtag"))
-PAIRS, SPOKEN = 'format = "pairs"', 'format = "pronunciations"'
+PAIRS, SPOKEN, VECTORS = (f'format = "{name}"' for name in ("pairs", "pronunciations", "vectors"))
+LINES = 'format = "lines"\nlabels = { "f.txt" = "a" }'
 HEAD = "text,label\n"
 ROWS = "".join(f"text {n},{'ab'[n % 2]}\n" for n in range(40))
 SENTENCES = "".join(f"one{n} B-x\ntwo O\n\n" for n in range(20))
@@ -121,6 +122,15 @@ DATA = [
     ("undecodable bytes in pairs", "f.tsv", b"na\xefve\tb\n", PAIRS, f"f.tsv:1: byte 0xef at offset 2 of the line {ENCODING}"),
     ("a word without phonemes", "f.dict", "a AH0\nb\n", SPOKEN, "f.dict:2: 'b' has no phonemes; write them after it, parted by blanks"),
     ("a NUL byte among phonemes", "f.dict", "a AH\0\n", SPOKEN, f"f.dict:1: {NUL}"),
+    ("an id that repeats", "f.csv", "id," + HEAD + "".join(f"7,{row}\n" for row in ROWS.splitlines()), LABELLED, PLAIN),
+    ("an empty file of lines", "f.txt", "", LINES, "f.txt: holds no examples; the file is empty"),
+    ("blank lines only", "f.txt", "\n \n", LINES, f"f.txt: {NOTHING}"),
+    ("a NUL byte in a line", "f.txt", "fine\na\0b\n", LINES, f"f.txt:2: {NUL}"),
+    ("undecodable bytes in a line", "f.txt", b"na\xefve\n", LINES, f"f.txt:1: byte 0xef at offset 2 of the line {ENCODING}"),
+    ("lines of another file", "g.txt", "fine\n", LINES, "g.txt: the card's labels name f.txt, but not this file"),
+    ("lines of one label", "f.txt", "".join(f"line {n}\n" for n in range(40)), LINES, "c: every example has the label 'a'; a classifier needs at least two labels"),
+    ("lines without labels", "f.txt", "".join(f"line {n}\n" for n in range(40)), 'format = "lines"', 'c: no example has a label; for plain lines the card names one a file: labels = { "good.txt" = "good" }'),
+    ("vectors as examples", "f.txt", "the 1 2 3\n", VECTORS, "f.txt: holds word vectors, not examples; name it as the parameter 'vectors' of a search space"),
     ("a tag of another scheme", "f.conll", f"a E-x\n\n{SENTENCES}", f'{COLUMNS}\nscheme = "iob2"', "f.conll:1: 'E-x' is no tag of the scheme 'iob2'; declare scheme = one of iob1, iob2, bioes, bmes, none"),
 ]  # fmt: skip
 
@@ -137,6 +147,9 @@ CARDS = [
     ("a split beyond all", f"{CARD}{FILE}{FORMAT}[split]\ntest = 0.7\nvalidation = 0.6\n", "c.toml:9: split.validation: validation and test leave nothing to train on: 0.6 + 0.7"),
     ("a password in an address", f'{CARD}[source]\nurl = "https://me:secret@x/f.csv"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:4: source.url: must not hold a user or password: a card is kept and logged with each sweep; fetch the file, and name it as file"),
     ("a file beside none", f'{CARD}{FILE}beside = ["a", "b"]\n{FORMAT}', "c.toml:5: source.beside: must name one file for each that file or member names"),
+    ("a member out of its package", f'{CARD}[source]\npypi = "x==1"\nmember = "x/../../f.csv"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:5: source.member: must be a path inside the package, without '..', found 'x/../../f.csv'"),
+    ("a member from the root", f'{CARD}[source]\npypi = "x==1"\nmember = {{ train = "/f.csv" }}\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:5: source.member: must be a path inside the package, without '..', found '/f.csv'"),
+    ("a file that is not there", f'{CARD}[source]\nfile = "g.csv"\n{FORMAT}', "g.csv: no such file; . has f.csv"),
     ("a checksum too short", f'{CARD}[source]\nurl = "https://x"\nsha256 = "00"\n{FORMAT}', "c.toml:5: source.sha256: must be 64 hexadecimal digits, found '00'"),
 ]  # fmt: skip
 
@@ -158,6 +171,28 @@ SPACES = [
 ]  # fmt: skip
 
 
+# Name, what lies in a folder of texts and is linked to where, and what is said.
+LINKS = [
+    ("a link to nowhere", "data/a/1.txt", "gone.txt", "data/a/1.txt: is a link to gone.txt; within a folder a link must lead to a file of that folder: put a copy in its place, or remove it"),
+    ("a link out of its folder", "data/a/1.txt", "../../f.csv", "data/a/1.txt: is a link to ../../f.csv; within a folder a link must lead to a file of that folder: put a copy in its place, or remove it"),
+    ("a link to itself", "data/a/1.txt", "1.txt", "data/a/1.txt: is a link to 1.txt; within a folder a link must lead to a file of that folder: put a copy in its place, or remove it"),
+    ("a link to a folder", "data/a/b", "../b", "data/a/b: is a link to ../b; within a folder a link must lead to a file of that folder: put a copy in its place, or remove it"),
+    ("a link to another text", "data/a/1.txt", "0.txt", PLAIN.replace("32", "33")),
+    ("all of it by a link", "linked", "data", PLAIN),
+]  # fmt: skip
+
+# Name, file of vectors and its content, and what is said.
+WIDTH = "expected a word and 3 numbers, found"
+VECTOR_FILES = [
+    ("an empty file of vectors", "", "v.txt: holds no vectors; expected lines of a word and its numbers"),
+    ("vectors of two widths", "the 1 2 3\na 1 2\n", f"v.txt:2: {WIDTH} 2: 'a 1 2'"),
+    ("a word without its vector", "the 1 2 3\na\n", f"v.txt:2: {WIDTH} 0: 'a'"),
+    ("a vector of words", "text one two three\n", "v.txt:1: could not convert string to float: 'one'"),
+    ("a NUL byte in a vector", "the 1 2 3\na 1 \0 3\n", f"v.txt:2: {NUL}"),
+    ("undecodable bytes in a vector", b"na\xefve 1 2 3\n", f"v.txt:1: byte 0xef at offset 2 of the line {ENCODING}"),
+]
+
+
 def names(rows):
     return [row[0] for row in rows]
 
@@ -171,7 +206,14 @@ def answer(capfd, *arguments):
 
 @pytest.mark.parametrize(("name", "file", "content", "adapter", "said"), DATA, ids=names(DATA))
 def test_data(tmp_path, capfd, name, file, content, adapter, said):
-    task = "text" if adapter.startswith(LABELLED) else "seq2seq" if adapter in (PAIRS, SPOKEN) else "tagging"
+    tasks = {
+        "columns": "tagging",
+        "conllu": "tagging",
+        "wordtag": "tagging",
+        "pairs": "seq2seq",
+        "pronunciations": "seq2seq",
+    }
+    task = tasks.get(adapter.split('"')[1], "text")
     (tmp_path / "work" / file).write_bytes(content if isinstance(content, bytes) else content.encode())
     card = f'about = "x"\ntask = "{task}"\n[source]\nfile = "{file}"\n[adapter]\n{adapter}\n'
     (tmp_path / "work" / "c.toml").write_text(card)
@@ -190,3 +232,30 @@ def test_cards(tmp_path, capfd, name, text, said):
 def test_spaces(tmp_path, capfd, name, text, said):
     (tmp_path / "work" / "c.toml").write_text(CARD + text)
     assert answer(capfd, "spaces", "check", "c.toml") == (2, "", f"sweeper: {said}")
+
+
+@pytest.mark.parametrize(("name", "link", "to", "said"), LINKS, ids=names(LINKS))
+def test_links(tmp_path, capfd, name, link, to, said):
+    (tmp_path / "work" / "f.csv").write_text(HEAD + ROWS)
+    for number in range(40):
+        file = tmp_path / "work" / "data" / "ab"[number % 2] / f"{number}.txt"
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(f"text {number}")
+    (tmp_path / "work" / link).unlink(missing_ok=True)
+    (tmp_path / "work" / link).symlink_to(to)
+    card = CARD + f'[source]\nfile = "{link.partition("/")[0]}"\n{FORMAT}layout = "folders"\n'
+    (tmp_path / "work" / "c.toml").write_text(card)
+    found = answer(capfd, "datasets", "check", "c.toml")
+    assert found == ((0, said, "") if said.startswith("dataset:") else (2, "", f"sweeper: {said}"))
+
+
+@pytest.mark.parametrize(("name", "content", "said"), VECTOR_FILES, ids=names(VECTOR_FILES))
+def test_vectors(tmp_path, capfd, name, content, said):
+    (tmp_path / "work" / "f.csv").write_text(HEAD + ROWS)
+    (tmp_path / "work" / "c.toml").write_text(CARD + FILE + FORMAT)
+    (tmp_path / "work" / "v.txt").write_bytes(content if isinstance(content, bytes) else content.encode())
+    (tmp_path / "work" / "s.toml").write_text(
+        CARD + '[parameters.input]\nfixed = "pretrained"\n[parameters.vectors]\nfixed = "v.txt"\n'
+    )
+    code, _, err = answer(capfd, "sweep", "--dataset", "c.toml", "--space", "s.toml", "--trials", "1")
+    assert (code, err.splitlines()[-1]) == (2, f"sweeper: {said}")

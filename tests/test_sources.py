@@ -161,8 +161,8 @@ def test_a_private_index_is_read_and_downloaded_from_with_its_password(tmp_path,
 
 
 def test_a_member_never_leaves_its_folder(index, tmp_path):
-    archive = wheel(index, {"corpus/../../evil.csv": "A"})
-    assert read(card(tmp_path, '"corpus/../../evil.csv"', sha256(archive))) == {("all", "evil.csv"): "A"}
+    archive = wheel(index, {"corpus/data/../../../evil.csv": "A"})
+    assert read(card(tmp_path, '"corpus/data/"', sha256(archive))) == {("all", "evil.csv"): "A"}
     assert not list(tmp_path.glob("evil.csv"))
     assert not list(tmp_path.parent.glob("evil.csv"))
 

@@ -6,7 +6,7 @@ import re
 import urllib.parse
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 from typing import Any
 
 from .. import adapters, declarations, parameters
@@ -181,6 +181,8 @@ def _source(fields: Fields) -> Source:
         raise fields.error(None, f'a {kind} source needs sha256 = "..." of the downloaded file')
     if kind in ("pypi", "huggingface") and source.member is None:
         raise fields.error(None, f'a {kind} source needs member = "path/inside/it"')
+    for key in ("member", "beside") if kind != "file" else ():
+        _check_inside(fields, key, getattr(source, key))
     if kind == "huggingface" and source.revision is None:
         raise fields.error(None, 'a huggingface source needs revision = "..." (a commit), so that it stays the same')
     if source.beside is not None and _shape(source.beside) != _shape(source.member if source.pypi else source.file):
@@ -206,8 +208,20 @@ def _shape(where: Where | None) -> Any:
     return set(where) if isinstance(where, dict) else len(where) if isinstance(where, tuple) else type(where)
 
 
-def _check_parts(fields: Fields, key: str, value: Any) -> None:
-    named = value.values() if isinstance(value, dict) else value if isinstance(value, tuple) else [value]
+def _paths(where: Where | None) -> list[str]:
+    if where is None:
+        return []
+    return list(where.values() if isinstance(where, dict) else where if isinstance(where, tuple) else (where,))
+
+
+def _check_inside(fields: Fields, key: str, where: Where | None) -> None:
+    for path in map(PurePosixPath, _paths(where)):
+        if path.is_absolute() or ".." in path.parts:
+            raise fields.error(key, f"must be a path inside the package, without '..', found '{path}'")
+
+
+def _check_parts(fields: Fields, key: str, value: Where | None) -> None:
+    named = _paths(value)
     if value is not None and not all(named):
         raise fields.error(key, f"must name something, found {value!r}")
     if value == ():

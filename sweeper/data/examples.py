@@ -135,6 +135,10 @@ def split_long(sentence: TaggedSentence, longest: int) -> Iterator[TaggedSentenc
 def label_names(card: Card, table: pd.DataFrame) -> tuple[str, ...]:
     """The labels in order: numbers by value, words by name, O first."""
     found = set(table["tags"].explode()) if card.task == "tagging" else set(table["label"])
+    if found == {""}:
+        raise DataError(
+            f'{card.name}: no example has a label; for plain lines the card names one a file: labels = {{ "good.txt" = "good" }}'
+        )
     if len(found) < 2:
         raise DataError(
             f"{card.name}: every example has the label {next(iter(found))!r}; a classifier needs at least two labels"

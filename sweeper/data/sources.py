@@ -59,18 +59,33 @@ def _files(card: Card) -> Iterator[tuple[Document, str]]:
     for part, written in _named(card.source.file, card.source.beside):
         path = card.folder / written
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if p.is_file() and not p.name.startswith("."))
+            found = sorted(p for p in path.rglob("*") if (p.is_file() or p.is_symlink()) and not p.name.startswith("."))
             if not found:
                 raise SourceError(f"{path}: the folder holds no files")
             for file in found:
+                _check_link(file, path)
                 below = file.relative_to(path)
                 yield Document(file, str(file), part, below.parent.name), below.as_posix()
         elif path.is_file():
             yield Document(path, str(path), part, path.parent.name), path.name
+        elif path.is_symlink():
+            raise SourceError(f"{path}: is a link that leads nowhere, to {path.readlink()}")
         else:
             near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
             hint = f"; {path.parent} has {listed(near)}" if near else ""
             raise SourceError(f"{path}: no such file{hint}")
+
+
+def _check_link(file: Path, folder: Path) -> None:
+    """A folder is what lies in it; a link in one that came from somewhere else could name any file of ours.
+
+    Raises:
+        SourceError: the file is a link out of the folder, to a folder, or to nowhere.
+    """
+    if file.is_symlink() and not (file.is_file() and file.resolve().is_relative_to(folder.resolve())):
+        raise SourceError(
+            f"{file}: is a link to {file.readlink()}; within a folder a link must lead to a file of that folder: put a copy in its place, or remove it"
+        )
 
 
 def _named(files: Where | None, beside: Where | None) -> list[tuple[str, str]]:
