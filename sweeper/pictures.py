@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
 from .records import EpochEvent
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 MOST_LABELS = 30  # beyond these a confusion picture shows the most frequent ones only
 
@@ -31,8 +35,7 @@ def learning_curve(events: Sequence[EpochEvent], objective: str, path: Path) -> 
     for axes in (losses, scores):
         axes.xaxis.get_major_locator().set_params(integer=True)
         axes.spines[["top", "right"]].set_visible(False)
-    figure.savefig(path, dpi=110)
-    return path
+    return _saved(figure, path)
 
 
 def confusion_picture(table: np.ndarray, labels: Sequence[str], path: Path) -> Path:
@@ -50,8 +53,8 @@ def confusion_picture(table: np.ndarray, labels: Sequence[str], path: Path) -> P
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
     picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
-    axes.set_xticks(range(len(names)), names, rotation=90, fontfamily=_fonts())
-    axes.set_yticks(range(len(names)), names, fontfamily=_fonts())
+    axes.set_xticks(range(len(names)), names, rotation=90, **_as_they_are())
+    axes.set_yticks(range(len(names)), names, **_as_they_are())
     axes.set(xlabel="predicted", ylabel="true")
     if len(names) <= 12:
         for row, column in np.ndindex(*table.shape):
@@ -65,8 +68,7 @@ def confusion_picture(table: np.ndarray, labels: Sequence[str], path: Path) -> P
                 color="white" if shares[row, column] > 0.5 else "black",
             )
     figure.colorbar(picture, ax=axes, shrink=0.8, label="share of the true label")
-    figure.savefig(path, dpi=110)
-    return path
+    return _saved(figure, path)
 
 
 class Alignment(NamedTuple):
@@ -92,18 +94,29 @@ def alignment_picture(alignments: Sequence[Alignment], path: Path) -> Path:
     places = figure.subplots(1, len(alignments), squeeze=False, width_ratios=widths)[0]
     for axes, one in zip(places, alignments, strict=True):
         axes.imshow(one.weights, cmap="Greys", vmin=0, vmax=1, aspect="auto")
-        axes.set_xticks(range(len(one.source)), one.source, fontfamily=_fonts(), rotation=_turned(one.source))
-        axes.set_yticks(range(len(one.target)), one.target, fontfamily=_fonts())
+        axes.set_xticks(range(len(one.source)), one.source, **_as_they_are(), rotation=_turned(one.source))
+        axes.set_yticks(range(len(one.target)), one.target, **_as_they_are())
         axes.xaxis.tick_top()
         axes.set_xlabel("read")
     places[0].set_ylabel("written")
-    figure.savefig(path, dpi=110)
-    return path
+    return _saved(figure, path)
 
 
 def _turned(names: Sequence[str]) -> int:
     """Long names stand upright, so that they do not run into each other."""
     return 90 if max(map(len, names), default=0) > 2 else 0
+
+
+def _saved(figure: Figure, path: Path) -> Path:
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph")  # drawn as a box where no font of the machine has it
+        figure.savefig(path, dpi=110)
+    return path
+
+
+def _as_they_are() -> dict[str, Any]:
+    """How names from data are drawn: in any script, and never read as mathematics between dollars."""
+    return {"fontfamily": _fonts(), "parse_math": False}
 
 
 def _fonts() -> list[str]:

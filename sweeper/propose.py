@@ -60,7 +60,7 @@ class Proposer:
         self.space = space
         self.objective = objective
         self.oracle = _oracle(space, algorithm, objective, epochs, seed)
-        self._scores: dict[tuple[Any, ...], float | None | Wait] = {}  # by what was tried; Wait while it runs
+        self._scores: dict[tuple[Any, ...], float | Wait | None] = {}  # by what was tried; Wait while it runs
         self._failed: list[Any] = []
         if algorithm == "bayesian":
             _count_failures_as_the_worst(self.oracle, self._failed)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import re
 import subprocess
 import sys
 
@@ -21,6 +23,8 @@ from sweeper.history import check_free
 from sweeper.parameters import complete
 from sweeper.records import TrialOrder
 from sweeper.trial import run_trial, score_test, trained
+
+from .conftest import card_text, reviews, write
 
 SMALL = {"units": 4, "embedding_units": 4, "batch_size": 16, "learning_rate": 0.02, "max_vocabulary": 60}
 
@@ -105,6 +109,15 @@ def test_a_tagger_with_attention_reads_a_long_text_in_windows(tmp_path, people_c
     assert (tags[512:1_024] == window).all()
 
 
+def test_what_comes_from_data_is_escaped_in_the_model_card(tmp_path, people_card):
+    order, _ = run(tmp_path, people_card)
+    prepared, _ = trained(order)
+    meta = dataclasses.replace(prepared.meta, labels=("<script>alert(1)</script>", "a\n# b"), name="<i>")
+    text = exports.model_card(order, meta, {"about": "<b>"})
+    assert not re.search(r"<\w", text)
+    assert "&lt;script&gt;alert(1)&lt;/script&gt;, a # b" in text
+
+
 def test_a_difference_is_an_error_and_nothing_is_left(tmp_path, reviews_card, monkeypatch):
     order, _ = run(tmp_path, reviews_card)
     monkeypatch.setattr(exports, "vocabulary", lambda *_: ["", "<unk>", *(f"other{n}" for n in range(58))])
@@ -135,8 +148,6 @@ def both(tmp_path_factory):
     """One exported classifier beside the model it came from."""
     import os
 
-    from .conftest import card_text, reviews, write
-
     folder = tmp_path_factory.mktemp("both")
     os.environ["SWEEPER_CACHE"] = str(folder / "cache")
     write(folder / "r.csv", reviews())
@@ -157,3 +168,43 @@ def test_any_text_gets_the_same_answer_from_the_savedmodel(both, texts):
     served, answers = both
     wanted = served.answer(tf.constant(texts))["scores"].numpy()
     assert np.allclose([one["scores"] for one in answers(texts)], wanted, atol=1e-5)
+
+
+ANY_TEXT = st.text(st.characters(codec="utf-8", exclude_characters="\0"), max_size=40)
+ANY_WORD = ANY_TEXT.map(lambda text: "".join(text.split()).lstrip("#") or "x")
+LABELS = st.lists(ANY_TEXT.map(str.strip).filter(bool), min_size=2, max_size=3, unique=True)
+
+
+def same_from_keras_and_the_savedmodel(folder, card, **values):
+    """The prepared arrays in the trained model, and raw text in the exported one, give one answer."""
+    order, _ = run(folder, card, **values)
+    prepared, fitting = trained(order)
+    module = exports.TASKS[order.task].serving(
+        fitting.model, exports.vocabulary(order, prepared), prepared.meta, order.configuration
+    )
+    tf.saved_model.save(module, str(folder / "out"), signatures=module.signatures())
+    inputs, expected = exports._expected(order, prepared, fitting, module)
+    return all(map(exports._equal, answer.load(str(folder / "out"))(inputs), expected))
+
+
+@pytest.mark.slow
+@settings(max_examples=6, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(texts=st.lists(ANY_TEXT, min_size=12, max_size=30), labels=LABELS, cut=st.sampled_from(["words", "characters"]))
+def test_any_table_of_texts_round_trips(tmp_path_factory, texts, labels, cut):
+    folder = tmp_path_factory.mktemp("table")
+    rows = ({"review": f"{text} {n}", "verdict": labels[n % len(labels)]} for n, text in enumerate(texts))
+    write(folder / "t.jsonl", "".join(json.dumps(row) + "\n" for row in rows))
+    card = write(folder / "t.toml", card_text("t.jsonl"))
+    assert same_from_keras_and_the_savedmodel(folder, card, tokens=cut, max_length=50)
+
+
+@pytest.mark.slow
+@settings(max_examples=4, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(words=st.lists(st.lists(ANY_WORD, min_size=1, max_size=8), min_size=12, max_size=30))
+def test_any_table_of_tagged_words_round_trips(tmp_path_factory, words):
+    folder = tmp_path_factory.mktemp("words")
+    sentences = ([*sentence, str(n)] for n, sentence in enumerate(words))
+    text = "\n".join("".join(f"{word}\t{'NV'[len(word) % 2]}\n" for word in sentence) for sentence in sentences)
+    write(folder / "w.conll", text)
+    card = write(folder / "w.toml", card_text("w.conll", task="tagging", adapter='format = "columns"'))
+    assert same_from_keras_and_the_savedmodel(folder, card)

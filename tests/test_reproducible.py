@@ -9,6 +9,8 @@ import tensorflow as tf
 import sweeper
 from sweeper.history import find_folder
 
+from .conftest import write
+
 pytestmark = pytest.mark.slow
 TEXTS = ["a fine and moving film", "cold , clumsy and cheap", "something else"]
 
@@ -38,3 +40,24 @@ def test_two_workers_do_what_one_does_with_random_and_grid_search(reviews_card, 
     )
     assert first == second
     assert np.array_equal(answers, again)
+
+
+@pytest.mark.parametrize("algorithm", ["bayesian", "hyperband"])
+def test_two_workers_agree_no_further_than_these_algorithms_learn_from_what_comes_first(
+    reviews_card, tiny_space, algorithm
+):
+    tried, _ = swept(reviews_card, tiny_space, "two", 2, algorithm)
+    again, _ = swept(reviews_card, tiny_space, "again", 1, algorithm)
+    assert tried[0] == again[0], "the known-good configuration, before anything was learnt"
+
+
+def test_a_budget_ends_a_trial_by_the_clock_but_each_epoch_is_what_it_is_without_one(reviews_card, tmp_path):
+    text = 'about = "x"\ntask = "sentiment"\n[parameters.units]\nfixed = 128\n[parameters.patience]\nfixed = 100\n'
+    space = write(tmp_path / "patient.toml", text)
+    settings = {"dataset": str(reviews_card), "space": str(space), "workers": 1, "seed": 11}
+    sweeper.sweep(**settings, name="cut", budget=8, epochs=4_000)
+    [cut, *_] = find_folder("cut").history().results.values()
+    assert cut.state == "stopped"
+    sweeper.sweep(**settings, name="whole", trials=1, epochs=cut.epochs)
+    [whole] = find_folder("whole").history().results.values()
+    assert (cut.configuration, cut.scores, cut.best_epoch) == (whole.configuration, whole.scores, whole.best_epoch)

@@ -3,7 +3,13 @@
 from __future__ import annotations
 
 import ast
+import ipaddress
+import os
 import pickle
+import signal
+import socket
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
@@ -13,9 +19,9 @@ from sweeper import report
 from sweeper.cli import main
 from sweeper.errors import DataError
 from sweeper.models import state
-from sweeper.track import store
 
 from .conftest import card_text, write
+from .test_track import wait_for
 
 PACKAGE = Path(__file__).parent.parent / "sweeper"
 DANGEROUS = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
@@ -60,20 +66,34 @@ def test_data_that_are_a_pickle_are_refused_as_any_other_bytes(tmp_path, capfd):
     assert not Path("sprung").exists()
 
 
-def test_the_page_of_mlflow_is_served_on_the_loopback_address_only(monkeypatch):
-    asked = []
+@pytest.mark.slow
+def test_the_page_of_mlflow_listens_on_the_loopback_address_only(tmp_path):
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    page = subprocess.Popen(
+        [sys.executable, "-m", "sweeper", "ui", "--port", str(port)],
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True,
+    )  # fmt: skip
+    try:
+        wait_for(lambda: listening(port))
+        assert listening(port) == {"127.0.0.1"}
+    finally:
+        os.killpg(page.pid, signal.SIGKILL)
+        page.wait()
 
-    class Done:
-        returncode = 0
 
-    def run(command, **_):
-        asked.append(command)
-        return Done()
-
-    monkeypatch.setattr(store.subprocess, "run", run)
-    assert store.serve(0) == 0
-    [command] = asked
-    assert command[command.index("--host") + 1] == "127.0.0.1"
+def listening(port: int) -> set[str]:
+    """The addresses on which anything listens at a port, as the kernel says."""
+    found = set()
+    for table in ("tcp", "tcp6"):
+        for line in Path(f"/proc/net/{table}").read_text().splitlines()[1:]:
+            _, local, _, state, *_ = line.split()
+            address, _, number = local.partition(":")
+            if state == "0A" and int(number, 16) == port:
+                words = [bytes.fromhex(address[place : place + 8])[::-1] for place in range(0, len(address), 8)]
+                found.add(str(ipaddress.ip_address(b"".join(words))))
+    return found
 
 
 def test_text_of_a_dataset_is_escaped_in_the_report():
