@@ -1,17 +1,20 @@
 """Storms: real small sweeps that are struck again and again at random moments, and then compared with a calm one.
 
-    make chaos          # about fifteen minutes; writes docs/chaos.md
+    make chaos          # about half an hour; writes docs/chaos.md
 
 Every storm goes on until it has struck as often as it says. A sweep that was struck is taken up until it
-ends; then its leaderboard must be the calm sweep's, every trial must be FINISHED in MLflow once, and no run
-may be left RUNNING.
+ends; then its leaderboard must be that of a calm sweep with the same algorithm, every trial must be FINISHED
+in MLflow once, and no run may be left RUNNING.
 """
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import os
+import resource
 import signal
+import sqlite3
 import subprocess
 import sys
 import tempfile
@@ -37,7 +40,8 @@ fixed = 6
 fixed = 16
 """
 SWEEPER = [sys.executable, "-m", "sweeper", "sweep"]
-FRESH = ["--dataset", "reviews.toml", "--space", "space.toml", "--algorithm", "grid", "--epochs", "6", "--workers", "1"]
+FRESH = ["--dataset", "reviews.toml", "--space", "space.toml", "--trials", "6", "--epochs", "6", "--workers", "1"]
+KILLED, INTERRUPTED, MUST_EDIT = -signal.SIGKILL, 130, 2
 TIMES = ("seconds", "latency_ms")
 
 
@@ -60,16 +64,20 @@ def asked(name: str) -> int:
     return history.read_text().count('"asked"') if history.exists() else 0
 
 
-class Strike(NamedTuple):
+class Storm(NamedTuple):
     """Args:
     what: for the report.
     count: how often.
     strike: does it to a running sweep; False where there was nothing to strike.
+    algorithm: of the sweep.
+    ends: exit codes with which a sweep may end that was struck.
     """
 
     what: str
     count: int
     strike: Callable[[subprocess.Popen[bytes], str], bool]
+    algorithm: str = "grid"
+    ends: tuple[int, ...] = (KILLED,)
 
 
 def parent(process: subprocess.Popen[bytes], name: str) -> bool:
@@ -109,22 +117,44 @@ def replay(process: subprocess.Popen[bytes], name: str) -> bool:
     return bool(found)
 
 
+def full(process: subprocess.Popen[bytes], name: str) -> bool:
+    """Let no file grow any more that the sweep or its worker writes, as on a full disk."""
+    for one in (process.pid, *children(process.pid, b"spawn_main")):
+        _, hard = resource.prlimit(one, resource.RLIMIT_FSIZE)
+        resource.prlimit(one, resource.RLIMIT_FSIZE, (0, hard))
+    return True
+
+
+def locked(process: subprocess.Popen[bytes], name: str) -> bool:
+    """Hold MLflow's SQLite file for longer than it waits."""
+    with contextlib.closing(sqlite3.connect("mlflow.db", isolation_level=None, timeout=30)) as other:
+        other.execute("BEGIN EXCLUSIVE")
+        time.sleep(8)
+        other.execute("COMMIT")
+    return True
+
+
 STORMS = (
-    Strike("the sweep's process killed (SIGKILL)", 20, parent),
-    Strike("the sweep and all its processes killed at once (SIGKILL)", 10, everything),
-    Strike("interrupted (SIGINT)", 10, interrupt),
-    Strike("a worker killed under its trial (SIGKILL)", 10, worker),
-    Strike("the process that tells MLflow killed (SIGKILL)", 6, replay),
+    Storm("the sweep's process killed (SIGKILL)", 20, parent),
+    Storm("the same, with random search", 6, parent, "random"),
+    Storm("the same, with bayesian search", 6, parent, "bayesian"),
+    Storm("the same, with hyperband", 6, parent, "hyperband"),
+    Storm("the sweep and all its processes killed at once (SIGKILL)", 10, everything),
+    Storm("interrupted (SIGINT)", 10, interrupt, ends=(INTERRUPTED,)),
+    Storm("a worker killed under its trial (SIGKILL)", 10, worker),
+    Storm("the process that tells MLflow killed (SIGKILL)", 6, replay),
+    Storm("the disk full for the sweep and its worker", 6, full, ends=(MUST_EDIT,)),
+    Storm("MLflow's SQLite file locked by another process for 8 s", 6, locked, ends=()),
 )
 
 
-def struck_until_it_ends(name: str, storm: Strike, most: int, generator: np.random.Generator) -> int:
+def struck_until_it_ends(name: str, storm: Storm, most: int, generator: np.random.Generator) -> int:
     """Run a sweep through at most so many strikes; returns how many hit."""
     hits = 0
     while True:
         known = (Path("sweeps") / name / "sweep.json").exists()
         process = subprocess.Popen(
-            [*SWEEPER, *(["--resume", name] if known else [*FRESH, "--name", name])],
+            [*SWEEPER, *(["--resume", name] if known else fresh(name, storm.algorithm))],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -136,12 +166,17 @@ def struck_until_it_ends(name: str, storm: Strike, most: int, generator: np.rand
                 hits += hits < most and storm.strike(process, name)
         if process.returncode == 0:
             return hits
-        assert process.returncode in (130, -signal.SIGKILL), f"{name}: exit code {process.returncode}"
+        assert process.returncode in storm.ends, f"{name}: exit code {process.returncode}"
 
 
-def faults(name: str) -> Iterator[str]:
+def fresh(name: str, algorithm: str) -> list[str]:
+    """The arguments of a new sweep."""
+    return [*FRESH, "--name", name, "--algorithm", algorithm]
+
+
+def faults(name: str, algorithm: str) -> Iterator[str]:
     """What differs from the calm sweep, or is untrue in MLflow."""
-    calm, stormy = (pd.read_csv(f"sweeps/{sweep}/leaderboard.csv") for sweep in ("calm", name))
+    calm, stormy = (pd.read_csv(f"sweeps/{sweep}/leaderboard.csv") for sweep in (f"calm-{algorithm}", name))
     kept = [column for column in calm.columns if column not in TIMES]
     if not calm[kept].equals(stormy[kept]):
         yield f"{name}: another leaderboard"
@@ -168,7 +203,9 @@ def weather() -> Iterator[tuple[str, int, int, list[str]]]:
     Path("reviews.csv").write_text(reviews(), encoding="utf-8")
     Path("reviews.toml").write_text(card_text("reviews.csv", task="sentiment"), encoding="utf-8")
     Path("space.toml").write_text(SPACE, encoding="utf-8")
-    subprocess.run([*SWEEPER, *FRESH, "--name", "calm"], check=True, capture_output=True)
+    for algorithm in dict.fromkeys(storm.algorithm for storm in STORMS):
+        calm = fresh(f"calm-{algorithm}", algorithm)
+        subprocess.run([*SWEEPER, *calm], check=True, capture_output=True)
     generator = np.random.default_rng(0)
     for place, storm in enumerate(STORMS):
         hits, sweeps, lost = 0, 0, []
@@ -176,7 +213,7 @@ def weather() -> Iterator[tuple[str, int, int, list[str]]]:
             name = f"storm-{place}-{sweeps}"
             hits += struck_until_it_ends(name, storm, storm.count - hits, generator)
             sweeps += 1
-            lost += list(faults(name))
+            lost += list(faults(name, storm.algorithm))
         yield storm.what, hits, sweeps, lost
 
 

@@ -5,8 +5,10 @@ from __future__ import annotations
 import os
 import resource
 import signal
+import socket
 import subprocess
 import sys
+import threading
 import time
 from concurrent.futures import Future
 from pathlib import Path
@@ -26,10 +28,12 @@ from sweeper.models.state import load_arrays, save_arrays
 from sweeper.parameters import complete
 from sweeper.pool import Workers, _Running, answer
 from sweeper.records import TrialOrder
+from sweeper.track import tracker
 from sweeper.track.store import store
 from sweeper.trial import run_trial
 
 from .conftest import write
+from .test_track import serving, stop, wait_for
 
 pytestmark = pytest.mark.slow
 SMALL = {"units": 4, "embedding_units": 4, "batch_size": 16}
@@ -324,6 +328,45 @@ def test_a_finished_trial_that_mlflow_was_not_told_is_told_when_the_sweep_is_tak
     trials = [run for run in runs("sentiment/reviews") if run.data.tags["sweeper.kind"] == "trial"]
     finished = [run for run in trials if run.info.status == "FINISHED"]
     assert sorted(run.data.tags["sweeper.trial"] for run in finished) == ["0", "1"]
+
+
+def test_a_server_that_goes_away_for_good_ends_no_sweep_and_is_told_all_when_it_is_taken_up(
+    reviews_card, tiny_space, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(tracker, "PATIENCE", 3.0)
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{port}")
+    server = serving(port, tmp_path)
+    heard = []
+
+    def go_away_after_the_first_trial():
+        wait_for(
+            lambda: Path("sweeps/s/history.jsonl").exists() and '"told"' in Path("sweeps/s/history.jsonl").read_text()
+        )
+        stop(server)
+
+    going = threading.Thread(target=go_away_after_the_first_trial)
+    going.start()
+    settings = {"dataset": str(reviews_card), "space": str(tiny_space), "workers": 1, "epochs": 3}
+    ended = sweeper.sweep(**settings, trials=6, algorithm="grid", name="s", say=heard.append)
+    going.join()
+    assert (ended.ended, len(ended.leaderboard)) == ("trials", 6 + len(ended.baselines))
+    assert ended.export is not None
+    assert ended.missed
+    assert heard[-1].endswith("it is told the rest by: sweeper sweep --resume s")
+    server = serving(port, tmp_path)
+    try:
+        again = sweeper.sweep(resume="s")
+        told = [run for run in runs("sentiment/reviews") if run.info.status == "FINISHED"]
+        numbers = sorted(run.data.tags["sweeper.trial"] for run in told if "sweeper.trial" in run.data.tags)
+        assert numbers == list("012345")
+        assert len(told) == 7
+        versions = mlflow.MlflowClient(store()).search_model_versions("name = 'sweeper-sentiment-reviews'")
+    finally:
+        stop(server)
+    assert [again.missed, len(versions)] == ["", 1]
 
 
 def test_killed_again_and_again_a_sweep_ends_as_if_nothing_had_been(reviews_card, tiny_space):

@@ -1,0 +1,57 @@
+"""A sweep is taken up as it was begun, or not at all, with what differs shown."""
+
+from __future__ import annotations
+
+import pytest
+
+from sweeper.data import cards
+from sweeper.errors import UsageError
+from sweeper.history import find_folder, new_folder
+from sweeper.resume import as_begun, refuse_changes
+from sweeper.spaces import load_space
+
+FACTS = {"card": "reviews", "task": "sentiment", "space": "tiny", "began": "2026", "settings": {}}
+
+
+@pytest.fixture
+def folder(reviews_card, tiny_space):
+    card, space = cards.load_card(str(reviews_card)), load_space(str(tiny_space))
+    return new_folder("s", {**FACTS, "card_folder": str(card.folder)}, card.text, space.text)
+
+
+def test_declarations_that_were_not_touched_are_as_they_were(folder, tiny_space):
+    card, space, _ = as_begun(folder)
+    assert (card.name, card.task) == ("reviews", "sentiment")
+    assert space == load_space(str(tiny_space))
+
+
+@pytest.mark.parametrize("file", ["card.toml", "space.toml"])
+def test_an_edited_declaration_is_refused_with_the_difference(folder, file):
+    path = folder.path / file
+    path.write_text(path.read_text().replace('task = "sentiment"', 'task = "text"'))
+    with pytest.raises(UsageError) as refused:
+        as_begun(folder)
+    said = str(refused.value)
+    assert said.startswith(f"sweeps/s/{file}: has changed since the sweep began; put it back, or start a new sweep:")
+    assert '-task = "sentiment"' in said
+    assert '+task = "text"' in said
+
+
+def test_another_space_is_refused_with_the_difference_and_the_same_one_is_not(folder, tiny_space):
+    settings = {"algorithm": "grid", "epochs": 2, "seed": 0}
+    folder._note(settings=settings)
+    refuse_changes(folder, {"task": "sentiment", "space": str(tiny_space), "seed": 0})
+    with pytest.raises(UsageError, match=r"was begun with another --space(.|\n)*\+about"):
+        refuse_changes(folder, {"space": "sentiment"})
+    with pytest.raises(UsageError, match="was begun with --seed 0, found 4"):
+        refuse_changes(folder, {"seed": 4})
+
+
+def test_a_sweep_whose_file_was_damaged_is_named_and_another_one_is_taken_by_its_name(folder, reviews_card):
+    other = new_folder("other", FACTS, "", "")
+    (folder.path / "sweep.json").write_text("{")
+    with pytest.raises(
+        UsageError, match=r"^sweeps/s/sweep\.json: cannot be read: .*; put it back .* or name another sweep"
+    ):
+        find_folder(None)
+    assert find_folder("other") == other
