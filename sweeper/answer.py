@@ -3,6 +3,7 @@
 A program of its own as well: it reads JSON texts, one a line, and prints JSON answers.
 
     python answer.py EXPORT_FOLDER < texts.jsonl
+    python answer.py EXPORT_FOLDER '{"temperature": 0.5}' < prompts.jsonl
 """
 
 from __future__ import annotations
@@ -14,19 +15,30 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 BATCH = 64  # texts answered together
+DRAWING = {"label": "", "temperature": 0.7, "top_k": 0, "seed": 0, "length": 200}
+"""What a model that goes on with prompts is asked for where nothing else is said."""
 
 
-def load(folder: str) -> Callable[[Sequence[Any]], Iterator[dict[str, Any]]]:
+def load(folder: str, **drawing: Any) -> Callable[[Sequence[Any]], Iterator[dict[str, Any]]]:
     """A function from texts (or, for a tagger, lists of tokens) to one dictionary each.
 
-    A classifier answers with `label`, `score` and `scores`; a tagger with `tokens` and `tags`; a writer with `target`.
+    A classifier answers with `label`, `score` and `scores`; a tagger with `tokens` and `tags`; what writes with `output`.
+
+    Args:
+        drawing: of a model that goes on with prompts, other values than those of `DRAWING`.
     """
     import tensorflow as tf
 
     signatures = tf.saved_model.load(folder).signatures
 
-    def of_texts(texts: list[str]) -> dict[str, Any]:
-        return dict(signatures["serving_default"](text=tf.constant(texts)))
+    def of_texts(texts: list[str], start: int) -> dict[str, Any]:
+        ask = signatures["serving_default"]
+        if "prompt" not in ask.structured_input_signature[1]:
+            return dict(ask(text=tf.constant(texts)))
+        asked = {**DRAWING, **drawing}
+        numbers = {name: tf.constant(asked[name]) for name in ("temperature", "top_k", "length")}
+        label, seed = tf.constant([asked["label"]] * len(texts)), tf.constant(asked["seed"] + start)
+        return dict(ask(prompt=tf.constant(texts), label=label, seed=seed, **numbers))
 
     def of_tokens(sentences: list[list[str]]) -> dict[str, Any]:
         return dict(signatures["tokens"](tokens=tf.ragged.constant(sentences, dtype=tf.string).to_tensor("")))
@@ -36,7 +48,7 @@ def load(folder: str) -> Callable[[Sequence[Any]], Iterator[dict[str, Any]]]:
             alike = list(group)
             for start in range(0, len(alike), BATCH):
                 some = alike[start : start + BATCH]
-                found = of_texts(some) if are_texts else of_tokens(some)
+                found = of_texts(some, start) if are_texts else of_tokens(some)
                 yield from rows({name: value.numpy() for name, value in found.items()})
 
     return answers
@@ -52,9 +64,9 @@ def rows(columns: dict[str, Any]) -> Iterator[dict[str, Any]]:
                 "tags": [tag.decode("utf-8") for tag in tags[real]],
             }
         return
-    if "target" in columns:
-        for target in columns["target"]:
-            yield {"target": target.decode("utf-8")}
+    if "output" in columns:
+        for output in columns["output"]:
+            yield {"output": output.decode("utf-8")}
         return
     for label, score, scores in zip(columns["label"], columns["score"], columns["scores"], strict=True):
         yield {"label": label.decode("utf-8"), "score": float(score), "scores": [float(value) for value in scores]}
@@ -62,7 +74,7 @@ def rows(columns: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 def main() -> None:
     inputs = [json.loads(line) for line in sys.stdin]
-    for answer in load(sys.argv[1])(inputs):
+    for answer in load(sys.argv[1], **json.loads(sys.argv[2] if len(sys.argv) > 2 else "{}"))(inputs):
         print(json.dumps(answer))
 
 

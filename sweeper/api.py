@@ -28,6 +28,7 @@ DEFAULT_DATASETS = {
     "text": "reuters-r8",
     "tagging": "peoples-daily",
     "seq2seq": "cmudict",
+    "generation": "shakespeare",
 }
 ALGORITHMS = ("random", "grid", "bayesian", "hyperband")
 HIGHEST_SEED = 2**31 - 1000  # the seeds of a model's layers follow it
@@ -61,7 +62,7 @@ def sweep(
     """Search for the best model of a dataset, log every trial, and export the winner.
 
     Args:
-        task: "sentiment", "text", "tagging" or "seq2seq"; may be left out with `data`.
+        task: "sentiment", "text", "tagging", "seq2seq" or "generation"; may be left out with `data`.
         dataset: name or path of a card; the task's own example where it is left out.
         data, text, label, encoding: a file of your own instead, its columns and encoding.
         space: name or path of a search space; the one named as the task by default.

@@ -68,7 +68,7 @@ def _parser() -> argparse.ArgumentParser:
         help="search, log every trial to MLflow, export the best",
         description="Search for the best model of a dataset.",
     )
-    sweep.add_argument("task", nargs="?", help="sentiment, text or tagging; inferred with --data")
+    sweep.add_argument("task", nargs="?", help="sentiment, text, tagging, seq2seq or generation; inferred with --data")
     sweep.add_argument("--dataset", metavar="NAME|PATH", help="a declared dataset (sweeper datasets list)")
     sweep.add_argument(
         "--data",
@@ -113,11 +113,7 @@ def _parser() -> argparse.ArgumentParser:
     export.add_argument("--to", required=True, metavar="DIR", help="a new folder")
     _json(export, do.export)
 
-    predict = commands.add_parser("predict", help="answers of an exported model")
-    predict.add_argument("folder", metavar="DIR")
-    predict.add_argument("texts", nargs="*", metavar="TEXT")
-    predict.add_argument("--file", metavar="F", help="texts from a file, one a line; - for standard input")
-    _json(predict, do.predict)
+    _add_predict(commands.add_parser("predict", help="answers of an exported model"))
 
     datasets = commands.add_parser("datasets", help="declared datasets: list, show, check, fetch")
     datasets.add_argument("action", choices=["list", "show", "check", "fetch"])
@@ -136,6 +132,20 @@ def _parser() -> argparse.ArgumentParser:
     doctor = commands.add_parser("doctor", help="what this machine has, and what is missing")
     doctor.set_defaults(run=do.doctor)
     return parser
+
+
+def _add_predict(predict: argparse.ArgumentParser) -> None:
+    predict.add_argument("folder", metavar="DIR")
+    predict.add_argument("texts", nargs="*", metavar="TEXT")
+    predict.add_argument("--file", metavar="F", help="texts from a file, one a line; - for standard input")
+    predict.add_argument("--label", help="to go on with a prompt: the text's label, where texts have one")
+    predict.add_argument(
+        "--temperature", type=float, metavar="X", help="to go on with a prompt: 0 for the most probable symbols (0.7)"
+    )
+    predict.add_argument("--top-k", type=int, metavar="N", help="so many symbols may be drawn, 0 for all (0)")
+    predict.add_argument("--length", type=int, metavar="N", help="symbols at most (200)")
+    predict.add_argument("--seed", type=int, metavar="N", help="of what is drawn (0)")
+    _json(predict, do.predict)
 
 
 def _json(parser: argparse.ArgumentParser, run: Any) -> None:

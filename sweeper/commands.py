@@ -85,7 +85,7 @@ def _show_outcome(outcome: Outcome) -> None:
 def _columns(outcome: Outcome) -> list[str]:
     """What fits a terminal: scores, costs, and the parameters that tell most of those that vary."""
     table, objective = outcome.leaderboard, outcome.objective
-    scores = [f"val_{objective}", f"test_{objective}"]
+    scores = [f"{part}_{name}" for name in (objective, "bits_per_character", "perplexity") for part in ("val", "test")]
     columns = ["trial", *scores, *_telling(table), "best_epoch", "seconds", "parameters"]
     return [name for name in columns if name in table.columns]
 
@@ -161,11 +161,13 @@ def export(options: argparse.Namespace) -> int:
 
 
 def predict(options: argparse.Namespace) -> int:
-    texts = [*options.texts, *_lines(options.file)] if options.file else options.texts
-    if not texts:
-        raise UsageError("give texts, or --file F")
     if not (Path(options.folder) / "saved_model.pb").is_file():
         raise UsageError(f"{options.folder}: holds no exported model; make one with: sweeper export --to DIR")
+    texts = [*options.texts, *_lines(options.file)] if options.file else options.texts
+    drawing = _drawing(options)
+    if not texts and drawing is None:
+        raise UsageError("give texts, or --file F")
+    texts = texts or [""]  # a prompt may be empty
     for text in texts:
         if any("\ud800" <= character <= "\udfff" for character in text):
             raise UsageError(
@@ -176,7 +178,7 @@ def predict(options: argparse.Namespace) -> int:
 
     with without_chatter():
         try:
-            model = load(options.folder)
+            model = load(options.folder, **(drawing or {}))
         except (OSError, ValueError, KeyError) as error:
             said = (str(error).splitlines() or [type(error).__name__])[0]
             raise UsageError(f"{options.folder}: is no model that sweeper has exported: {said[:200]}") from None
@@ -185,15 +187,41 @@ def predict(options: argparse.Namespace) -> int:
         print(json.dumps({"answers": answers}, ensure_ascii=False))
         return 0
     for text, answer in zip(texts, answers, strict=True):
-        print(_line(text, answer))
+        print(_line(text, answer, goes_on=drawing is not None))
     return 0
 
 
-def _line(text: str, answer: Mapping[str, Any]) -> str:
+def _drawing(options: argparse.Namespace) -> dict[str, Any] | None:
+    """How a model that goes on with prompts is asked; None for one that does not.
+
+    Raises:
+        UsageError: an option is out of its bounds, or of another kind of model.
+    """
+    names = ("label", "temperature", "top_k", "seed", "length")
+    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
+    described = Path(options.folder) / "drawing.json"
+    if not described.is_file():
+        for name in given:
+            raise UsageError(
+                f"--{name.replace('_', '-')}: is for models that go on with a prompt, and {options.folder} holds another"
+            )
+        return None
+    labels = json.loads((Path(options.folder) / "labels.json").read_text(encoding="utf-8"))
+    for name in ("temperature", "top_k", "length"):
+        if given.get(name, 0) < 0:
+            raise UsageError(f"--{name.replace('_', '-')}: must be 0 or more, found {given[name]:g}")
+    if given.get("label", "") and not labels:
+        raise UsageError("--label: the texts that this model has read had no labels; leave it out")
+    if "label" in given and labels and given["label"] not in labels:
+        raise UsageError(f"--label: {unknown('label', given['label'], labels)}")
+    return {**json.loads(described.read_text(encoding="utf-8")), **given}
+
+
+def _line(text: str, answer: Mapping[str, Any], *, goes_on: bool) -> str:
     if "label" in answer:
         return f"{answer['label']}\t{answer['score']:.4f}\t{text}"
-    if "target" in answer:
-        return f"{answer['target']}\t{text}"
+    if "output" in answer:
+        return str(answer["output"]) if goes_on else f"{answer['output']}\t{text}"
     return " ".join(f"{token}/{tag}" for token, tag in zip(answer["tokens"], answer["tags"], strict=True))
 
 

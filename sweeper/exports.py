@@ -17,15 +17,18 @@ import numpy as np
 from . import answer
 from .data.batches import load_split
 from .data.store import Meta, Prepared
+from .data.texts import load_texts
 from .errors import ExportError
-from .fitting import Fitting
+from .fitting import Fitting, Learner
 from .history import check_free
+from .learners import decoding, trained, vocabulary
 from .records import TrialOrder
 from .tasks import TASKS
-from .trial import decoding, trained, vocabulary
 
 COMPARED = 16  # real rows, from the shortest to the longest
 ODD_TEXTS = ("", " \t\n", "🎬🎬 👨‍👩‍👧", "wow" * 2_000, "a film. " * 2_000, "好" * 3_000, "e\u0301 \u202eabc")
+ODD_PROMPTS = ("", " \t\n", "🎬", "wow" * 100)
+PROMPTED = 12  # symbols of a real text that a prompt has
 TOLERANCE = 1e-4  # of scores; labels and tags must be equal
 
 
@@ -50,14 +53,17 @@ def export_trial(order: TrialOrder, to: str, card: Mapping[str, Any]) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        prepared, fitting = trained(order)
+        prepared, learner = trained(order)
         module = TASKS[order.task].serving(
-            fitting.model, vocabulary(order, prepared), prepared.meta, order.configuration
+            learner.model, vocabulary(order, prepared), prepared.meta, order.configuration
         )
         tf.saved_model.save(module, str(place), signatures=module.signatures())
-        inputs, expected = _expected(order, prepared, fitting, module)
-        _compare(place, inputs, expected)
-        (place / "labels.json").write_text(json.dumps(list(prepared.meta.labels), ensure_ascii=False), encoding="utf-8")
+        drawing = _drawing(prepared.meta)
+        inputs, expected = _expected(order, prepared, learner, module)
+        _compare(place, inputs, expected, drawing)
+        (place / "labels.json").write_text(json.dumps(_labels(prepared.meta), ensure_ascii=False), encoding="utf-8")
+        if prepared.meta.kind == "texts":
+            (place / "drawing.json").write_text(json.dumps({**answer.DRAWING, **drawing}), encoding="utf-8")
         (place / "model_card.md").write_text(model_card(order, prepared.meta, card), encoding="utf-8")
         place.chmod(0o755)
         if target.exists():
@@ -69,13 +75,16 @@ def export_trial(order: TrialOrder, to: str, card: Mapping[str, Any]) -> str:
 
 
 def _expected(
-    order: TrialOrder, prepared: Prepared, fitting: Fitting, module: Any
+    order: TrialOrder, prepared: Prepared, learner: Learner[Any], module: Any
 ) -> tuple[list[Any], list[dict[str, Any]]]:
     """Inputs and the answers that the trained model gives.
 
     For real rows they come from the prepared arrays, past the exported tokeniser and
     vocabulary, so that any drift between training and serving shows.
     """
+    if prepared.meta.kind == "texts":
+        return _going_on(order, prepared, learner, module)
+    assert isinstance(learner, Fitting)
     split = load_split(prepared, "validation", order.configuration)
     rows = np.unique(np.argsort(split.lengths, kind="stable")[np.linspace(0, len(split) - 1, COMPARED).astype(int)])
     examples = prepared.examples("validation").iloc[rows]
@@ -83,10 +92,10 @@ def _expected(
     inputs: list[Any] = []
     expected: list[dict[str, Any]] = []
     for row, example in zip(rows, examples.to_dict("records"), strict=True):
-        logits = fitting.answer(split.batch(np.array([row])).ids).numpy()[0]
+        logits = learner.answer(split.batch(np.array([row])).ids).numpy()[0]
         if prepared.meta.kind == "sequences":
             inputs.append(example["source"])
-            expected.append({"target": prepared.meta.written(logits)})
+            expected.append({"output": prepared.meta.written(logits)})
         elif split.several:
             inputs.append(list(example["tokens"]))
             expected.append({"tokens": list(example["tokens"]), "tags": [names[place] for place in logits.argmax(-1)]})
@@ -101,12 +110,46 @@ def _expected(
     return [*inputs, *ODD_TEXTS], [*expected, *answers]
 
 
-def _compare(folder: Path, inputs: list[Any], expected: list[dict[str, Any]]) -> None:
+def _labels(meta: Meta) -> list[str]:
+    """The names that a caller meets: of labels or symbols that are answered, or of the labels that texts may have."""
+    return list(meta.conditions if meta.kind == "texts" else meta.labels)
+
+
+def _drawing(meta: Meta) -> dict[str, Any]:
+    """What is asked for beside prompts."""
+    return {"label": meta.conditions[0]} if meta.conditions else {}
+
+
+def _going_on(
+    order: TrialOrder, prepared: Prepared, learner: Learner[Any], module: Any
+) -> tuple[list[Any], list[dict[str, Any]]]:
+    """As `_expected`: how prompts go on."""
+    meta, texts = prepared.meta, load_texts(prepared, "validation", order.configuration)
+    prompts = [texts.symbols[start : start + PROMPTED] for start in texts.starts[:COMPARED]]
+    prompts = [prompt for prompt in prompts if prompt.min() > 1]  # whole, and nothing of it unknown
+    beginnings = [meta.written(prompt) for prompt in prompts]
+    asked = {**answer.DRAWING, **_drawing(meta)}
+    inputs = [*beginnings, *ODD_PROMPTS]
+    found = module.answer(
+        inputs, [asked["label"]] * len(inputs), *(asked[name] for name in ("temperature", "top_k", "seed", "length"))
+    )
+    expected = list(answer.rows({name: value.numpy() for name, value in found.items()}))
+    if prompts:
+        lengths = np.full(len(prompts), PROMPTED, np.int32)
+        drawing = {name: asked[name] for name in ("temperature", "top_k", "seed")}
+        follow = learner.model.write(
+            np.stack(prompts), lengths, np.zeros(len(prompts), np.int32), **drawing, longest=asked["length"]
+        ).numpy()
+        for place, (prompt, symbols) in enumerate(zip(prompts, follow, strict=True)):
+            expected[place] = {"output": meta.written([*prompt, *symbols])}
+    return inputs, expected
+
+
+def _compare(folder: Path, inputs: list[Any], expected: list[dict[str, Any]], drawing: Mapping[str, Any]) -> None:
     """Ask the folder in a fresh process that has TensorFlow and nothing of ours."""
     given = "".join(json.dumps(one) + "\n" for one in inputs)
-    asked = subprocess.run(
-        [sys.executable, "-P", answer.__file__, str(folder)], input=given, capture_output=True, text=True, check=False
-    )
+    command = [sys.executable, "-P", answer.__file__, str(folder), json.dumps(drawing)]
+    asked = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
     if asked.returncode:
         said = asked.stderr.strip().splitlines() or [f"its process ended with {asked.returncode} and said nothing"]
         raise ExportError(f"the exported model cannot be loaded by plain TensorFlow: {said[-1]}")

@@ -5,10 +5,11 @@ from __future__ import annotations
 import ctypes
 import gc
 import time
+from abc import ABC, abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, Generic, NamedTuple, TypeVar
 
 import keras
 import numpy as np
@@ -22,12 +23,14 @@ from .models.decoder import BOUNDARY
 from .models.optimizers import summed
 from .records import Scores
 
+Data = TypeVar("Data")
 DIVERGED = "a lower learning_rate or clip_norm may help"
 
 
 class Predictions(NamedTuple):
     """Args:
-    answers: label ids of the split's examples, in order; of sequences without what ends them.
+    answers: label ids of the split's examples, in order; of sequences without what ends them; of texts instead the
+        surprisal of every true symbol, float32, nats.
     loss: mean cross-entropy of a true label, nats.
     """
 
@@ -49,8 +52,70 @@ class Progress:
     best_epoch: int = 0
 
 
-class Fitting:
-    """A model, its optimizer, and the compiled functions that train and run it.
+class Learner(ABC, Generic[Data]):
+    """A model, its optimizer, and where its training stands.
+
+    Args:
+        model: built; see the learner's own kind.
+    """
+
+    def __init__(self, model: keras.Model, optimizer: keras.optimizers.Optimizer) -> None:
+        self.model = model
+        self.optimizer = optimizer
+        self.progress = Progress()
+        optimizer.build(model.trainable_variables)
+
+    @abstractmethod
+    def train_epoch(self, split: Data, batch_size: int, generator: np.random.Generator) -> tuple[float, int]:
+        """One pass over the training split; returns its mean loss and how many real tokens it read.
+
+        Raises:
+            TrialError: the loss is no longer a number.
+        """
+
+    @abstractmethod
+    def predict(self, split: Data) -> Predictions:
+        """What the model says of every example; the order of the split is kept."""
+
+    @abstractmethod
+    def asked(self, split: Data) -> Callable[[], Any]:
+        """Asks the model about one example of middle length, batch 1, when it is called."""
+
+    def descend(self, tape: tf.GradientTape, loss: tf.Tensor) -> None:
+        """One step of the optimizer down a loss, which should have been through its `scale_loss`."""
+        variables = self.model.trainable_variables
+        self.optimizer.apply([summed(gradient) for gradient in tape.gradient(loss, variables)], variables)
+
+    def checked(self, loss: tf.Tensor) -> float:
+        """The loss of a step.
+
+        Raises:
+            TrialError: it is no longer a number.
+        """
+        value = float(loss)
+        if not np.isfinite(value):
+            raise TrialError(f"diverged: the loss is {value} in epoch {self.progress.epoch + 1}; {DIVERGED}")
+        return value
+
+    def save(self, path: Path, note: str = "") -> None:
+        """Weights, optimizer and progress, and a note of the caller's."""
+        progress = {"epoch": self.progress.epoch, "best": self.progress.best, "best_epoch": self.progress.best_epoch}
+        arrays = {**state.values(self.model.variables, "model"), **state.values(self.optimizer.variables, "optimizer")}
+        state.save_arrays(
+            path, {**arrays, **{name: np.array(value) for name, value in progress.items()}, "note": np.array(note)}
+        )
+
+    def restore(self, path: Path) -> str:
+        """Take up what `save` left; returns the note."""
+        arrays = state.load_arrays(path)
+        state.assign(self.model.variables, arrays, "model")
+        state.assign(self.optimizer.variables, arrays, "optimizer")
+        self.progress = Progress(int(arrays["epoch"]), float(arrays["best"]), int(arrays["best_epoch"]))
+        return str(arrays["note"])
+
+
+class Fitting(Learner[Split]):
+    """Learns the labels of examples.
 
     Args:
         model: from ids, int32 (batch, time), to a dictionary with `logits`; or an `EncoderDecoder`.
@@ -58,11 +123,8 @@ class Fitting:
     """
 
     def __init__(self, model: keras.Model, optimizer: keras.optimizers.Optimizer, *, several: bool) -> None:
-        self.model = model
-        self.optimizer = optimizer
-        self.progress = Progress()
+        super().__init__(model, optimizer)
         self._writes = isinstance(model, EncoderDecoder)
-        optimizer.build(model.trainable_variables)
         ids = tf.TensorSpec([None, None], tf.int32)
         labels, weights = ([None, None], [None, None]) if several else ([None], [None])
         signature = [ids, tf.TensorSpec(labels, tf.int32), tf.TensorSpec(weights, tf.float32)]
@@ -81,8 +143,7 @@ class Fitting:
             logits = self._logits(ids, labels, weights, training=True)
             loss = _cross_entropy(labels, logits, weights) / tf.cast(tf.shape(ids)[0], tf.float32)
             total = self.optimizer.scale_loss(tf.add_n([loss, *self.model.losses]))
-        variables = self.model.trainable_variables
-        self.optimizer.apply([summed(gradient) for gradient in tape.gradient(total, variables)], variables)
+        self.descend(tape, total)
         return loss
 
     def _logits(self, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, *, training: bool) -> tf.Tensor:
@@ -100,17 +161,10 @@ class Fitting:
         return self.model.answer(ids) if self._writes else self.model(ids, training=False)["logits"]
 
     def train_epoch(self, split: Split, batch_size: int, generator: np.random.Generator) -> tuple[float, int]:
-        """One pass over the training split; returns its mean loss and how many real tokens it read.
-
-        Raises:
-            TrialError: the loss is no longer a number.
-        """
+        """See `Learner`."""
         losses, tokens = [], 0
         for batch in split.training(batch_size, generator):
-            loss = float(self.step(batch.ids, batch.labels, batch.weights))
-            if not np.isfinite(loss):
-                raise TrialError(f"diverged: the loss is {loss} in epoch {self.progress.epoch + 1}; {DIVERGED}")
-            losses.append(loss)
+            losses.append(self.checked(self.step(batch.ids, batch.labels, batch.weights)))
             tokens += int(np.count_nonzero(batch.ids))
         return float(np.mean(losses)), tokens
 
@@ -125,6 +179,11 @@ class Fitting:
             for row, label in zip(batch.rows, answers.numpy(), strict=True):
                 found[row] = self._of_one(label, int(split.label_lengths[row]))
         return Predictions(Answers.of(found), loss / weight)
+
+    def asked(self, split: Split) -> Callable[[], Any]:
+        """See `Learner`."""
+        ids = split.batch(np.argsort(split.lengths)[len(split) // 2 : len(split) // 2 + 1]).ids
+        return lambda: self.answer(ids).numpy()
 
     def searched(self, split: Split) -> Callable[[int, float], Answers]:
         """From a beam's width and length penalty to what an `EncoderDecoder` then writes for every example."""
@@ -147,22 +206,6 @@ class Fitting:
         if not self._writes:
             return np.atleast_1d(label)[:length]
         return label[: np.argmax(np.append(label, BOUNDARY) == BOUNDARY)]
-
-    def save(self, path: Path, note: str = "") -> None:
-        """Weights, optimizer and progress, and a note of the caller's."""
-        progress = {"epoch": self.progress.epoch, "best": self.progress.best, "best_epoch": self.progress.best_epoch}
-        arrays = {**state.values(self.model.variables, "model"), **state.values(self.optimizer.variables, "optimizer")}
-        state.save_arrays(
-            path, {**arrays, **{name: np.array(value) for name, value in progress.items()}, "note": np.array(note)}
-        )
-
-    def restore(self, path: Path) -> str:
-        """Take up what `save` left; returns the note."""
-        arrays = state.load_arrays(path)
-        state.assign(self.model.variables, arrays, "model")
-        state.assign(self.optimizer.variables, arrays, "optimizer")
-        self.progress = Progress(int(arrays["epoch"]), float(arrays["best"]), int(arrays["best_epoch"]))
-        return str(arrays["note"])
 
 
 def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
@@ -195,9 +238,9 @@ class Epoch(NamedTuple):
 
 
 def fit(
-    fitting: Fitting,
-    training: Split,
-    validation: Split,
+    fitting: Learner[Data],
+    training: Data,
+    validation: Data,
     *,
     epochs: int,
     batch_size: int,
@@ -243,14 +286,12 @@ def fit(
     return "done"
 
 
-def latency_ms(fitting: Fitting, split: Split, repeats: int = 15) -> float:
-    """Milliseconds for one example of middle length, batch 1: the median of some runs."""
-    middle = np.argsort(split.lengths)[len(split) // 2 : len(split) // 2 + 1]
-    ids = split.batch(middle).ids
+def latency_ms(ask: Callable[[], Any], repeats: int = 15) -> float:
+    """Milliseconds that an answer takes: the median of some runs."""
     times = []
     for _ in range(repeats):
         started = time.perf_counter()
-        fitting.answer(ids).numpy()
+        ask()
         times.append(time.perf_counter() - started)
     return 1_000 * float(np.median(times))
 

@@ -154,8 +154,8 @@ class SweepFolder:
         return (self.trial(number) / BEST).exists()
 
     def pictures(self, number: int) -> list[Path]:
-        """What a trial has drawn."""
-        return sorted(self.trial(number).glob("*.png"))
+        """What a trial has drawn, and the samples that it has written."""
+        return sorted(path for pattern in ("*.png", "*.txt") for path in self.trial(number).glob(pattern))
 
     def history(self, prepared: Path | None = None) -> History:
         """What was asked and told so far; see `History.read`."""

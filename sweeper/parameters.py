@@ -13,7 +13,8 @@ from typing import Any
 from .errors import DeclarationError, unknown
 
 CLASSIFICATION = ("sentiment", "text")
-EVERY_TASK = (*CLASSIFICATION, "tagging", "seq2seq")
+READING = (*CLASSIFICATION, "tagging", "seq2seq")
+EVERY_TASK = (*READING, "generation")
 
 
 @dataclass(frozen=True)
@@ -85,7 +86,7 @@ class Known:
         default: its value where a space leaves it out; `defaults` overrides it for a task.
         when: other parameters and the values of theirs with which this one matters.
             Otherwise it is inactive and appears nowhere.
-        ordered_only: it matters only where labels are numbers in an order (stars).
+        only: a fact about the data (`Facts`) without which it does not matter.
     """
 
     name: str
@@ -95,7 +96,7 @@ class Known:
     tasks: tuple[str, ...] = EVERY_TASK
     when: Mapping[str, tuple[Any, ...]] = field(default_factory=dict)
     defaults: Mapping[str, Any] = field(default_factory=dict)
-    ordered_only: bool = False
+    only: str = ""
 
     def default_for(self, task: str) -> Any:
         return self.defaults.get(task, self.default)
@@ -113,7 +114,7 @@ TABLE: tuple[Known, ...] = (
         "read words and punctuation, or single characters",
         CLASSIFICATION,
     ),
-    Known("lowercase", "yes", YES_NO, "lower-case the text first"),
+    Known("lowercase", "yes", YES_NO, "lower-case the text first", READING),
     Known(
         "max_vocabulary", 20_000, Whole(10, 1_000_000), "most frequent training tokens kept, padding and <unk> included"
     ),
@@ -130,6 +131,10 @@ TABLE: tuple[Known, ...] = (
         "learned",
         Words(("learned", "one_hot", "pretrained")),
         "embedding learned from scratch, one-hot vectors, or pretrained vectors",
+        READING,
+    ),
+    Known(
+        "input", "learned", Words(("learned", "one_hot")), "embedding learned from scratch, or one-hot", ("generation",)
     ),
     Known(
         "embedding_units",
@@ -144,6 +149,7 @@ TABLE: tuple[Known, ...] = (
         "glove-6b-50d",
         Text("a declared dataset of vectors, or a word2vec/GloVe text file"),
         "which pretrained vectors",
+        READING,
         when={"input": ("pretrained",)},
     ),
     Known(
@@ -151,13 +157,20 @@ TABLE: tuple[Known, ...] = (
         "tuned",
         Words(("frozen", "tuned")),
         "keep pretrained vectors as they are, or train them on",
+        READING,
         when={"input": ("pretrained",)},
     ),
     # The recurrent stack.
     Known("cell", "lstm", Words(("simple_rnn", "gru", "lstm")), "recurrent cell"),
-    Known("direction", "both", Words(("forward", "backward", "both")), "reading direction"),
+    Known("direction", "both", Words(("forward", "backward", "both")), "reading direction", READING),
     Known("depth", 1, Whole(1, 4), "recurrent layers, one on top of another"),
-    Known("units", 64, Whole(1, 2_048), "width of one direction of one layer", defaults={"tagging": 100}),
+    Known(
+        "units",
+        64,
+        Whole(1, 2_048),
+        "width of one direction of one layer",
+        defaults={"tagging": 100, "generation": 128},
+    ),
     Known(
         "residual",
         "no",
@@ -171,6 +184,7 @@ TABLE: tuple[Known, ...] = (
         "none",
         Words(("none", *SCORE_FUNCTIONS)),
         "Luong's score function, with the last state (tagging, seq2seq: each state) as the query",
+        READING,
         defaults={"seq2seq": "general"},
     ),
     Known(
@@ -178,6 +192,7 @@ TABLE: tuple[Known, ...] = (
         64,
         Whole(1, 2_048),
         "width of the concat score's hidden layer",
+        READING,
         when={"attention": ("concat",)},
     ),
     Known(
@@ -194,7 +209,7 @@ TABLE: tuple[Known, ...] = (
         Words(("softmax", "ordinal")),
         "for numbers as labels: separate classes, or ordered stars",
         ("sentiment",),
-        ordered_only=True,
+        only="ordered",
     ),
     # From a source to a target.
     Known(
@@ -243,12 +258,29 @@ TABLE: tuple[Known, ...] = (
         ("seq2seq",),
         when={"teacher_forcing": ("linear", "exponential", "inverse_sigmoid")},
     ),
+    # From the symbols before to the next one.
+    Known(
+        "condition",
+        "every",
+        Words(("none", "first", "every")),
+        "where the text's label enters: nowhere, at its first step only, or at every step",
+        ("generation",),
+        only="labelled",
+    ),
+    Known(
+        "window",
+        64,
+        Whole(2, 10_000),
+        "steps that a gradient goes back; states go on beyond (truncated back-propagation through time)",
+        ("generation",),
+    ),
     # Regularisation.
     Known(
         "embedding_dropout",
         0.2,
         Real(0, 0.95),
         "share of words dropped whole",
+        READING,
         defaults={"tagging": 0.1, "seq2seq": 0.0},
     ),
     Known(
@@ -256,10 +288,10 @@ TABLE: tuple[Known, ...] = (
         0.4,
         Real(0, 0.95),
         "share of features dropped between recurrent layers and before the head",
-        defaults={"seq2seq": 0.2},
+        defaults={"seq2seq": 0.2, "generation": 0.2},
     ),
-    Known("recurrent_dropout", 0.0, Real(0, 0.95), "share of the recurrent state dropped at each step"),
-    Known("l2", 0.0, Real(0, 1), "L2 penalty on recurrent and output kernels"),
+    Known("recurrent_dropout", 0.0, Real(0, 0.95), "share of the recurrent state dropped at each step", READING),
+    Known("l2", 0.0, Real(0, 1), "L2 penalty on recurrent and output kernels", READING),
     # Optimisation.
     Known(
         "optimizer",
@@ -267,7 +299,13 @@ TABLE: tuple[Known, ...] = (
         Words(("adam", "adamw", "nadam", "rmsprop", "sgd")),
         "optimizer; sgd has Nesterov momentum 0.9",
     ),
-    Known("learning_rate", 2e-3, Real(1e-7, 10), "first learning rate", defaults={"tagging": 4e-3, "seq2seq": 4e-3}),
+    Known(
+        "learning_rate",
+        2e-3,
+        Real(1e-7, 10),
+        "first learning rate",
+        defaults={"tagging": 4e-3, "seq2seq": 4e-3, "generation": 4e-3},
+    ),
     Known("weight_decay", 0.004, Real(0, 1), "decoupled weight decay", when={"optimizer": ("adamw",)}),
     Known(
         "schedule",
@@ -276,7 +314,9 @@ TABLE: tuple[Known, ...] = (
         "learning rate over the planned epochs; linear and cosine end at 0, exponential at a tenth",
     ),
     Known("clip_norm", 1.0, Real(1e-3, 1_000), "largest norm of the whole gradient"),
-    Known("batch_size", 64, Whole(1, 4_096), "examples a step", defaults={"tagging": 32, "seq2seq": 128}),
+    Known(
+        "batch_size", 64, Whole(1, 4_096), "examples a step", defaults={"tagging": 32, "seq2seq": 128, "generation": 16}
+    ),
     Known(
         "precision",
         "float32",
@@ -294,9 +334,22 @@ TABLE: tuple[Known, ...] = (
 
 @dataclass(frozen=True)
 class Facts:
-    """What a dataset settles about parameters, beyond its task."""
+    """What a dataset settles about parameters, beyond its task.
+
+    Args:
+        ordered: labels are numbers in an order (stars).
+        labelled: texts have labels.
+    """
 
     ordered: bool = False
+    labelled: bool = False
+
+    def allow(self, parameter: Known) -> bool:
+        """Whether the data give the parameter a meaning."""
+        return not parameter.only or bool(getattr(self, parameter.only))
+
+
+ONLY = {"ordered": "labels are numbers", "labelled": "texts have labels"}
 
 
 def known(task: str) -> dict[str, Known]:
@@ -322,7 +375,7 @@ def lookup(task: str, name: str) -> Known:
 
 def is_active(parameter: Known, values: Mapping[str, Any], facts: Facts) -> bool:
     """Whether `parameter` matters, given the values of those listed before it."""
-    if parameter.ordered_only and not facts.ordered:
+    if not facts.allow(parameter):
         return False
     return all(values.get(name) in allowed for name, allowed in parameter.when.items())
 
@@ -349,8 +402,7 @@ def describe(task: str) -> Iterator[dict[str, Any]]:
     """One row a parameter, for a table."""
     for parameter in known(task).values():
         when = " and ".join(f"{name} = {' | '.join(map(str, allowed))}" for name, allowed in parameter.when.items())
-        if parameter.ordered_only:
-            when = "labels are numbers"
+        when = ONLY.get(parameter.only, when)
         yield {
             "parameter": parameter.name,
             "default": parameter.default_for(task),

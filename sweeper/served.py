@@ -5,6 +5,8 @@ MLflow copies this file beside the SavedModel (its "models from code"). It impor
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
 import mlflow.models
@@ -13,17 +15,27 @@ import pandas as pd
 
 
 class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
-    """A table with a column `text` in, a table of answers out."""
+    """A table with a column `text` in, a table of answers out; what goes on with a prompt takes parameters too."""
 
     def load_context(self, context: Any) -> None:
         import tensorflow as tf
 
-        self.loaded = tf.saved_model.load(context.artifacts["saved_model"])
+        folder = Path(context.artifacts["saved_model"])
+        self.loaded = tf.saved_model.load(str(folder))
+        described = folder / "drawing.json"
+        self.drawing = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else None
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         import tensorflow as tf
 
-        answers = self.loaded.signatures["serving_default"](text=tf.constant(model_input["text"].tolist()))
+        ask, texts = self.loaded.signatures["serving_default"], tf.constant(model_input["text"].tolist())
+        if self.drawing is None:
+            answers = ask(text=texts)
+        else:
+            asked = {**self.drawing, **(params or {})}
+            label, temperature = tf.fill(tf.shape(texts), asked["label"]), tf.constant(asked["temperature"], tf.float32)
+            numbers = {name: tf.constant(asked[name], tf.int32) for name in ("top_k", "seed", "length")}
+            answers = ask(prompt=texts, label=label, temperature=temperature, **numbers)
         columns = {name: value.numpy().tolist() for name, value in answers.items()}
         return pd.DataFrame({name: [_text(value) for value in values] for name, values in columns.items()})
 

@@ -155,8 +155,8 @@ class SearchSpace:
         """This space without the parameters that these data leave inactive, and without those that depend on them."""
         kept: list[Parameter] = []
         for parameter in self.parameters:
-            idle = parameters.lookup(self.task, parameter.name).ordered_only and not facts.ordered
-            if not idle and all(name in {other.name for other in kept} for name in parameter.when):
+            matters = facts.allow(parameters.lookup(self.task, parameter.name))
+            if matters and all(name in {other.name for other in kept} for name in parameter.when):
                 kept.append(parameter)
         return replace(self, parameters=tuple(kept))
 

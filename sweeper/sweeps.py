@@ -149,6 +149,8 @@ def load(card: Card, space: SearchSpace, say: Callable[[str], None]) -> Prepared
 
 def encodings(card: Card, space: SearchSpace) -> list[tuple[str, bool]]:
     """Every way of cutting text into tokens that some configuration asks for, and that of the baselines."""
+    if space.task == "generation":
+        return []  # nothing is read but what is written
     usual = getattr(card.options, "source_tokens", "words")
     cuts = space.values_of("tokens") if "tokens" in parameters.known(space.task) else (usual,)
     asked = [(cut, lower == "yes") for cut in cuts for lower in space.values_of("lowercase")]
@@ -294,13 +296,13 @@ def card_facts(card: Card, sweep: str, split: str, scores: Scores, baselines: Se
 
 
 def choose_decoding_in_worker(order: TrialOrder) -> None:
-    from .trial import choose_decoding
+    from .winner import choose_decoding
 
     choose_decoding(order)
 
 
 def score_in_worker(order: TrialOrder) -> Scores:
-    from .trial import score_test
+    from .winner import score_test
 
     return score_test(order)
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from ..errors import DataError, listed, unknown
-from ..records import LabelledText
+from ..records import LabelledText, TokenKind
 from .documents import Document
 
 ROW = tuple[int, Mapping[str, Any]]
@@ -24,14 +24,15 @@ class Options:
 
     Args:
         text: column of the text.
-        label: column of the label. For layout "folders" both are unused: a file is a
-            text and the name of its folder its label.
+        label: column of the label; "" for texts without one. For layout "folders" both are
+            unused: a file is a text and the name of its folder its label.
         where: only rows whose columns have these values.
         names: label in the file to label in the task; where given, others are errors.
         layout: "table", or "folders" for a folder a class.
         skip_lines: line numbers, from 1, that are neither header nor data.
         separator: between columns, where the file's ending does not say it.
         encoding: encodings to try, in order.
+        target_tokens: for generation, what is written one at a time.
     """
 
     text: str = "text"
@@ -42,6 +43,7 @@ class Options:
     skip_lines: tuple[int, ...] = ()
     separator: str | None = None
     encoding: tuple[str, ...] = ("utf-8",)
+    target_tokens: TokenKind = "characters"
 
 
 def read(document: Document, options: Options) -> Iterator[LabelledText]:
@@ -58,10 +60,13 @@ def read(document: Document, options: Options) -> Iterator[LabelledText]:
         return
     for line, row in _rows(document, options):
         place = f"{document.name}:{line}"
-        for column in (options.text, options.label, *options.where):
+        for column in (options.text, options.label or options.text, *options.where):
             if column not in row:
                 raise DataError(f"{place}: {unknown('column', column, row)}")
         if any(_plain(row[column]) != value for column, value in options.where.items()):
+            continue
+        if not options.label:
+            yield LabelledText(_cell(row[options.text], options.text, place), "")
             continue
         label = _cell(row[options.label], options.label, place).strip()
         if not label:

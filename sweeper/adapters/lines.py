@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from ..errors import DataError, listed
-from ..records import LabelledText
+from ..records import LabelledText, TokenKind
 from .documents import Document
 
 
@@ -17,15 +17,19 @@ class Options:
     Args:
         labels: file name to label. Where none is given every text has the label "",
             which only tasks without labels can use.
+        join: so many lines make one text, for a book, say; blank ones are then kept.
+        target_tokens: for generation, what is written one at a time.
         encoding: encodings to try, in order.
     """
 
     labels: dict[str, str] = field(default_factory=dict)
+    join: int = 1
+    target_tokens: TokenKind = "characters"
     encoding: tuple[str, ...] = ("utf-8",)
 
 
 def read(document: Document, options: Options) -> Iterator[LabelledText]:
-    """Yield each line that is not blank, in order.
+    """Yield each line that is not blank, or so many lines as `join` says, in order.
 
     Raises:
         DataError: labels are declared, but none for this file.
@@ -33,6 +37,8 @@ def read(document: Document, options: Options) -> Iterator[LabelledText]:
     if options.labels and document.path.name not in options.labels:
         raise DataError(f"{document.name}: the card's labels name {listed(options.labels)}, but not this file")
     label = options.labels.get(document.path.name, "")
-    for _, line in document.lines(options.encoding):
-        if line.strip():
-            yield LabelledText(line.strip(), label)
+    lines = [line.rstrip() for _, line in document.lines(options.encoding)]
+    for start in range(0, len(lines), options.join):
+        text = "\n".join(lines[start : start + options.join]).strip()
+        if text:
+            yield LabelledText(text, label)

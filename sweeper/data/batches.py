@@ -24,7 +24,7 @@ class Answers(NamedTuple):
     """Label ids of some examples, true or predicted.
 
     Args:
-        labels: int32, of all examples end to end.
+        labels: int32, of all examples end to end; where texts are told, what is said of each symbol, float32.
         lengths: int64 (examples,): how many each has.
     """
 
@@ -114,6 +114,10 @@ class Split:
         Otherwise a few hundred examples would be a handful of steps, and `patience` over before anything is learned.
         """
         return max(1, -(-SMALLEST_EPOCH // len(self)))
+
+    def steps(self, batch_size: int) -> int:
+        """How many batches an epoch has."""
+        return -(-len(self) * self.passes // batch_size)
 
     def training(self, batch_size: int, generator: np.random.Generator) -> Iterator[Batch]:
         """One epoch in random order: examples of like length share a batch, batches are shuffled."""

@@ -142,6 +142,8 @@ def parse_card(fields: Fields, name: str) -> Card:
     options: Any = adapter.into(adapters.ADAPTERS[form].options, ignore=("format",))
     if not 1 <= getattr(options, "longest", 1) <= WINDOW:
         raise adapter.error("longest", f"must be from 1 to {WINDOW}, found {options.longest}")
+    if getattr(options, "join", 1) < 1:
+        raise adapter.error("join", f"must be 1 or more, found {options.join}")
     if form == "labelled" and options.layout == "table" and options.text == options.label:
         raise adapter.error("label", f"must be another column than the text, found {options.label!r} for both")
     if not getattr(options, "encoding", ("utf-8",)):

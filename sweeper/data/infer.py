@@ -65,6 +65,8 @@ def infer_card(
         raise UsageError(f"--data: {data}: no such file{f'; {path.parent} has {listed(near)}' if near else ''}")
     if task == "seq2seq":
         return _pairs_card(path, text or label, encoding)
+    if task == "generation":
+        return _texts_card(path, text, label, encoding)
     adapter = _adapter(path, text, label, encoding)
     draft = _card(path, adapter, "text" if adapter["format"] in ("labelled", "lines") else "tagging")
     labels = _labels(draft)
@@ -95,6 +97,29 @@ def _pairs_card(path: Path, column: str | None, encoding: str | None) -> tuple[C
         adapter[f"{side}_tokens"] = "words" if 2 * blanks > len(pairs) else "characters"
     said = f"{path.name}: {len(pairs):,} pairs, {adapter['source_tokens']} to {adapter['target_tokens']}"
     return _card(path, adapter, "seq2seq"), f"{said}; task: seq2seq, as you said"
+
+
+def _texts_card(path: Path, text: str | None, label: str | None, encoding: str | None) -> tuple[Card, str]:
+    """A card for texts to go on with: a table, with labels only where they are asked for, a folder for each label, or
+    a plain text, each line of it one."""
+    common: dict[str, object] = {"encoding": [encoding]} if encoding else {}
+    ending = path.suffix.lower()
+    if path.is_dir() or ending in TABLES:
+        adapter = _adapter(path, text, label or text, encoding) if path.is_dir() else {"format": "labelled", **common}
+    elif ending == ".txt" and not (text or label):
+        adapter = {"format": "lines", **common}
+    else:
+        raise UsageError(
+            f"--data: generation reads a .txt file of one text a line, a table ({', '.join(TABLES)}) with --text, or a folder of texts for each label; for another layout of {path.name} write a card"
+        )
+    if ending in TABLES and not path.is_dir():
+        header = _header(path, encoding or "utf-8")
+        adapter["text"] = _column(path, "--text", text, TEXT_NAMES, header)
+        adapter["label"] = "" if label is None else _column(path, "--label", label, LABEL_NAMES, header)
+    card = _card(path, adapter, "generation")
+    labels = [one for one in _labels(card) if one]
+    told = f"{len(labels)} labels ({listed(labels)})" if labels else "without labels"
+    return card, f"{path.name}: {adapter['format']}, {told}, by character; task: generation, as you said"
 
 
 def _adapter(path: Path, text: str | None, label: str | None, encoding: str | None) -> dict[str, object]:

@@ -41,7 +41,7 @@ from .store import (
 if TYPE_CHECKING:
     from .tokens import TokenOptions
 
-FORMAT = 2  # raise it when prepared folders of old can no longer be read
+FORMAT = 3  # raise it when prepared folders of old can no longer be read
 CHUNK = 4_096  # examples tokenised at a time
 
 
@@ -108,6 +108,10 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
     np.save(place / "label_offsets.npy", np.concatenate([[0], np.cumsum(labels.lengths)]).astype(np.int64))
     if card.task == "seq2seq":
         np.save(place / "groups.npy", pd.factorize(examples["source"])[0].astype(np.int64))
+    conditions = _conditions(table) if card.task == "generation" else ()
+    if card.task == "generation":
+        known = {name: number for number, name in enumerate(conditions)}
+        np.save(place / "conditions.npy", examples["label"].map(known).fillna(0).to_numpy(np.int32))
     examples.drop(columns="split").to_parquet(place / "examples.parquet", index=False)
     meta = Meta(
         name=card.name,
@@ -127,8 +131,15 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
         longest=int(labels.lengths[: sizes["train"]].max()) if labels.kind == "sequences" else 0,
         source_tokens=getattr(card.options, "source_tokens", "words"),
         target_tokens=getattr(card.options, "target_tokens", ""),
+        conditions=conditions,
     )
     return asdict(meta)
+
+
+def _conditions(table: pd.DataFrame) -> tuple[str, ...]:
+    """The labels of texts; none where all have the same one, which tells nothing."""
+    found = sorted(set(table["label"]))
+    return tuple(found) if len(found) > 1 else ()
 
 
 def _divided(card: Card, table: pd.DataFrame) -> splits.Divided:
@@ -137,6 +148,8 @@ def _divided(card: Card, table: pd.DataFrame) -> splits.Divided:
             return splits.divide(table, card.split, None, table["tokens"].map("\x1f".join))
         case "seq2seq":
             return splits.divide_groups(table, card.split, table["source"])
+        case "generation":
+            return splits.divide(table, card.split, None, table["text"].str.strip())
         case _:
             return splits.divide(table, card.split, table["label"], table["text"].str.strip())
 
@@ -156,7 +169,10 @@ class _Labels(NamedTuple):
 
 def _labels(card: Card, table: pd.DataFrame, examples: pd.DataFrame) -> _Labels:
     if card.task == "seq2seq":
-        return _symbols(card, examples)
+        return _symbols(examples["target"], card.options.target_tokens, _training(examples), "sequences")
+    if card.task == "generation":
+        tokens = "verbatim" if card.options.target_tokens == "characters" else card.options.target_tokens
+        return _symbols(examples["text"], tokens, _training(examples), "texts")
     names = label_names(card, table)
     ids = {label: number for number, label in enumerate(names)}
     if card.task != "tagging":
@@ -166,18 +182,27 @@ def _labels(card: Card, table: pd.DataFrame, examples: pd.DataFrame) -> _Labels:
     return _Labels(names, flat.to_numpy(np.int32), lengths.to_numpy(np.int64), "entities" if spans else "tags")
 
 
-def _symbols(card: Card, examples: pd.DataFrame) -> _Labels:
-    """Every target as ids of the training targets' symbols, most frequent first, with its end."""
+def _training(examples: pd.DataFrame) -> int:
+    return int((examples["split"] == "train").sum())
+
+
+def _symbols(targets: pd.Series, tokens: str, training: int, kind: str) -> _Labels:
+    """Every target as ids of the training targets' symbols, most frequent first, with its end.
+
+    Args:
+        training: how many of the first rows are training examples.
+        kind: see `Meta`.
+    """
     with without_chatter():
         from .tokens import TokenOptions, ranked
 
-        flat, counts = _cut(examples["target"], TokenOptions(card.options.target_tokens, lowercase=False))
-    inside = counts[: int((examples["split"] == "train").sum())].sum()
+        flat, counts = _cut(targets, TokenOptions(tokens, lowercase=False))
+    inside = counts[:training].sum()
     names = (*SYMBOLS, *(name for name in ranked(Counter(flat[:inside].tolist())) if name not in SYMBOLS))
     ids = {name.encode(): number for number, name in enumerate(names)}
     ends = np.cumsum(counts)
     found = np.array([ids.get(symbol, 1) for symbol in flat.tolist()], np.int32)
-    return _Labels(names, np.insert(found, ends, 0), counts + 1, "sequences")
+    return _Labels(names, np.insert(found, ends, 0), counts + 1, kind)
 
 
 def _write_encoding(prepared: Prepared, tokens: str, lowercase: bool, place: Path) -> dict[str, Any]:

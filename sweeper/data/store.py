@@ -7,6 +7,7 @@ A prepared folder, named by the digest of data and card:
     labels.npy                int32: of all rows end to end; row i's are labels[label_offsets[i]:label_offsets[i+1]]
     label_offsets.npy         int64 (rows + 1,)
     groups.npy                int64 (rows,): for sequences, rows of one number have the same source
+    conditions.npy            int32 (rows,): for texts, the label by its place in `Meta.conditions`
     WORDS-lower/              one folder for each token options
         vocabulary.json       all training tokens, most frequent first, after `tokens.RESERVED`
         ids.npy offsets.npy   int32 ids of all rows end to end; row i is ids[offsets[i]:offsets[i+1]]
@@ -42,8 +43,8 @@ class Meta:
     """What the preparation found.
 
     Args:
-        labels: names by label id; of sequences the symbols that may be written, see `SYMBOLS`.
-        kind: "labels", "entities", "tags" or "sequences".
+        labels: names by label id; of sequences and texts the symbols that may be written, see `SYMBOLS`.
+        kind: "labels", "entities", "tags", "sequences" (for sources), or "texts" (for themselves).
         ordered: labels are numbers in an order (stars).
         counts: examples by split.
         dropped: examples left out because another split has an equal one.
@@ -52,6 +53,7 @@ class Meta:
         empty: examples without text.
         longest: the most symbols of a training target, its end included.
         source_tokens, target_tokens: what is read, where no configuration says it, and what is written.
+        conditions: the labels of texts; () where they have none.
         warnings: for a person.
     """
 
@@ -72,16 +74,27 @@ class Meta:
     longest: int = 0
     source_tokens: str = "words"
     target_tokens: str = ""
+    conditions: tuple[str, ...] = ()
     checksums: dict[str, str] = field(default_factory=dict)
 
     def written(self, symbols: Iterable[int]) -> str:
         """Symbols, to the first `<stop>`, as text."""
-        names = (self.labels[symbol] for symbol in itertools.takewhile(bool, symbols))
-        return ("" if self.target_tokens == "characters" else " ").join(names)
+        return self.separator.join(self.labels[symbol] for symbol in itertools.takewhile(bool, symbols))
+
+    @property
+    def separator(self) -> str:
+        """What stands between two symbols."""
+        return "" if self.target_tokens == "characters" else " "
+
+    @property
+    def written_tokens(self) -> str:
+        """`TokenOptions.tokens` of what is written: texts keep their blanks and line ends."""
+        verbatim = self.kind == "texts" and self.target_tokens == "characters"
+        return "verbatim" if verbatim else self.target_tokens
 
     @property
     def facts(self) -> Facts:
-        return Facts(ordered=self.ordered)
+        return Facts(ordered=self.ordered, labelled=bool(self.conditions))
 
 
 @dataclass(frozen=True)
@@ -109,6 +122,10 @@ class Prepared:
         """int64 (rows + 1,): row i has the labels from place [i] to place [i + 1]."""
         return _mapped(self.folder / "label_offsets.npy")
 
+    def conditions(self) -> np.ndarray:
+        """int32 (rows,): labels of texts, by their place in `Meta.conditions`."""
+        return _mapped(self.folder / "conditions.npy")
+
     def groups(self) -> np.ndarray:
         """int64 (rows,): rows of one number have the same source."""
         return _mapped(self.folder / "groups.npy")
@@ -132,7 +149,9 @@ class Encoded:
 def open_prepared(folder: Path) -> Prepared:
     """A prepared folder that is known to be whole."""
     raw = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
-    return Prepared(folder, Meta(**{**raw, "labels": tuple(raw["labels"]), "warnings": tuple(raw["warnings"])}))
+    return Prepared(
+        folder, Meta(**{**raw, **{name: tuple(raw[name]) for name in ("labels", "warnings", "conditions")}})
+    )
 
 
 def open_encoded(prepared: Prepared, tokens: str, lowercase: bool) -> Encoded:

@@ -28,7 +28,8 @@ class TokenOptions:
     Args:
         tokens: "words" (words, numbers, single punctuation marks and emoji, single
             characters of scripts without blanks), "characters" (of the text with its
-            runs of blanks made one blank), or "symbols" (what stands between blanks).
+            runs of blanks made one blank), "verbatim" (all characters as they stand), or
+            "symbols" (what stands between blanks).
         lowercase: lower-case first, in all scripts.
     """
 
@@ -59,6 +60,8 @@ def tokenize(texts: tf.Tensor, options: TokenOptions) -> tf.RaggedTensor:
     if options.tokens == "characters":
         flat = tf.strings.strip(tf.strings.regex_replace(texts, f"{BLANK}+", " "))
         tokens = tf.strings.unicode_split(flat, "UTF-8")
+    elif options.tokens == "verbatim":
+        tokens = tf.strings.unicode_split(texts, "UTF-8")
     elif options.tokens == "symbols":
         tokens = tf.strings.split(tf.strings.regex_replace(texts, f"{BLANK}+", " "))
     else:

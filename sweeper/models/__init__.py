@@ -1,6 +1,15 @@
 """Builders: a configuration and a few sizes in, a keras.Model out."""
 
-from .build import Sizes, build_classifier, build_encoder_decoder, build_tagger
+from .build import Sizes, build_classifier, build_encoder_decoder, build_generator, build_tagger
 from .decoder import EncoderDecoder
+from .generator import Generator
 
-__all__ = ["EncoderDecoder", "Sizes", "build_classifier", "build_encoder_decoder", "build_tagger"]
+__all__ = [
+    "EncoderDecoder",
+    "Generator",
+    "Sizes",
+    "build_classifier",
+    "build_encoder_decoder",
+    "build_generator",
+    "build_tagger",
+]

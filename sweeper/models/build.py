@@ -15,6 +15,7 @@ from ..layers.attention import LuongAttention
 from ..layers.ordinal import OrdinalHead
 from ..records import Configuration
 from .decoder import Decoder, EncoderDecoder
+from .generator import Generator
 from .recurrent import drop, drop_words, embed, last_state, one_hot_width, pool, recurrent_stack
 
 
@@ -29,6 +30,7 @@ class Sizes:
         seed: of weights and dropout.
         kernel: how recurrent layers are computed; see `recurrent_stack`.
         longest: the most symbols that are written, where a sequence is; its end included.
+        conditions: number of labels of texts that are to be told.
     """
 
     vocabulary: int
@@ -37,6 +39,7 @@ class Sizes:
     seed: int = 0
     kernel: str = "keras"
     longest: int = 0
+    conditions: int = 0
 
 
 def build_classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
@@ -113,6 +116,20 @@ def build_encoder_decoder(configuration: Configuration, sizes: Sizes) -> Encoder
             name="decoder",
         )
         return EncoderDecoder(encoder, decoder, sizes.longest, name="encoder_decoder")
+
+
+def build_generator(configuration: Configuration, sizes: Sizes) -> Generator:
+    """The next symbol, from those before it."""
+    with _precision(configuration):
+        keras.utils.set_random_seed(sizes.seed)
+        return Generator(
+            configuration,
+            symbols=sizes.labels,
+            conditions=sizes.conditions,
+            seed=sizes.seed,
+            kernel=sizes.kernel,
+            name="generator",
+        )
 
 
 @contextlib.contextmanager

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from ..registry import Registry
 from .base import Baseline, Task
+from .generation import GENERATION
 from .sentiment import SENTIMENT
 from .seq2seq import SEQ2SEQ
 from .tagging import TAGGING
 from .text import TEXT
 
 TASKS: Registry[Task] = Registry("task")
-for _task in (SENTIMENT, TEXT, TAGGING, SEQ2SEQ):
+for _task in (SENTIMENT, TEXT, TAGGING, SEQ2SEQ, GENERATION):
     TASKS.add(_task.name, _task)
 
 __all__ = ["TASKS", "Baseline", "Task"]

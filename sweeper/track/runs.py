@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import json
 import logging
 import os
 import subprocess
@@ -408,7 +409,7 @@ def _log_export(export: str) -> str:
         python_model=str(Path(__file__).parent.with_name("served.py")),
         artifacts={"saved_model": export},
         # Outputs differ by task, so the signature leaves them open.
-        signature=ModelSignature(inputs=Schema([ColSpec(DataType.string, "text")])),
+        signature=ModelSignature(inputs=Schema([ColSpec(DataType.string, "text")]), params=_params(Path(export))),
         pip_requirements=[
             f"tensorflow=={metadata.version('tensorflow')}",
             f"mlflow=={metadata.version('mlflow')}",
@@ -416,6 +417,18 @@ def _log_export(export: str) -> str:
         ],
     )
     return str(logged.model_uri)
+
+
+def _params(export: Path) -> Any:
+    """What a model that goes on with prompts may be asked for, with its defaults; None for any other."""
+    from mlflow.types import DataType, ParamSchema, ParamSpec
+
+    described = export / "drawing.json"
+    if not described.is_file():
+        return None
+    kinds = {str: DataType.string, int: DataType.long, float: DataType.double}
+    drawing = json.loads(described.read_text(encoding="utf-8"))
+    return ParamSchema([ParamSpec(name, kinds[type(value)], value) for name, value in drawing.items()])
 
 
 @contextlib.contextmanager

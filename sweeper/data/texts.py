@@ -1,0 +1,136 @@
+"""Whole texts, read window by window, so that a gradient goes back so far and a state further."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import NamedTuple
+
+import numpy as np
+
+from ..records import Configuration
+from .batches import SHUFFLED_TOGETHER, UNKNOWN, Answers
+from .store import Prepared
+
+BOUNDARY = 0  # stands before the first symbol of a text, and after its last one
+SMALLEST_EPOCH = 500_000  # symbols; fewer training symbols are gone over several times an epoch
+EVALUATED_TOGETHER, EVALUATED_WINDOW = 64, 256
+
+
+class Window(NamedTuple):
+    """The next steps of some texts, which are those of the window before, or the first of them.
+
+    Args:
+        before: int32 (batch, time), the symbol before each, `BOUNDARY` before the first of a text, 0 on padding, which
+            is on the right.
+        symbols: int32 (batch, time), what is to be told.
+        weights: float32 (batch, time): how much each symbol's loss counts, 0 on padding; those of an average text's
+            window sum to 1.
+        conditions: int32 (batch,).
+        begins: whether this is the beginning of the texts.
+        rows: int64 (batch,): which texts of the split these are.
+        start: how many symbols of each text were read before.
+    """
+
+    before: np.ndarray
+    symbols: np.ndarray
+    weights: np.ndarray
+    conditions: np.ndarray
+    begins: bool
+    rows: np.ndarray
+    start: int
+
+
+@dataclass(frozen=True)
+class Texts:
+    """One split of texts, as one configuration reads it.
+
+    Args:
+        symbols: int32, of all texts of all splits end to end, each with its `BOUNDARY`.
+        starts, lengths: int64 (texts,): where each lies, its `BOUNDARY` included.
+        conditions: int32 (texts,).
+        known: symbols from this number on are read as <unk>.
+        window: steps that are read together in training.
+    """
+
+    symbols: np.ndarray
+    starts: np.ndarray
+    lengths: np.ndarray
+    conditions: np.ndarray
+    known: int
+    window: int
+    truncated: int = 0
+    groups: None = None
+
+    def __len__(self) -> int:
+        return len(self.starts)
+
+    @property
+    def passes(self) -> int:
+        """How often one epoch goes over a training split."""
+        return max(1, -(-SMALLEST_EPOCH // int(self.lengths.sum())))
+
+    def steps(self, batch_size: int) -> int:
+        """About how many windows an epoch has."""
+        each = -(-self.lengths // self.window)
+        return max(1, int(each.sum()) * self.passes // min(batch_size, len(self)))
+
+    def training(self, batch_size: int, generator: np.random.Generator) -> Iterator[Window]:
+        """One epoch in random order: texts of like length share a batch, and its windows follow each other."""
+        order = np.concatenate([generator.permutation(len(self)) for _ in range(self.passes)])
+        together = batch_size * SHUFFLED_TOGETHER
+        batches: list[np.ndarray] = []
+        for start in range(0, len(order), together):
+            part = order[start : start + together]
+            part = part[np.argsort(-self.lengths[part], kind="stable")]
+            batches.extend(part[i : i + batch_size] for i in range(0, len(part), batch_size))
+        for i in generator.permutation(len(batches)):
+            yield from self._windows(batches[i], self.window)
+
+    def evaluation(self) -> Iterator[Window]:
+        """Every text once, the longest first."""
+        order = np.argsort(-self.lengths, kind="stable")
+        for start in range(0, len(order), EVALUATED_TOGETHER):
+            yield from self._windows(order[start : start + EVALUATED_TOGETHER], EVALUATED_WINDOW)
+
+    def _windows(self, rows: np.ndarray, window: int) -> Iterator[Window]:
+        """Args:
+        rows: the longest text first; those that have ended are left out.
+        """
+        lengths, counted = self.lengths[rows], len(rows) * min(window, self._mean_length)
+        for start in range(0, int(lengths[0]), window):
+            going_on = int(np.searchsorted(-lengths, -start))
+            here = rows[:going_on]
+            places = start + np.arange(min(window, int(lengths[0]) - start))
+            real = places < lengths[:going_on, None]
+            at = np.where(real, self.starts[here, None] + places, 0)
+            symbols = self._known(np.where(real, self.symbols[at], BOUNDARY))
+            before = self._known(np.where(real & (places > 0), self.symbols[at - 1], BOUNDARY))
+            weights = real.astype(np.float32) / np.float32(counted)
+            yield Window(before, symbols, weights, self.conditions[here], start == 0, here, start)
+
+    def _known(self, symbols: np.ndarray) -> np.ndarray:
+        return np.where(symbols < self.known, symbols, UNKNOWN).astype(np.int32)
+
+    @functools.cached_property
+    def _mean_length(self) -> float:
+        return float(self.lengths.mean())
+
+    def truth(self) -> Answers:
+        """The symbols of all texts, in order."""
+        parts = [self.symbols[s : s + n] for s, n in zip(self.starts, self.lengths, strict=True)]
+        return Answers(self._known(np.concatenate(parts)), self.lengths)
+
+
+def load_texts(prepared: Prepared, part: str, configuration: Configuration) -> Texts:
+    """One split of a prepared dataset, as this configuration reads it."""
+    rows, offsets = prepared.rows(part), prepared.label_offsets()
+    return Texts(
+        symbols=np.asarray(prepared.labels()),
+        starts=offsets[:-1][rows],
+        lengths=np.diff(offsets)[rows],
+        conditions=prepared.conditions()[rows],
+        known=min(configuration["max_vocabulary"], len(prepared.meta.labels)),
+        window=configuration["window"],
+    )

@@ -1,0 +1,102 @@
+"""From an order to a learner: the model of one configuration, sized by its data, with what trains it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+from .data.batches import Split, load_split
+from .data.store import Prepared, open_encoded, open_prepared, open_vectors
+from .data.texts import Texts, load_texts
+from .errors import TrialError
+from .fitting import Fitting, Learner
+from .models import Generator, Sizes, kernels, state
+from .models.optimizers import build_optimizer
+from .records import BEST, TrialOrder
+from .tasks import TASKS
+from .telling import Telling
+
+DECODING = "decoding.json"
+
+
+def load(order: TrialOrder, prepared: Prepared, part: str) -> Split | Texts:
+    """One split of the data, as the order's configuration reads it."""
+    loaded = load_texts if prepared.meta.kind == "texts" else load_split
+    return loaded(prepared, part, order.configuration)
+
+
+def build_learner(order: TrialOrder, prepared: Prepared, steps: int, kernel: str) -> Learner[Any]:
+    """The untrained model of an order and its optimizer.
+
+    Args:
+        steps: of the optimizer, in all epochs.
+
+    Raises:
+        TrialError: the configuration cannot be built.
+    """
+    try:
+        model = TASKS[order.task].build(order.configuration, sizes(order, prepared, kernel))
+    except ValueError as error:
+        raise TrialError(f"cannot be built: {error}") from error
+    optimizer = build_optimizer(order.configuration, steps)
+    if isinstance(model, Generator):
+        return Telling(model, optimizer)
+    return Fitting(model, optimizer, several=prepared.meta.kind != "labels")
+
+
+def sizes(order: TrialOrder, prepared: Prepared, kernel: str) -> Sizes:
+    """What the data settle for this configuration's model."""
+    configuration, meta = order.configuration, prepared.meta
+    tokens, lowercase = _reads(order, prepared)
+    vectors = (
+        open_vectors(prepared, tokens, lowercase, configuration["vectors"])
+        if configuration["input"] == "pretrained"
+        else None
+    )
+    writes = meta.kind in ("sequences", "texts")
+    labels = min(len(meta.labels), configuration["max_vocabulary"]) if writes else len(meta.labels)
+    read = len(vocabulary(order, prepared))
+    return Sizes(read, labels, vectors, order.seed, kernel, meta.longest, len(meta.conditions))
+
+
+def vocabulary(order: TrialOrder, prepared: Prepared) -> list[str]:
+    """The tokens that this configuration reads, by id; [] where nothing is read but what is written."""
+    if prepared.meta.kind == "texts":
+        return []
+    return open_encoded(prepared, *_reads(order, prepared)).vocabulary[: order.configuration["max_vocabulary"]]
+
+
+def _reads(order: TrialOrder, prepared: Prepared) -> tuple[str, bool]:
+    configuration = order.configuration
+    return configuration.get("tokens", prepared.meta.source_tokens), configuration.get("lowercase") == "yes"
+
+
+def as_served(order: TrialOrder, prepared: Prepared, learner: Learner[Any]) -> Learner[Any]:
+    """The same model as an export has it."""
+    served = _to_serve(order, prepared)
+    state.assign(served.model.variables, state.values(learner.model.variables, "model"), "model")
+    return served
+
+
+def _to_serve(order: TrialOrder, prepared: Prepared) -> Learner[Any]:
+    """A model of stock layers in float32, not trained."""
+    plain = dataclasses.replace(order, configuration={**order.configuration, "precision": "float32"})
+    return build_learner(plain, prepared, 1, kernels.STOCK)
+
+
+def trained(order: TrialOrder) -> tuple[Prepared, Learner[Any]]:
+    """The model of a finished trial, as an export has it, with the weights of its best epoch."""
+    prepared = open_prepared(Path(order.prepared))
+    learner = _to_serve(order, prepared)
+    state.assign(learner.model.variables, state.load_arrays(Path(order.folder) / BEST), "model")
+    for name, value in decoding(order).items():
+        setattr(learner.model, name, value)
+    return prepared, learner
+
+
+def decoding(order: TrialOrder) -> dict[str, float]:
+    """What `winner.choose_decoding` chose: `beam_width` and `length_penalty`; {} where it was not asked."""
+    chosen = Path(order.folder) / DECODING
+    return dict(json.loads(chosen.read_text(encoding="utf-8"))) if chosen.exists() else {}

@@ -1,0 +1,184 @@
+"""From the symbols before to the next one: texts that go on as the training texts do."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import keras
+import tensorflow as tf
+from keras import ops
+
+from ..records import Configuration
+from .recurrent import CELLS, packed_layer
+
+BOUNDARY, UNKNOWN = 0, 1
+IMPOSSIBLE = -1e9  # as a logit
+
+
+class Generator(keras.Model):  # type: ignore[misc]
+    """Scores every symbol of a text, given those before it, or goes on with a text.
+
+    The input of a step is the symbol before, embedded or one-hot, and beside it the text's condition: with
+    `condition` "every" at every step, with "first" at the first one, zeros at the others.
+
+    Args:
+        configuration: see `parameters`.
+        symbols: how many there are.
+        conditions: how many labels texts may have; 0 for none.
+        kernel: see `recurrent.recurrent_stack`.
+
+    Call arguments:
+        before: int32 (batch, time), the symbol before each, `BOUNDARY` before the first of a text.
+        real: bool (batch, time), False on padding, which is on the right.
+        conditions: int32 (batch,).
+        begins: bool (), whether the first step is that of a text.
+        states: for each layer the state before the first step, float (batch, width); see `begin`.
+
+    Returns:
+        A dictionary: `logits`, float32 (batch, time, symbols); `states` after each row's last real step.
+
+    Sources: Mikolov et al. 2010, "Recurrent neural network based language model"; Graves 2013, "Generating Sequences
+    With Recurrent Neural Networks"; Karpathy 2015 for the "one to many" form.
+    """
+
+    def __init__(
+        self, configuration: Configuration, *, symbols: int, conditions: int, seed: int, kernel: str, **kwargs: Any
+    ) -> None:
+        super().__init__(**kwargs)
+        self.symbols, self.units = symbols, configuration["units"]
+        self.width = self.units * (2 if configuration["cell"] == "lstm" else 1)
+        self.condition = configuration.get("condition", "none") if conditions else "none"
+        self.conditions, self.residual = conditions, configuration.get("residual") == "yes"
+        self.embedding = (
+            keras.layers.Embedding(
+                symbols,
+                configuration["embedding_units"],
+                embeddings_initializer=keras.initializers.RandomUniform(-0.05, 0.05, seed=seed),
+                name="embedding",
+            )
+            if configuration["input"] == "learned"
+            else None
+        )
+        self.recurrent = [
+            CELLS[configuration["cell"]](
+                self.units, return_sequences=True, return_state=True, seed=seed + level, name=f"generator_{level}"
+            )
+            for level in range(configuration["depth"])
+        ]
+        self.readers = [packed_layer(layer) if kernel == "packed" else layer for layer in self.recurrent]
+        self.dropouts = [
+            keras.layers.Dropout(configuration["dropout"], seed=seed + level) for level in range(len(self.recurrent))
+        ]
+        glorot = keras.initializers.GlorotUniform(seed=seed)
+        self.head = keras.layers.Dense(symbols, kernel_initializer=glorot, dtype="float32", name="softmax")
+        one = tf.ones((1, 2), tf.int32)
+        self(one, one > 0, one[:, 0], tf.constant(value=True), self.begin(1))  # which makes every weight
+
+    def begin(self, batch: Any) -> list[Any]:
+        """The states before the first symbol of a text."""
+        return [ops.zeros((batch, self.width)) for _ in self.recurrent]
+
+    def call(
+        self, before: Any, real: Any, conditions: Any, begins: Any, states: Sequence[Any], training: bool = False
+    ) -> dict[str, Any]:
+        x, after = self._inputs(before, conditions, begins), []
+        for level, (reader, dropout, first) in enumerate(zip(self.readers, self.dropouts, states, strict=True)):
+            if reader is self.recurrent[level]:
+                found, *last = reader(x, mask=real, initial_state=self._apart(ops.cast(first, x.dtype)))
+            else:
+                found, *last = reader(x, real, [first])
+            after.append(ops.cast(ops.concatenate(last, axis=-1), "float32"))
+            x = dropout(x + found if self.residual and level else found, training=training)
+        return {"logits": self.head(x), "states": after}
+
+    def step(self, before: Any, conditions: Any, begins: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """Score the next symbol: logits, float32 (batch, symbols), and the states after it. before: int32 (batch,)."""
+        x, after = self._inputs(before[:, None], conditions, begins)[:, 0], []
+        for level, (layer, state) in enumerate(zip(self.recurrent, states, strict=True)):
+            found, last = layer.cell(x, self._apart(state))
+            after.append(ops.concatenate(last, axis=-1) if isinstance(last, (list, tuple)) else last)
+            x = x + found if self.residual and level else found
+        return self.head(x), after
+
+    def write(
+        self,
+        prompts: Any,
+        lengths: Any,
+        conditions: Any,
+        *,
+        temperature: Any,
+        top_k: Any,
+        seed: Any,
+        longest: Any,
+    ) -> Any:
+        """Go on with texts until their `BOUNDARY`, or for `longest` symbols.
+
+        Args:
+            prompts: int32 (batch, time), how they begin, anything beyond their length.
+            lengths: int32 (batch,), of the prompts, 0 or more.
+            temperature: float; logits are divided by it. 0 for always the most probable symbol.
+            top_k: int; only so many of the most probable symbols may be drawn. 0 for all.
+            seed: int; the same one draws the same, row by row.
+            longest: int.
+
+        Returns:
+            int32 (batch, longest): what follows the prompts, `BOUNDARY` after its end. <unk> is never written.
+        """
+        batch = tf.shape(prompts)[0]
+        prompts = tf.pad(prompts, [[0, 0], [0, 1]])  # that there is a first one
+        last = tf.reduce_max(lengths) + longest
+
+        def goes_on(t: Any, _: Any, ended: Any, *__: Any) -> Any:
+            return (t < last) & ~tf.reduce_all(ended)
+
+        def step(t: Any, before: Any, ended: Any, states: Any, found: Any) -> Any:
+            logits, states = self.step(before, conditions, t == 0, states)
+            drawn = _drawn(logits, temperature, top_k, tf.stack([seed, t]))
+            given = t < lengths
+            ended = ended | (t - lengths >= longest) | (~given & (drawn == BOUNDARY))
+            here = tf.where(given, prompts[:, tf.minimum(t, tf.shape(prompts)[1] - 1)], drawn)
+            here = tf.where(ended, BOUNDARY, here)
+            return t + 1, here, ended, states, found.write(t, here)
+
+        start = [tf.constant(0), tf.fill([batch], BOUNDARY), tf.fill([batch], longest < 1), self.begin(batch)]
+        # One step at least, so that there is something to stack.
+        found = tf.TensorArray(tf.int32, 1, dynamic_size=True, clear_after_read=False, element_shape=[None])
+        found = found.write(0, tf.fill([batch], BOUNDARY))
+        *_, found = tf.while_loop(goes_on, step, [*start, found])
+        whole = tf.transpose(found.stack())
+        at = lengths[:, None] + tf.range(longest)
+        inside = at < tf.shape(whole)[1]
+        return tf.where(inside, tf.gather(whole, tf.where(inside, at, 0), batch_dims=1), BOUNDARY)
+
+    def _inputs(self, before: Any, conditions: Any, begins: Any) -> Any:
+        """float (batch, time, features)."""
+        x = self.embedding(before) if self.embedding else ops.one_hot(before, self.symbols, dtype=self.compute_dtype)
+        if self.condition == "none":
+            return x
+        steps = tf.shape(before)[1]
+        shown = tf.ones([steps], tf.bool) if self.condition == "every" else (tf.range(steps) == 0) & begins
+        label = ops.one_hot(conditions, self.conditions, dtype=x.dtype)[:, None]
+        return ops.concatenate([x, label * ops.cast(shown, x.dtype)[None, :, None]], axis=-1)
+
+    def _apart(self, state: Any) -> list[Any]:
+        """State, and an LSTM's cell state, as Keras wants them."""
+        return [state[:, start : start + self.units] for start in range(0, self.width, self.units)]
+
+
+def _drawn(logits: Any, temperature: Any, top_k: Any, seed: Any) -> Any:
+    """A symbol of each row, int32 (batch,), by the Gumbel-max trick. Source: Gumbel 1954; Maddison et al. 2014.
+
+    Args:
+        logits: float32 (batch, symbols).
+        seed: int32 (2,).
+    """
+    symbols = logits.shape[-1]
+    logits = tf.where(tf.range(symbols) == UNKNOWN, IMPOSSIBLE, logits)
+    ranked = tf.sort(logits, axis=-1, direction="DESCENDING")
+    least = tf.gather(ranked, tf.minimum(tf.where(top_k > 0, top_k, symbols), symbols) - 1, axis=-1)
+    logits = tf.where(logits < least[:, None], IMPOSSIBLE, logits)
+    uniform = tf.random.stateless_uniform(tf.shape(logits), seed, minval=1e-20)
+    noise = -tf.math.log(-tf.math.log(uniform))
+    # Noise grows with the temperature, which is the same as dividing the logits by it, and needs no case for 0.
+    return tf.argmax(logits + temperature * noise, axis=-1, output_type=tf.int32)

@@ -1,0 +1,80 @@
+"""Generation: texts that go on, symbol by symbol, as the training texts do."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from ..data.batches import Answers
+from ..data.store import Meta, Prepared
+from ..records import Configuration, Scores
+from .base import Baseline, Task
+from .ngrams import NGrams
+
+if TYPE_CHECKING:
+    import keras
+
+    from ..models import Sizes
+
+ORDERS = {"characters": 6, "words": 3, "symbols": 3}
+
+
+class Generation(Task):
+    """Every symbol told from those before it.
+
+    Scores: `probability`, the geometric mean of the probability that each true symbol was given, which is to rise;
+    and the same as the field writes it, `bits_per_character` or, of words, `perplexity`. What ends a text is a symbol
+    as well.
+    """
+
+    name = "generation"
+
+    def objective(self, meta: Meta) -> str:
+        return "probability"
+
+    def scores(self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None) -> Scores:
+        """See `Task`.
+
+        Args:
+            predicted: the surprisal of every true symbol, nats.
+        """
+        nats = float(predicted.labels.mean(dtype=np.float64))
+        if meta.target_tokens == "characters":
+            return {"probability": math.exp(-nats), "bits_per_character": nats / math.log(2)}
+        return {"probability": math.exp(-nats), "perplexity": math.exp(min(nats, 700.0))}
+
+    def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
+        from ..models import build_generator
+
+        return build_generator(configuration, sizes)
+
+    def serving(self, model: keras.Model, vocabulary: list[str], meta: Meta, configuration: Configuration) -> Any:
+        from .serving import TellerModule
+
+        return TellerModule(model, meta, configuration)
+
+    def baselines(self, prepared: Prepared) -> list[Baseline]:
+        """How frequent each symbol is, and interpolated n-grams."""
+        order = ORDERS[prepared.meta.target_tokens]
+        training = _texts(prepared, "train")
+        grams = {name: NGrams(training, size, len(prepared.meta.labels)) for name, size in
+                 (("frequencies", 1), (f"{order}-gram", order))}  # fmt: skip
+        return [
+            Baseline(name, *(self._scores(prepared, part, known) for part in ("validation", "test")))
+            for name, known in grams.items()
+        ]
+
+    def _scores(self, prepared: Prepared, part: str, known: NGrams) -> Scores:
+        texts = _texts(prepared, part)
+        return self.scores(prepared.meta, Answers.of(texts), Answers.of([known.surprisal(text) for text in texts]))
+
+
+GENERATION = Generation()
+
+
+def _texts(prepared: Prepared, part: str) -> list[np.ndarray]:
+    """int32 (symbols,) of each text, what ends it included."""
+    offsets, rows, symbols = prepared.label_offsets(), prepared.rows(part), prepared.labels()
+    return [np.asarray(symbols[offsets[row] : offsets[row + 1]]) for row in range(rows.start, rows.stop)]

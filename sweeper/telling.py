@@ -1,0 +1,101 @@
+"""Learning to tell how texts go on: the state is carried from window to window, the gradient is not."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from .data.batches import Answers
+from .data.texts import Texts, Window
+from .fitting import Learner, Predictions
+from .models import Generator
+
+ASKED = 100  # symbols that are written when the model's latency is measured
+
+
+class Telling(Learner[Texts]):
+    """Learns to tell every symbol of a text from those before it.
+
+    Args:
+        model: built.
+
+    Source: Williams and Peng 1990, truncated back-propagation through time.
+    """
+
+    model: Generator
+
+    def __init__(self, model: Generator, optimizer: keras.optimizers.Optimizer) -> None:
+        super().__init__(model, optimizer)
+        of_steps = [tf.TensorSpec([None, None], kind) for kind in (tf.int32, tf.int32, tf.float32)]
+        of_texts = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.bool)]
+        states = [tf.TensorSpec([None, model.width], tf.float32)] * len(model.recurrent)
+        signature = [*of_steps, *of_texts, *states]
+        self.step = tf.function(self._step, input_signature=signature, autograph=False)
+        self.evaluate = tf.function(self._evaluate, input_signature=signature, autograph=False)
+        prompts = [tf.TensorSpec([None, None], tf.int32), *[tf.TensorSpec([None], tf.int32)] * 2]
+        drawing = [tf.TensorSpec([], kind) for kind in (tf.float32, tf.int32, tf.int32, tf.int32)]
+        self.write = tf.function(self._write, input_signature=[*prompts, *drawing], autograph=False)
+
+    def _step(
+        self, before: tf.Tensor, symbols: tf.Tensor, weights: tf.Tensor, conditions: Any, begins: Any, *states: Any
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """One training step; returns the mean surprisal of a symbol, nats, and the states of the next window."""
+        real = weights > 0
+        with tf.GradientTape() as tape:
+            found = self.model(before, real, conditions, begins, states, training=True)
+            surprisal = tf.nn.sparse_softmax_cross_entropy_with_logits(symbols, found["logits"])
+            loss = tf.reduce_sum(surprisal * weights)
+            total = self.optimizer.scale_loss(loss)
+        self.descend(tape, total)
+        told = tf.reduce_sum(tf.where(real, surprisal, 0.0)) / tf.reduce_sum(tf.cast(real, tf.float32))
+        return told, found["states"]
+
+    def _evaluate(
+        self, before: tf.Tensor, symbols: tf.Tensor, weights: tf.Tensor, conditions: Any, begins: Any, *states: Any
+    ) -> tuple[tf.Tensor, list[tf.Tensor]]:
+        """Surprisal of each symbol, float32 (batch, time), nats, and the states of the next window."""
+        found = self.model(before, weights > 0, conditions, begins, states, training=False)
+        return tf.nn.sparse_softmax_cross_entropy_with_logits(symbols, found["logits"]), found["states"]
+
+    def _write(
+        self, prompts: Any, lengths: Any, conditions: Any, temperature: Any, top_k: Any, seed: Any, longest: Any
+    ) -> Any:
+        drawing = {"temperature": temperature, "top_k": top_k, "seed": seed, "longest": longest}
+        return self.model.write(prompts, lengths, conditions, **drawing)
+
+    def train_epoch(self, split: Texts, batch_size: int, generator: np.random.Generator) -> tuple[float, int]:
+        """See `Learner`."""
+        losses, counts = [], []
+        for window, found in self._read(self.step, split.training(batch_size, generator)):
+            losses.append(self.checked(found))
+            counts.append(int(np.count_nonzero(window.weights)))
+        return float(np.average(losses, weights=counts)), sum(counts)
+
+    def predict(self, split: Texts) -> Predictions:
+        """The surprisal of every symbol, nats."""
+        found = [np.zeros(length, np.float32) for length in split.lengths]
+        for window, surprisal in self._read(self.evaluate, split.evaluation()):
+            for row, one, real in zip(window.rows, surprisal.numpy(), window.weights > 0, strict=True):
+                found[row][window.start : window.start + real.sum()] = one[real]
+        answers = Answers.of(found)
+        return Predictions(answers, float(answers.labels.mean()))
+
+    def _read(self, function: Any, windows: Iterator[Window]) -> Iterator[tuple[Window, Any]]:
+        """What a function finds in each window, with the states of the one before."""
+        states: list[Any] = []
+        for window in windows:
+            count = len(window.rows)
+            states = self.model.begin(count) if window.begins else [state[:count] for state in states]
+            found, states = function(
+                window.before, window.symbols, window.weights, window.conditions, window.begins, *states
+            )
+            yield window, found
+
+    def asked(self, split: Texts) -> Callable[[], Any]:
+        """See `Learner`: writes so many symbols."""
+        nothing, zero = np.zeros((1, 0), np.int32), np.zeros(1, np.int32)
+        return lambda: self.write(nothing, zero, zero, 1.0, 0, 0, ASKED).numpy()

@@ -1,0 +1,48 @@
+"""What is done once with the best trial of a search: its decoding is chosen, and it meets the test split."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import numpy as np
+
+from .data.batches import Split
+from .fitting import Fitting
+from .journal import write_atomically
+from .learners import DECODING, load, trained
+from .models import EncoderDecoder
+from .records import Scores, TrialOrder
+from .tasks import TASKS
+
+DECODINGS = ((1, 0.0), *((width, penalty) for width in (3, 6) for penalty in (0.0, 0.5, 1.0)))
+"""Beam widths and length penalties that are tried once a search is over."""
+
+SEARCHED = 2_000  # validation examples that they are tried on
+
+
+def choose_decoding(order: TrialOrder) -> dict[str, float]:
+    """The beam search with the best validation score, of a finished trial that writes sequences; kept beside its
+    weights. {} for one that does not."""
+    prepared, learner = trained(order)
+    if not isinstance(learner.model, EncoderDecoder):
+        return {}
+    task, split = TASKS[order.task], load(order, prepared, "validation")
+    assert isinstance(split, Split)
+    assert isinstance(learner, Fitting)
+    split = split.some(SEARCHED, np.random.default_rng(order.seed))
+    answers, truth, objective = learner.searched(split), split.truth(), task.objective(prepared.meta)
+    scores = {one: task.scores(prepared.meta, truth, answers(*one), split.groups)[objective] for one in DECODINGS}
+    width, penalty = max(DECODINGS, key=lambda one: scores[one])
+    chosen = {"beam_width": width, "length_penalty": penalty}
+    write_atomically(Path(order.folder) / DECODING, json.dumps(chosen))
+    return chosen
+
+
+def score_test(order: TrialOrder) -> Scores:
+    """Scores of a finished trial on the test split: once, for the winner."""
+    prepared, learner = trained(order)
+    split = load(order, prepared, "test")
+    predictions = learner.predict(split)
+    scores = TASKS[order.task].scores(prepared.meta, split.truth(), predictions.answers, split.groups)
+    return {**scores, "loss": predictions.loss}
