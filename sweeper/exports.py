@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import html
 import json
+import os
 import shutil
 import subprocess
 import sys
@@ -29,6 +31,7 @@ COMPARED = 16  # real rows, from the shortest to the longest
 ODD_TEXTS = ("", " \t\n", "🎬🎬 👨‍👩‍👧", "wow" * 2_000, "a film. " * 2_000, "好" * 3_000, "e\u0301 \u202eabc")
 ODD_PROMPTS = ("", " \t\n", "🎬", "wow" * 100)
 PROMPTED = 12  # symbols of a real text that a prompt has
+FULL = ("No usable temporary directory", os.strerror(errno.ENOSPC), os.strerror(errno.EFBIG))
 TOLERANCE = 1e-4  # of scores; labels and tags must be equal
 
 
@@ -151,6 +154,8 @@ def _compare(folder: Path, inputs: list[Any], expected: list[dict[str, Any]], dr
     command = [sys.executable, "-P", answer.__file__, str(folder), json.dumps(drawing)]
     asked = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
     if asked.returncode:
+        if any(words in asked.stderr for words in FULL):
+            raise OSError(errno.ENOSPC, "a process that loads the export found no room")
         said = asked.stderr.strip().splitlines() or [f"its process ended with {asked.returncode} and said nothing"]
         raise ExportError(f"the exported model cannot be loaded by plain TensorFlow: {said[-1]}")
     for one, found, wanted in zip(inputs, map(json.loads, asked.stdout.splitlines()), expected, strict=True):

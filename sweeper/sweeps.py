@@ -67,11 +67,11 @@ class Outcome:
 
 @contextlib.contextmanager
 def saying_how_to_go_on(folder: SweepFolder, say: Callable[[str], None]) -> Iterator[None]:
-    """Name the sweep to whoever interrupts it at once."""
+    """Name the sweep to whoever interrupts it at once, or fills the disk."""
     try:
         yield
-    except KeyboardInterrupt:
-        say(f"stopped at once; what was finished is kept. Take it up again: sweeper sweep --resume {folder.name}")
+    except (KeyboardInterrupt, OSError):
+        say(f"ended at once; what was finished is kept. Take it up again: sweeper sweep --resume {folder.name}")
         raise
 
 

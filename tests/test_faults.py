@@ -258,6 +258,7 @@ def test_interrupted_twice_a_sweep_stops_at_once_and_goes_on_later(reviews_card,
     _, said = running.communicate(timeout=60)
     assert running.returncode == 130, said
     assert "Traceback" not in said
+    assert "ended at once; what was finished is kept. Take it up again: sweeper sweep --resume s" in said
     assert "RUNNING" not in {run.info.status for run in runs("sentiment/reviews")}
     folder = find_folder("s")
     folder.note_settings({**folder.facts["settings"], "epochs": 2})
