@@ -52,7 +52,7 @@ def files(tmp_path):
 
 
 MISTAKES = [
-    ("sweep", "name a task (sentiment, text, tagging, seq2seq)"),
+    ("sweep", "name a task (sentiment, text, tagging, seq2seq, generation)"),
     ("sweep sentimental", "no task is called 'sentimental'. Did you mean 'sentiment'"),
     ("sweep text --dataset reuters", "no dataset is called 'reuters'. Did you mean 'reuters-r8'"),
     ("sweep text --dataset peoples-daily", "peoples-daily is a dataset for tagging, not for text"),
@@ -124,7 +124,7 @@ MISTAKES = [
     ("export --to out", "there is no sweep here yet"),
     ("export", "--to"),
     ("predict out text", "out: holds no exported model"),
-    ("predict out", "give texts, or --file F"),
+    ("predict out", "out: holds no exported model; make one with: sweeper export --to DIR"),
     ("datasets show imbd", "no dataset is called 'imbd'. Did you mean 'imdb'"),
     ("datasets show", "show: name a dataset"),
     ("datasets fetsh imdb", "Did you mean 'fetch'"),

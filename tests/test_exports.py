@@ -14,15 +14,17 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sweeper import answer, exports, trial
+from sweeper import answer, exports, winner
 from sweeper.data import cards
 from sweeper.data.batches import load_split
 from sweeper.data.prepare import prepare
 from sweeper.errors import ExportError, UsageError
 from sweeper.history import check_free
+from sweeper.learners import trained
 from sweeper.parameters import complete
 from sweeper.records import TrialOrder
-from sweeper.trial import run_trial, score_test, trained
+from sweeper.trial import run_trial
+from sweeper.winner import score_test
 
 from .conftest import card_text, reviews, write
 
@@ -85,15 +87,20 @@ def test_a_tagger_exports_with_both_signatures(tmp_path, people_card, values):
 @pytest.mark.parametrize("values", [{}, {"attention": "none", "decoder": "repeat"}, {"input_feeding": "yes"}], ids=str)
 def test_a_writer_exports_and_searches(tmp_path, spelled_card, values):
     order, _ = run(tmp_path, spelled_card, cut="characters", **values)
-    chosen = trial.choose_decoding(order)
-    assert (chosen["beam_width"], chosen["length_penalty"]) in trial.DECODINGS
+    chosen = winner.choose_decoding(order)
+    assert (chosen["beam_width"], chosen["length_penalty"]) in winner.DECODINGS
     folder = exports.export_trial(order, str(tmp_path / "out"), {"about": "x", "scores": {"exact": 1.0}})
     texts = ["abce", "", "🎬", "abc" * 300]
     found = list(answer.load(folder)(texts))
     beam = tf.saved_model.load(folder).signatures["beam"]
     again = beam(text=tf.constant(texts), beam_width=chosen["beam_width"], length_penalty=chosen["length_penalty"])
-    assert [one["target"] for one in found] == [one.decode() for one in again["target"].numpy()]
-    assert set(" ".join(one["target"] for one in found).split()) <= {"A", "B", "C", "E", "S", "<unk>"}
+    assert [one["output"] for one in found] == [one.decode() for one in again["output"].numpy()]
+    assert ("attention" in again) == (values.get("attention") != "none")
+    if "attention" in again:
+        sums = again["attention"].numpy().sum(-1)
+        lengths = [len(one["output"].split()) + 1 for one in found]
+        assert [row.sum().round() for row in sums] == [min(length, sums.shape[1]) for length in lengths]
+    assert set(" ".join(one["output"] for one in found).split()) <= {"A", "B", "C", "E", "S", "<unk>"}
     assert (tmp_path / "trial" / "attention.png").exists() == (values.get("attention") != "none")
 
 

@@ -39,7 +39,7 @@ def test_inactive_parameters_appear_nowhere(chosen):
     whole = parameters.complete(task, some)
     for name in whole:
         assert all(whole.get(other) in allowed for other, allowed in parameters.known(task)[name].when.items())
-    assert ("attention_units" in whole) == (whole["attention"] == "concat")
+    assert ("attention_units" in whole) == (whole.get("attention") == "concat")
     assert "head" not in whole, "labels are not in an order"
 
 
