@@ -28,7 +28,7 @@ $(READY): requirements.txt pyproject.toml
 	$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
 	@touch $@
 
-sweep: $(READY)  ## TASK=sentiment|text|tagging|seq2seq, or DATA=file.csv TEXT=column LABEL=column; DATASET SPACE TRIALS BUDGET EPOCHS ...
+sweep: $(READY)  ## TASK=sentiment|text|tagging|seq2seq|generation, or DATA=file.csv TEXT=column LABEL=column; DATASET SPACE TRIALS BUDGET EPOCHS ...
 	@$(BIN)/sweeper sweep $(if $(call given,DATA)$(call given,DATASET)$(RESUME),$(TASK),$(or $(TASK),sentiment)) $(OPTIONS)
 
 ui: $(READY)  ## browse the trials in MLflow, on the loopback address; PORT=5000
