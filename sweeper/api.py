@@ -57,6 +57,7 @@ def sweep(
     seed: int | None = None,
     name: str | None = None,
     resume: str | bool = False,
+    gradients: bool = False,
     say: Callable[[str], None] = _to_standard_error,
 ) -> Outcome:
     """Search for the best model of a dataset, log every trial, and export the winner.
@@ -76,6 +77,7 @@ def sweep(
         name: of the sweep; from task, dataset and time by default.
         resume: take up the sweep of this name, or the newest (True), as it was begun; `trials`,
             `budget`, `trial_limit` and `workers` may be given anew, and others repeated.
+        gradients: draw how far the winner's gradients reach back, and those of a plain simple_rnn beside it.
         say: receives lines for a person.
 
     Raises:
@@ -101,7 +103,7 @@ def sweep(
         settings = dataclasses.replace(settings, **anew)
         _check(settings)
         prepared = load(card, found, say)
-        return run_sweep(card, found, settings, prepared, folder, say)
+        return run_sweep(card, found, settings, prepared, folder, say, gradients=gradients)
     card = _card(task, dataset, data, text, label, encoding, say)
     found = _space(card.task, space)
     chosen: dict[str, Any] = {"algorithm": algorithm, "epochs": epochs, "seed": seed}
@@ -110,7 +112,8 @@ def sweep(
     _check(settings)
     _check_name(name)
     prepared = load(card, found, say)  # before the folder is made, so that a mistake leaves nothing behind
-    return run_sweep(card, found, settings, prepared, _new_folder(name, card, found, settings), say)
+    folder = _new_folder(name, card, found, settings)
+    return run_sweep(card, found, settings, prepared, folder, say, gradients=gradients)
 
 
 def _card(

@@ -101,6 +101,9 @@ def _parser() -> argparse.ArgumentParser:
         metavar="SWEEP",
         help="take up an interrupted sweep, the newest by default",
     )
+    sweep.add_argument(
+        "--gradients", action="store_true", help="draw how far the best model's gradients reach, beside a simple_rnn's"
+    )
     _json(sweep, do.sweep)
 
     board = commands.add_parser("leaderboard", help="the trials of a sweep, best first")

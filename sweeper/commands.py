@@ -44,6 +44,7 @@ def sweep(options: argparse.Namespace) -> int:
         "seed",
         "name",
         "resume",
+        "gradients",
     )
     outcome = api.sweep(**{name: getattr(options, name) for name in names})
     _show_outcome(outcome)

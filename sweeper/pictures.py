@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
@@ -14,6 +14,7 @@ from .records import EpochEvent
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
+LEAST = 1e-20  # the norm of a gradient below which a line ends, since 0 has no logarithm
 MOST_LABELS = 30  # beyond these a confusion picture shows the most frequent ones only
 
 
@@ -99,6 +100,24 @@ def alignment_picture(alignments: Sequence[Alignment], path: Path) -> Path:
         axes.xaxis.tick_top()
         axes.set_xlabel("read")
     places[0].set_ylabel("written")
+    return _saved(figure, path)
+
+
+def gradient_picture(lines: Mapping[str, np.ndarray], path: Path) -> Path:
+    """How far gradients reach, as a PNG file.
+
+    Args:
+        lines: by name, the norm of the loss gradient so many steps before the last one, float (steps,).
+    """
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(8, 3.6), layout="constrained")
+    axes = figure.subplots()
+    for name, norms in lines.items():
+        axes.plot(np.arange(len(norms)), np.where(norms > LEAST, norms, np.nan), label=name)
+    axes.set(xlabel="steps before the last one", ylabel="norm of the loss gradient", yscale="log")
+    axes.spines[["top", "right"]].set_visible(False)
+    axes.legend(frameon=False)
     return _saved(figure, path)
 
 

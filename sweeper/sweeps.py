@@ -6,6 +6,7 @@ import contextlib
 import dataclasses
 import datetime
 import json
+import shutil
 import signal
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -19,7 +20,7 @@ from . import parameters, report
 from .data.cards import Card
 from .data.prepare import prepare, vectors_fingerprint
 from .data.store import Prepared, open_prepared
-from .errors import SweepError, TrackingError, WorkerDied, WorkFailed, listed
+from .errors import SweepError, TrackingError, TrialError, WorkerDied, WorkFailed, listed
 from .history import SweepFolder
 from .journal import write_atomically
 from .pool import Workers
@@ -50,6 +51,7 @@ class Outcome:
         export: the SavedModel's folder; `model` its name and version in MLflow.
         example: a text that the model was not trained on, to ask it.
         missed: why MLflow could not be told all of it; "" as a rule.
+        pictures: of the whole sweep.
     """
 
     folder: Path
@@ -63,6 +65,7 @@ class Outcome:
     model: str | None = None
     example: str = ""
     missed: str = ""
+    pictures: Sequence[Path] = ()
 
 
 @contextlib.contextmanager
@@ -82,6 +85,8 @@ def run_sweep(
     prepared: Prepared,
     folder: SweepFolder,
     say: Callable[[str], None],
+    *,
+    gradients: bool = False,
 ) -> Outcome:
     """Search, choose and export.
 
@@ -89,6 +94,7 @@ def run_sweep(
         prepared: the card's data (`load`).
         folder: a new sweep's, or an interrupted one's; its finished trials are not run again.
         say: receives lines for a person.
+        gradients: draw how far the winner's gradients reach back.
 
     Raises:
         SweeperError: before the first trial, whatever a person must edit; after it,
@@ -113,7 +119,10 @@ def run_sweep(
             found = search_beside_baselines(search, workers)
             results = search.history.standing(settings.epochs)
             if found.best is not None and found.ended != "interrupted":
-                found = ship(found, search.history.orders[found.best.number], card, folder, workers, tracker)
+                order = search.history.orders[found.best.number]
+                found = ship(found, order, card, folder, workers, tracker)
+                if gradients:
+                    found = dataclasses.replace(found, pictures=gradients_of(order, folder, workers, say))
             found = close(found, results, describe(found, card, space, settings, prepared), prepared, tracker)
     if found.missed:
         say(f"{found.missed}; it is told the rest by: sweeper sweep --resume {folder.name}")
@@ -295,6 +304,25 @@ def card_facts(card: Card, sweep: str, split: str, scores: Scores, baselines: Se
     return {**said, "scores": scores, "baselines": theirs}
 
 
+def gradients_of(order: TrialOrder, folder: SweepFolder, workers: Workers, say: Callable[[str], None]) -> list[Path]:
+    """The picture of how far the winner's gradients reach, and those of a plain network that is trained beside it."""
+    place = folder.path / "gradients"
+    shutil.rmtree(place, ignore_errors=True)
+    try:
+        picture = workers.insist(gradients_in_worker, order, str(place))
+    except (TrialError, WorkerDied, WorkFailed) as error:
+        say(f"no picture of gradients: {error}")
+        return []
+    say(f"how far gradients reach: {picture}")
+    return [Path(picture)]
+
+
+def gradients_in_worker(order: TrialOrder, folder: str) -> str:
+    from .gradients import draw_gradients
+
+    return draw_gradients(order, folder)
+
+
 def choose_decoding_in_worker(order: TrialOrder) -> None:
     from .winner import choose_decoding
 
@@ -319,7 +347,7 @@ def close(
     """Write the leaderboard and the page, and end the parent run."""
     test = {found.best.number: found.test} if found.best else {}
     table = report.leaderboard(results, found.baselines, found.objective, test)
-    files = [found.folder / "leaderboard.csv", found.folder / "report.html"]
+    files = [found.folder / "leaderboard.csv", found.folder / "report.html", *found.pictures]
     table.to_csv(files[0], index=False)
     meta = prepared.meta
     known = parameters.known(meta.task)

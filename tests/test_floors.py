@@ -23,6 +23,7 @@ FLOORS = [  # ground floor first
     {"learners"},
     {"showing", "winner"},
     {"trial"},
+    {"gradients"},
     {"worker"},
     {"history", "propose", "track", "pool", "report", "terminal"},
     {"exports", "search", "resume", "doctor"},

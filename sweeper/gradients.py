@@ -1,0 +1,153 @@
+"""How far a gradient reaches back: the picture of vanishing and exploding gradients, and of what gates do about them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from . import pictures
+from .data.batches import Split
+from .data.store import open_prepared
+from .data.texts import Texts
+from .errors import TrialError
+from .fitting import Fitting, Learner
+from .learners import load, trained
+from .models import EncoderDecoder, Generator
+from .parameters import complete
+from .records import BEST, LAST, TrialOrder
+from .trial import run_trial
+
+EXAMPLES = 64  # over which the median is taken
+FURTHEST = 200  # steps back; longer examples are left out, or of texts only the beginning is read
+FEWEST = 8  # examples that must be so long for a step to be drawn
+
+PLAIN = {"cell": "simple_rnn", "direction": "forward", "depth": 1, "attention": "none", "pooling": "last"}
+"""What the plain network beside the best one has of its own; the rest is the best one's."""
+
+
+def draw_gradients(order: TrialOrder, folder: str) -> str:
+    """Draw how far the gradients of a finished trial reach, and those of a plain network that is trained beside it for
+    as many epochs.
+
+    Args:
+        folder: for the plain network, and the picture.
+
+    Returns:
+        The picture's path.
+
+    Raises:
+        TrialError: the plain network cannot be trained, or there is no embedding whose gradient could be taken.
+    """
+    plain = _plain(order, folder)
+    result = run_trial(plain)
+    if not result.counts:
+        raise TrialError(f"gradients: the plain network beside the best one failed: {result.error}")
+    lines = {f"trial {order.number}: {_named(order)}": reach(order), f"beside it: {_named(plain)}": reach(plain)}
+    for name in (BEST, LAST):
+        (Path(folder) / name).unlink(missing_ok=True)
+    return str(pictures.gradient_picture(lines, Path(folder) / "gradients.png"))
+
+
+def _plain(order: TrialOrder, folder: str) -> TrialOrder:
+    """The order of the plain network."""
+    facts = open_prepared(Path(order.prepared)).meta.facts
+    kept = {name: value for name, value in order.configuration.items() if name not in PLAIN}
+    possible = complete(order.task, {}, facts)
+    own = {name: value for name, value in PLAIN.items() if name in possible}
+    active = complete(order.task, own, facts)
+    values = {name: value for name, value in {**kept, **own}.items() if name in active}
+    configuration = complete(order.task, values, facts)
+    return dataclasses.replace(
+        order, configuration=configuration, folder=folder, continues=None, deadline=None, stop_file=None
+    )
+
+
+def _named(order: TrialOrder) -> str:
+    words = (order.configuration.get(name) for name in ("cell", "direction", "attention", "pooling"))
+    return " ".join(str(word) for word in words if word not in (None, "none"))
+
+
+def reach(order: TrialOrder) -> np.ndarray:
+    """The norm of the gradient of an example's loss with respect to its input so many steps before the last one.
+
+    The loss is that of the label; of tags and texts that of the last one; of a target that of all its symbols.
+
+    Returns:
+        float (steps,), medians over validation examples.
+    """
+    prepared, learner = trained(order)
+    split = load(order, prepared, "validation")
+    if isinstance(split, Texts):
+        norms, lengths = _of_texts(learner, split)
+    else:
+        norms, lengths = _of_examples(learner, split)
+    back = [norms[lengths > step, lengths[lengths > step] - 1 - step] for step in range(lengths.max())]
+    return np.array([np.median(some) for some in back if len(some) >= min(FEWEST, len(lengths))])
+
+
+def _of_examples(learner: Learner[Any], split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Norms, float (examples, time), and lengths, of the longest examples that are not too long."""
+    assert isinstance(learner, Fitting)
+    fitting = np.flatnonzero(split.lengths <= FURTHEST)
+    rows = fitting if len(fitting) else np.argsort(split.lengths)[:EXAMPLES]
+    rows = rows[np.argsort(-split.lengths[rows], kind="stable")][:EXAMPLES]
+    batch, lengths = split.batch(rows), split.lengths[rows]
+    weights = (batch.weights > 0).astype(np.float32)
+    if split.several and not isinstance(learner.model, EncoderDecoder):
+        weights *= np.arange(weights.shape[1]) == lengths[:, None] - 1
+    given = batch.ids, batch.labels, weights > 0
+
+    def logits() -> Any:
+        return learner.model(*(given if isinstance(learner.model, EncoderDecoder) else given[:1]), training=False)[
+            "logits"
+        ]
+
+    return _norms(learner.model, logits, batch.labels, weights, batch.ids.shape), lengths
+
+
+def _of_texts(learner: Learner[Any], split: Texts) -> tuple[np.ndarray, np.ndarray]:
+    """As `_of_examples`, of the beginnings of texts."""
+    rows = np.argsort(-split.lengths, kind="stable")[:EXAMPLES]
+    cut = dataclasses.replace(split, window=FURTHEST)
+    window = next(cut._windows(rows, FURTHEST))
+    lengths = np.minimum(split.lengths[rows], FURTHEST)
+    weights = (np.arange(window.symbols.shape[1]) == lengths[:, None] - 1).astype(np.float32)
+    begins = tf.constant(value=True)
+
+    def logits() -> Any:
+        states = learner.model.begin(len(rows))
+        return learner.model(window.before, window.weights > 0, window.conditions, begins, states)["logits"]
+
+    return _norms(learner.model, logits, window.symbols, weights, window.before.shape), lengths
+
+
+def _norms(model: Any, logits: Any, labels: np.ndarray, weights: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """float (batch, time): of the gradient with respect to what was looked up at each step."""
+    embeddings = _embedding(model).embeddings.value
+    with tf.GradientTape() as tape:
+        tape.watch(embeddings)
+        surprisal = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits())
+        loss = tf.reduce_sum(surprisal * weights)
+    found = tape.gradient(loss, embeddings)
+    # A lookup's gradient has one row for each place that was looked up, in order.
+    norms: np.ndarray = np.linalg.norm(found.values.numpy(), axis=-1)
+    return norms.reshape(shape)
+
+
+def _embedding(model: Any) -> keras.layers.Embedding:
+    """The lookup by which a model reads.
+
+    Raises:
+        TrialError: it has none.
+    """
+    reader = model.encoder if isinstance(model, EncoderDecoder) else model
+    layers = [model.embedding] if isinstance(model, Generator) else reader.layers
+    for layer in layers:
+        if isinstance(layer, keras.layers.Embedding):
+            return layer
+    raise TrialError("gradients: are drawn of models that look their input up; this one reads it one-hot")

@@ -1,0 +1,77 @@
+"""How far gradients reach: as far as the recurrence lets them, by the factor that it has."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import mlflow
+import numpy as np
+import pytest
+
+import sweeper
+from sweeper.data import cards
+from sweeper.data.prepare import prepare
+from sweeper.gradients import _of_examples, _plain, draw_gradients
+from sweeper.learners import build_learner, load
+from sweeper.parameters import complete
+from sweeper.records import TrialOrder
+from sweeper.track.store import store
+from sweeper.trial import run_trial
+
+SMALL = {"units": 4, "embedding_units": 4, "batch_size": 16, "pooling": "last", "direction": "forward"}
+
+
+def order_of(card, tmp_path, **values):
+    prepared = prepare(cards.load_card(str(card)))
+    configuration = complete(prepared.meta.task, {**SMALL, **values}, prepared.meta.facts)
+    folder = str(tmp_path / "trials" / "000")
+    return TrialOrder(0, prepared.meta.task, configuration, str(prepared.folder), folder, 0, 1), prepared
+
+
+@pytest.mark.parametrize("factor", [0.0, 0.5])
+def test_a_gradient_shrinks_by_the_factor_of_its_recurrence(reviews_card, tmp_path, factor):
+    order, prepared = order_of(reviews_card, tmp_path, cell="simple_rnn")
+    learner = build_learner(order, prepared, 1, "keras")
+    [cell] = [layer.cell for layer in learner.model.layers if hasattr(layer, "cell")]
+    cell.recurrent_kernel.assign(factor * np.eye(4))
+    cell.kernel.assign(1e-3 * cell.kernel.numpy())  # states stay small, where tanh is a line
+    norms, lengths = _of_examples(learner, load(order, prepared, "validation"))
+    for row, length in zip(norms, lengths, strict=True):
+        back = row[:length][::-1]
+        assert back[0] > 0
+        assert np.allclose(back[1:4], back[0] * factor ** np.arange(1, 4), rtol=1e-2)
+        assert not row[length:].any(), "padding has no gradient"
+
+
+def test_the_plain_network_is_a_simple_one_and_the_rest_is_the_best_ones(reviews_card, tmp_path):
+    order, _ = order_of(reviews_card, tmp_path, cell="gru", attention="concat", direction="both", units=7)
+    plain = _plain(order, "elsewhere").configuration
+    wanted = {"cell": "simple_rnn", "direction": "forward", "attention": "none", "pooling": "last", "units": 7}
+    assert {name: plain[name] for name in wanted} == wanted
+    assert "attention_units" not in plain
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("card", "kept"), [("people_card", ()), ("spelled_card", ()), ("reviews_card", ("pooling",))])
+def test_every_task_has_its_picture(card, kept, request, tmp_path):
+    values = {name: value for name, value in SMALL.items() if name in ("units", "embedding_units", *kept)}
+    prepared = prepare(
+        cards.load_card(str(request.getfixturevalue(card))), encodings=[("words", True), ("characters", True)]
+    )
+    configuration = complete(prepared.meta.task, values, prepared.meta.facts)
+    order = TrialOrder(0, prepared.meta.task, configuration, str(prepared.folder), str(tmp_path / "t"), 0, 1)
+    assert run_trial(order).counts
+    picture = Path(draw_gradients(order, str(tmp_path / "gradients")))
+    assert picture.read_bytes()[:4] == b"\x89PNG"
+    assert not list((tmp_path / "gradients").glob("*.npz"))
+
+
+@pytest.mark.slow
+def test_a_sweep_logs_its_picture(reviews_card, tiny_space):
+    sweeper.sweep(
+        dataset=str(reviews_card), space=str(tiny_space), workers=1, trials=1, epochs=1, name="s", gradients=True
+    )
+    client = mlflow.MlflowClient(store())
+    experiment = client.get_experiment_by_name("sentiment/reviews").experiment_id
+    [run] = client.search_runs([experiment], "tags.`sweeper.kind` = 'sweep'")
+    assert "gradients.png" in {file.path for file in client.list_artifacts(run.info.run_id)}
