@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+import numpy as np
 
 from .data.batches import Split, load_split
 from .data.store import Prepared, open_encoded, open_prepared, open_vectors
@@ -57,8 +60,16 @@ def sizes(order: TrialOrder, prepared: Prepared, kernel: str) -> Sizes:
     )
     writes = meta.kind in ("sequences", "texts")
     labels = min(len(meta.labels), configuration["max_vocabulary"]) if writes else len(meta.labels)
-    read = len(vocabulary(order, prepared))
-    return Sizes(read, labels, vectors, order.seed, kernel, meta.longest, len(meta.conditions))
+    read = vocabulary(order, prepared)
+    shared = configuration.get("target_embedding") == "shared"
+    places = _places(read, meta.labels[:labels]) if shared else None
+    return Sizes(len(read), labels, vectors, order.seed, kernel, meta.longest, len(meta.conditions), places)
+
+
+def _places(read: Sequence[str], written: Sequence[str]) -> np.ndarray:
+    """The row of each symbol in an embedding of what is read, rows of its own following for those that are not."""
+    rows = {token: row for row, token in enumerate(read)}
+    return np.array([rows.setdefault(symbol, len(rows)) for symbol in written], np.int32)
 
 
 def vocabulary(order: TrialOrder, prepared: Prepared) -> list[str]:

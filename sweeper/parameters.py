@@ -227,6 +227,14 @@ TABLE: tuple[Known, ...] = (
         ("seq2seq",),
     ),
     Known(
+        "target_embedding",
+        "separate",
+        Words(("separate", "shared")),
+        "the decoder's embedding: its own, or the encoder's, of the words that both languages have",
+        ("seq2seq",),
+        when={"decoder": ("feedback", "start_token"), "input": ("learned", "pretrained")},
+    ),
+    Known(
         "fusion",
         "concat",
         Words(("add", "concat", "mlp")),

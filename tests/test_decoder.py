@@ -9,6 +9,7 @@ import pytest
 import tensorflow as tf
 
 from sweeper.fitting import Fitting
+from sweeper.learners import _places
 from sweeper.models import Sizes, build_encoder_decoder
 from sweeper.models.decoder import BOUNDARY, Memory, forcing
 from sweeper.models.optimizers import build_optimizer
@@ -226,3 +227,23 @@ def test_attention_reverses_twenty_symbols_and_a_context_alone_does_not(attentio
     found = fitting.answer(ids).numpy()
     right = np.mean([np.array_equal(one[:20], other[:20]) for one, other in zip(found, labels, strict=True)])
     assert (right >= 0.99) == learned, right
+
+
+def test_a_shared_embedding_reads_a_symbol_as_the_same_word(sources, targets):
+    labels, _ = targets
+    places = np.array([9, 1, 4, 10, 3], np.int32)  # <stop> and symbol 3 are not read
+    configuration = complete("seq2seq", {**SMALL, "target_embedding": "shared"})
+    model = build_encoder_decoder(configuration, Sizes(9, SYMBOLS, seed=3, longest=LONGEST, places=places))
+    table = model.encoder.get_layer("embedding").embeddings
+    assert table.shape == (11, 3)
+    assert sum(variable is table for variable in model.trainable_variables) == 1
+    assert not any("target_embedding" in variable.path for variable in model.variables)
+    context = tf.zeros((3, 4))
+    shown = model.decoder._inputs(context, labels).numpy()
+    assert np.allclose(shown, table.numpy()[places[labels.numpy()]])
+    logits, real = model(sources, *targets)["logits"].numpy(), targets[1].numpy()
+    assert np.allclose(logits[real], one_by_one(model, sources, labels).numpy()[real], atol=1e-5)
+
+
+def test_rows_of_a_shared_embedding_are_those_of_the_words_and_then_new_ones():
+    assert _places(["", "<unk>", "a", "b"], ["<stop>", "<unk>", "b", "z", "a"]).tolist() == [4, 1, 3, 5, 2]

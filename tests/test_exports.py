@@ -84,7 +84,11 @@ def test_a_tagger_exports_with_both_signatures(tmp_path, people_card, values):
     assert next(answers([["us"]]))["tags"] == second["tags"]
 
 
-@pytest.mark.parametrize("values", [{}, {"attention": "none", "decoder": "repeat"}, {"input_feeding": "yes"}], ids=str)
+@pytest.mark.parametrize(
+    "values",
+    [{}, {"attention": "none", "decoder": "repeat"}, {"input_feeding": "yes", "target_embedding": "shared"}],
+    ids=str,
+)
 def test_a_writer_exports_and_searches(tmp_path, spelled_card, values):
     order, _ = run(tmp_path, spelled_card, cut="characters", **values)
     chosen = winner.choose_decoding(order)

@@ -119,6 +119,8 @@ DATA = [
     ("a source without a target", "f.tsv", "a\tb\nlonely\n", PAIRS, "f.tsv:2: expected a source and a target parted by '\\t', found 1 cell"),
     ("an empty target", "f.tsv", "a\t\n", PAIRS, "f.tsv:1: the target is empty; write it, or remove the pair"),
     ("an empty source", "f.tsv", " \tb\n", PAIRS, "f.tsv:1: the source is empty; write it, or remove the pair"),
+    ("targets longer than is allowed", "f.tsv", "".join(f"w{n}\t{'la ' * (n % 3 + 2)}\n" for n in range(60)), f"{PAIRS}\nlongest = 3", good("32 4 4", "<stop>, <unk>, la", "20 pairs were left out, whose targets have more than 3 words")),
+    ("nothing but long targets", "f.tsv", "".join(f"w{n}\ta b c {n}\n" for n in range(60)), f"{PAIRS}\nlongest = 3", "c: 60 of 60 targets have more than 3 words, the most that [adapter] longest allows; at least 10 pairs must be left"),
     ("undecodable bytes in pairs", "f.tsv", b"na\xefve\tb\n", PAIRS, f"f.tsv:1: byte 0xef at offset 2 of the line {ENCODING}"),
     ("a word without phonemes", "f.dict", "a AH0\nb\n", SPOKEN, "f.dict:2: 'b' has no phonemes; write them after it, parted by blanks"),
     ("a NUL byte among phonemes", "f.dict", "a AH\0\n", SPOKEN, f"f.dict:1: {NUL}"),

@@ -18,12 +18,14 @@ class Options:
     Args:
         separator: between source and target, where they stand in one line.
         source_tokens, target_tokens: what is read and what is written, one at a time: see `records.TokenKind`.
+        longest: pairs whose target has more symbols are left out, counted and said.
         encoding: encodings to try, in order.
     """
 
     separator: str = "\t"
     source_tokens: TokenKind = "words"
     target_tokens: TokenKind = "words"
+    longest: int = 256
     encoding: tuple[str, ...] = ("utf-8",)
 
 

@@ -21,12 +21,14 @@ class Options:
     Args:
         stress: "drop" the digits that mark the stress of vowels, or "keep" them.
         source_tokens, target_tokens: as in `pairs.Options`.
+        longest: pairs whose target has more symbols are left out, counted and said.
         encoding: encodings to try, in order.
     """
 
     stress: Literal["drop", "keep"] = "drop"
     source_tokens: TokenKind = "characters"
     target_tokens: TokenKind = "symbols"
+    longest: int = 256
     encoding: tuple[str, ...] = ("utf-8",)
 
 

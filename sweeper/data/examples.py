@@ -179,6 +179,8 @@ def warnings(
         yield f"{counts['repaired']:,} tags follow one that their scheme forbids and were read as the official scorers read them"
     if counts["cut"]:
         yield f"{counts['cut']:,} sentences are longer than {card.options.longest} tokens and were split at sentence ends"
+    if counts.get("long"):
+        yield f"{counts['long']:,} pairs were left out, whose targets have more than {card.options.longest} {card.options.target_tokens}"
     if card.task in ("tagging", "seq2seq"):
         return
     empty = int((examples["text"].str.strip() == "").sum())

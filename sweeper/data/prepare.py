@@ -25,7 +25,7 @@ from ..quiet import without_chatter
 from . import cards, sources, splits
 from .cards import PARTS, VECTORS, Card
 from .downloads import cache_folder, sha256
-from .examples import are_stars, label_names, read_examples, warnings
+from .examples import FEWEST, are_stars, label_names, read_examples, warnings
 from .store import (
     SYMBOLS,
     Meta,
@@ -99,6 +99,8 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
             f"{card.name}: holds word vectors, not examples; name it as the parameter 'vectors' of a search space"
         )
     table, counts = read_examples(card)
+    if card.task == "seq2seq":
+        table = _short_enough(card, table, counts)
     divided = _divided(card, table)
     examples = divided.examples
     sizes = {part: int((examples["split"] == part).sum()) for part in PARTS}
@@ -140,6 +142,22 @@ def _conditions(table: pd.DataFrame) -> tuple[str, ...]:
     """The labels of texts; none where all have the same one, which tells nothing."""
     found = sorted(set(table["label"]))
     return tuple(found) if len(found) > 1 else ()
+
+
+def _short_enough(card: Card, table: pd.DataFrame, counts: dict[str, int]) -> pd.DataFrame:
+    """The pairs whose targets are no longer than the card says; how many are left out is counted as `long`.
+
+    Raises:
+        DataError: hardly any is left.
+    """
+    _, lengths = _cut_targets(table["target"], card.options.target_tokens)
+    kept: pd.DataFrame = table[lengths <= card.options.longest].reset_index(drop=True)
+    counts["long"] = len(table) - len(kept)
+    if len(kept) < FEWEST:
+        raise DataError(
+            f"{card.name}: {counts['long']:,} of {len(table):,} targets have more than {card.options.longest} {card.options.target_tokens}, the most that [adapter] longest allows; at least {FEWEST} pairs must be left"
+        )
+    return kept
 
 
 def _divided(card: Card, table: pd.DataFrame) -> splits.Divided:
@@ -193,16 +211,23 @@ def _symbols(targets: pd.Series, tokens: str, training: int, kind: str) -> _Labe
         training: how many of the first rows are training examples.
         kind: see `Meta`.
     """
-    with without_chatter():
-        from .tokens import TokenOptions, ranked
+    from .tokens import ranked
 
-        flat, counts = _cut(targets, TokenOptions(tokens, lowercase=False))
+    flat, counts = _cut_targets(targets, tokens)
     inside = counts[:training].sum()
     names = (*SYMBOLS, *(name for name in ranked(Counter(flat[:inside].tolist())) if name not in SYMBOLS))
     ids = {name.encode(): number for number, name in enumerate(names)}
     ends = np.cumsum(counts)
     found = np.array([ids.get(symbol, 1) for symbol in flat.tolist()], np.int32)
     return _Labels(names, np.insert(found, ends, 0), counts + 1, kind)
+
+
+def _cut_targets(targets: pd.Series, tokens: str) -> tuple[np.ndarray, np.ndarray]:
+    """As `_cut`, of what is to be written."""
+    with without_chatter():
+        from .tokens import TokenOptions
+
+        return _cut(targets, TokenOptions(tokens, lowercase=False))
 
 
 def _write_encoding(prepared: Prepared, tokens: str, lowercase: bool, place: Path) -> dict[str, Any]:

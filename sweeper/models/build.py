@@ -31,6 +31,8 @@ class Sizes:
         kernel: how recurrent layers are computed; see `recurrent_stack`.
         longest: the most symbols that are written, where a sequence is; its end included.
         conditions: number of labels of texts that are to be told.
+        places: int32 (labels,), where the embedding is shared: each symbol's row in it, which for those that are
+            read as well is that of the token.
     """
 
     vocabulary: int
@@ -40,6 +42,12 @@ class Sizes:
     kernel: str = "keras"
     longest: int = 0
     conditions: int = 0
+    places: np.ndarray | None = None
+
+    @property
+    def rows(self) -> int:
+        """Of the embedding of what is read."""
+        return self.vocabulary if self.places is None else max(self.vocabulary, int(self.places.max()) + 1)
 
 
 def build_classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
@@ -113,6 +121,7 @@ def build_encoder_decoder(configuration: Configuration, sizes: Sizes) -> Encoder
             width=states.shape[-1],
             seed=sizes.seed,
             kernel=sizes.kernel,
+            shared=None if sizes.places is None else (encoder.get_layer("embedding"), sizes.places),
             name="decoder",
         )
         return EncoderDecoder(encoder, decoder, sizes.longest, name="encoder_decoder")
@@ -168,10 +177,10 @@ def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any, An
     else:
         x = embed(
             ids,
-            vocabulary=sizes.vocabulary,
+            vocabulary=sizes.rows,
             units=configuration.get("embedding_units", 0),
             dropout=configuration["embedding_dropout"],
-            vectors=sizes.vectors if configuration["input"] == "pretrained" else None,
+            vectors=sizes.vectors[: sizes.vocabulary] if sizes.vectors is not None else None,
             frozen=configuration.get("vectors_training") == "frozen",
             seed=sizes.seed,
         )

@@ -9,6 +9,7 @@ import math
 from typing import Any, NamedTuple
 
 import keras
+import numpy as np
 import tensorflow as tf
 from keras import ops
 
@@ -67,13 +68,22 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         symbols: how many there are.
         width: of the encoder's states, and of the decoder's own.
         kernel: see `recurrent.recurrent_stack`.
+        shared: an embedding to read symbols by, and each symbol's row in it, int32 (symbols,); None for one of its own.
 
     Sources: Cho et al. 2014, "Learning Phrase Representations"; Sutskever, Vinyals and Le 2014, "Sequence to
     Sequence Learning"; Luong, Pham and Manning 2015, eq. 5 and section 3.3.
     """
 
     def __init__(
-        self, configuration: Configuration, *, symbols: int, width: int, seed: int, kernel: str, **kwargs: Any
+        self,
+        configuration: Configuration,
+        *,
+        symbols: int,
+        width: int,
+        seed: int,
+        kernel: str,
+        shared: tuple[keras.layers.Embedding, np.ndarray] | None = None,
+        **kwargs: Any,
     ) -> None:
         super().__init__(**kwargs)
         self.supports_masking = True
@@ -89,6 +99,9 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         self.reads = self.kind in ("feedback", "start_token")  # the symbol before
         one_hot = configuration["input"] == "one_hot"
         self.embedding = None if one_hot or not self.reads else _embedding(configuration, symbols, seed)
+        self.places = None
+        if shared is not None and self.embedding is not None:
+            self.embedding, self.places = shared
         self.recurrent = [
             CELLS[configuration["cell"]](
                 width, return_sequences=True, return_state=True, seed=seed + level, name=f"decoder_{level}"
@@ -270,7 +283,8 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         everywhere = ops.repeat(context[:, None], ops.shape(previous)[1], axis=1)
         parts = [everywhere] if self.kind in ("repeat", "feedback") else []
         if self.reads:
-            parts.append(self.embedding(previous) if self.embedding else ops.one_hot(previous, self.symbols))
+            rows = previous if self.places is None else ops.take(self.places, previous)
+            parts.append(self.embedding(rows) if self.embedding else ops.one_hot(previous, self.symbols))
         if self.feeds:
             parts.append(fed[:, None])
         return ops.concatenate(parts or [ops.zeros_like(everywhere[:, :, :1])], axis=-1)

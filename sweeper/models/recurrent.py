@@ -21,8 +21,8 @@ def embed(
 
     Args:
         ids: int32 (batch, time).
-        vectors: float32 (vocabulary, width) to start from, a row of NaN where there is
-            none; such rows, like all rows without `vectors`, are drawn at random.
+        vectors: float32 (at most vocabulary, width) to start from, a row of NaN where there is
+            none; such rows, like missing ones and all rows without `vectors`, are drawn at random.
         frozen: leave the vectors as they are.
 
     Returns:
@@ -31,7 +31,7 @@ def embed(
     initializer: Any = keras.initializers.RandomUniform(-0.05, 0.05, seed=seed)
     if vectors is not None:
         units = vectors.shape[1]
-        initializer = keras.initializers.Constant(_filled(vectors[:vocabulary], seed))
+        initializer = keras.initializers.Constant(_filled(vectors, vocabulary, seed))
     x = keras.layers.Embedding(
         vocabulary, units, embeddings_initializer=initializer, trainable=not frozen, name="embedding"
     )(ids)
@@ -45,9 +45,10 @@ def drop_words(x: Any, rate: float, seed: int) -> Any:
     return keras.layers.Dropout(rate, noise_shape=(None, None, 1), seed=seed, name="word_dropout")(x)
 
 
-def _filled(vectors: np.ndarray, seed: int) -> np.ndarray:
+def _filled(vectors: np.ndarray, rows: int, seed: int) -> np.ndarray:
     """Random rows, as spread as the known ones, where a word has no vector."""
-    whole = np.array(vectors, np.float32)
+    missing_rows = np.full((rows - len(vectors), vectors.shape[1]), np.nan, np.float32)
+    whole = np.concatenate([np.asarray(vectors, np.float32), missing_rows])
     missing = np.isnan(whole).any(axis=1)
     spread = float(whole[~missing].std()) if (~missing).any() else 0.05
     whole[missing] = np.random.default_rng(seed).normal(0.0, spread, (int(missing.sum()), whole.shape[1]))
