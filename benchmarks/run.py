@@ -1,6 +1,6 @@
 """Measures and writes RESULTS.md.
 
-    make bench                          # everything: about three hours on 2 cores
+    make bench                          # everything: about six hours on 2 cores
     make bench ARGS="commands start"    # some parts; they are printed, and replaced in RESULTS.md
 
 The data must have been fetched once before (`sweeper datasets fetch imdb`).
@@ -21,7 +21,7 @@ from pathlib import Path
 from sweeper import devices
 from sweeper.versions import versions
 
-from . import footprint, pairs, pipeline, scaling, steps
+from . import footprint, pairs, pipeline, scaling, sequences, steps
 from .rows import Row
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -39,6 +39,14 @@ PARTS: dict[str, tuple[str, Callable[[Path], Iterator[Row]]]] = {
         )
         for pair in pairs.PAIRS
     },
+    **{
+        f"tell-{card}": (f"Texts told beside n-grams: {card}", functools.partial(sequences.tell, card))
+        for card in ("shakespeare", "grimm-tales")
+    },
+    "attention": ("Attention beside a first state alone", sequences.attention),
+    "speak": ("How fast an export writes", sequences.speak),
+    "spoken-sweep": ("Words spoken after an hour", sequences.sweep_words),
+    "spoken-best": ("Words spoken at best", sequences.best_words),
     "steps": ("A layer's training step, over the time of its matrix products alone", steps.steps),
     "pipeline": ("From disk to model", pipeline.pipeline),
     "workers": ("A second worker", scaling.workers),

@@ -1,0 +1,125 @@
+"""What is written: texts told beside n-grams, words spoken, and how fast."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import sweeper
+
+from .rows import Row
+
+TOLD = 600.0  # seconds of a sweep over texts
+LEAST_GAIN = 5.0  # percent fewer bits than the n-grams
+SPOKEN = 3_600.0  # seconds of a sweep over words
+KNOWN_GOOD = {"cell": "lstm", "units": 128, "learning_rate": 0.004, "batch_size": 128}
+ASKED = 1_000  # words that are spoken
+
+
+def tell(card: str, folder: Path) -> Iterator[Row]:
+    """A ten-minute sweep with the shipped space, seed 0, and the bits of a character beside the 6-grams'."""
+    os.chdir(folder)
+    outcome = sweeper.sweep("generation", dataset=card, budget=TOLD, epochs=40, say=lambda line: None)
+    assert outcome.best is not None
+    score = "bits_per_character"
+    ours, theirs = outcome.test[score], outcome.baselines[-1].test[score]
+    gain = 100 * (1 - ours / theirs)
+    trials = sum(not str(trial).startswith("baseline") for trial in outcome.leaderboard["trial"])
+    varied = ("cell", "depth", "units", "condition", "window", "dropout", "learning_rate", "batch_size")
+    known = {name: outcome.best.configuration[name] for name in varied if name in outcome.best.configuration}
+    yield Row(f"{card}: {outcome.baselines[-1].name}, test bits a character", f"{theirs:.3f}", "", good=True)
+    yield Row(
+        f"{card}: the best of {trials} trials in ten minutes, test bits a character",
+        f"{ours:.3f}, {gain:.1f} % fewer",
+        f"{LEAST_GAIN:g} % fewer",
+        gain >= LEAST_GAIN,
+    )
+    yield Row(
+        f"{card}: its configuration", ", ".join(f"{name} {value}" for name, value in known.items()), "", good=True
+    )
+
+
+def attention(folder: Path) -> Iterator[Row]:
+    """cmudict, two epochs of the known-good configuration: with attention, and with a first state alone."""
+    os.chdir(folder)
+    rates = {}
+    for name, values in (("attention", {}), ("a first state alone", {"decoder": "initial_state", "attention": "none"})):
+        outcome = _one(folder / f"{len(rates)}.toml", {**KNOWN_GOOD, **values}, epochs=2)
+        rates[name] = 100 * outcome.test["sequence_error_rate"]
+    alone, attended = rates["a first state alone"], rates["attention"]
+    yield Row("cmudict, two epochs: word error of a first state alone, test", f"{alone:.1f} %", "", good=True)
+    yield Row("cmudict, two epochs: word error with attention, test", f"{attended:.1f} %", "far less", attended < alone)
+
+
+def speak(folder: Path) -> Iterator[Row]:
+    """How long an export takes for so many words, on one core, without loading."""
+    os.chdir(folder)
+    outcome = _one(folder / "s.toml", KNOWN_GOOD, epochs=1)
+    words = sweeper.load_dataset("cmudict").query("split == 'test'")["source"].drop_duplicates().tolist()[:ASKED]
+    for name, options in (("greedily", {"beam_width": 1, "length_penalty": 0.0}), ("by a beam of 3", {"beam_width": 3, "length_penalty": 0.0})):  # fmt: skip
+        seconds = _timed(str(outcome.export), words, options)
+        yield Row(
+            f"{ASKED:,} words written {name} by the SavedModel, one core, seconds",
+            f"{np.median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})",
+            "under 2" if options["beam_width"] == 1 else "",
+            float(np.median(seconds)) < 2,
+        )
+
+
+def sweep_words(folder: Path) -> Iterator[Row]:
+    """cmudict: a sweep of one hour."""
+    os.chdir(folder)
+    outcome = sweeper.sweep("seq2seq", dataset="cmudict", budget=SPOKEN, epochs=12, say=lambda line: None)
+    rate = 100 * outcome.test["sequence_error_rate"]
+    yield Row("cmudict: word error of the best after one hour, test", f"{rate:.1f} %", "30 %", rate <= 30)
+
+
+def best_words(folder: Path) -> Iterator[Row]:
+    """cmudict: the known-good configuration, wider, trained until it no longer improves."""
+    os.chdir(folder)
+    wide = {**KNOWN_GOOD, "units": 256, "schedule": "cosine", "patience": 4}
+    outcome = _one(folder / "best.toml", wide, epochs=25)
+    rate = 100 * outcome.test["sequence_error_rate"]
+    yield Row("cmudict: word error of the best trained to the end, test", f"{rate:.1f} %", "26 %", rate <= 26)
+
+
+def _one(space: Path, values: dict[str, Any], epochs: int) -> Any:
+    """A sweep of one configuration."""
+    fixed = "".join(f"[parameters.{name}]\nfixed = {json.dumps(value)}\n" for name, value in values.items())
+    space.write_text(f'about = "x"\ntask = "seq2seq"\n{fixed}')
+    return sweeper.sweep("seq2seq", dataset="cmudict", space=str(space), trials=1, epochs=epochs, say=lambda line: None)
+
+
+SCRIPT = """
+import json, os, sys, time
+os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
+os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
+import tensorflow as tf
+tf.config.threading.set_intra_op_parallelism_threads(1)
+tf.config.threading.set_inter_op_parallelism_threads(1)
+folder, words, options = sys.argv[1], json.load(sys.stdin), json.loads(sys.argv[2])
+ask = tf.saved_model.load(folder).signatures["beam"]
+options = {name: tf.constant(value) for name, value in options.items()}
+ask(text=tf.constant(words[:8]), **options)
+seconds = []
+for _ in range(5):
+    began = time.perf_counter()
+    ask(text=tf.constant(words), **options)["output"].numpy()
+    seconds.append(time.perf_counter() - began)
+print(json.dumps(seconds))
+"""
+
+
+def _timed(export: str, words: list[str], options: dict[str, Any]) -> list[float]:
+    asked = subprocess.run(
+        [sys.executable, "-c", SCRIPT, export, json.dumps(options)],
+        input=json.dumps(words), capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return list(json.loads(asked.stdout.splitlines()[-1]))
