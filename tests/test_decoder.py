@@ -208,10 +208,15 @@ def test_half_precision_scores_and_writes(values, sources, targets):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("attention", "learned"), [("general", True), ("none", False)])
-def test_attention_reverses_twenty_symbols_and_a_context_alone_does_not(attention, learned, rng):
+@pytest.mark.parametrize("direction", [1, -1], ids=["copied", "reversed"])
+@pytest.mark.parametrize(
+    ("decoder", "attention", "learned"), [("start_token", "general", True), ("initial_state", "none", False)]
+)
+def test_attention_copies_and_reverses_twenty_symbols_and_a_first_state_alone_does_not(
+    decoder, attention, learned, direction, rng
+):
     """At equal size, of a sequence of 20 symbols."""
-    values = {"decoder": "start_token", "attention": attention, "cell": "gru", "units": 32, "embedding_units": 16}
+    values = {"decoder": decoder, "attention": attention, "cell": "gru", "units": 32, "embedding_units": 16}
     configuration = complete("seq2seq", {**SMALL, **values, "learning_rate": 0.006, "batch_size": 64})
     model = build_encoder_decoder(configuration, Sizes(12, 12, seed=1, kernel="packed", longest=21))
     fitting = Fitting(model, build_optimizer(configuration, 1_500), several=True)
@@ -219,7 +224,7 @@ def test_attention_reverses_twenty_symbols_and_a_context_alone_does_not(attentio
 
     def batch(count):
         ids = rng.integers(2, 12, (count, 20)).astype(np.int32)
-        return ids, np.concatenate([ids[:, ::-1], np.zeros((count, 1), np.int32)], axis=1)
+        return ids, np.concatenate([ids[:, ::direction], np.zeros((count, 1), np.int32)], axis=1)
 
     for _ in range(1_500):
         fitting.step(*batch(64), everything)
