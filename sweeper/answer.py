@@ -37,7 +37,7 @@ def load(folder: str, **drawing: Any) -> Callable[[Sequence[Any]], Iterator[dict
             return dict(ask(text=tf.constant(texts)))
         asked = {**DRAWING, **drawing}
         numbers = {name: tf.constant(asked[name]) for name in ("temperature", "top_k", "length")}
-        label, seed = tf.constant([asked["label"]] * len(texts)), tf.constant(asked["seed"] + start)
+        label, seed = tf.constant([asked["label"]] * len(texts)), tf.constant((asked["seed"] + start) % 2**31)
         return dict(ask(prompt=tf.constant(texts), label=label, seed=seed, **numbers))
 
     def of_tokens(sentences: list[list[str]]) -> dict[str, Any]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import re
@@ -36,7 +37,8 @@ BUDGET = 300.0  # seconds, where neither trials nor a budget are given
 
 
 def _to_standard_error(line: str) -> None:
-    print(line, file=sys.stderr)
+    with contextlib.suppress(BrokenPipeError):  # whoever read it has seen enough
+        print(line, file=sys.stderr, flush=True)
 
 
 def sweep(
@@ -180,12 +182,12 @@ def _check(settings: Any) -> None:
 
 
 def _check_name(name: str | None) -> None:
-    if name is not None and not re.fullmatch(r"\w[\w.-]*", name):
-        raise UsageError(f"--name: must be letters, digits, '.', '_' and '-', found {name!r}")
+    if name is not None and not re.fullmatch(r"\w[\w.-]{0,99}", name):
+        raise UsageError(f"--name: must be at most 100 letters, digits, '.', '_' and '-', found {name!r}")
 
 
 def _new_folder(name: str | None, card: Card, space: SearchSpace, settings: Any) -> SweepFolder:
-    from .history import free_name, new_folder
+    from .history import NameTaken, free_name, new_folder
 
     began = datetime.datetime.now(datetime.UTC)
     facts = {
@@ -196,10 +198,12 @@ def _new_folder(name: str | None, card: Card, space: SearchSpace, settings: Any)
         "settings": dataclasses.asdict(settings),
         "began": began.isoformat(),
     }
-    if name is None:
-        stamp = began.astimezone().strftime("%Y%m%d-%H%M%S")
-        name = free_name(f"{card.task}-{card.name}-{stamp}")
-    return new_folder(name, facts, card.text, space.text)
+    if name is not None:
+        return new_folder(name, facts, card.text, space.text)
+    stamp = began.astimezone().strftime("%Y%m%d-%H%M%S")
+    while True:
+        with contextlib.suppress(NameTaken):  # by a sweep that began in the same moment
+            return new_folder(free_name(f"{card.task}-{card.name}-{stamp}"), facts, card.text, space.text)
 
 
 def load_dataset(name: str) -> pd.DataFrame:

@@ -7,6 +7,7 @@ must edit, 130 interrupted (state saved, the resume command printed).
 from __future__ import annotations
 
 import argparse
+import io
 import os
 import re
 import sys
@@ -15,8 +16,9 @@ from typing import Any, NoReturn
 
 from . import __version__
 from . import commands as do
-from .errors import SweeperError, UsageError, unknown
+from .errors import SweeperError, SweepError, UsageError, unknown
 
+LONGEST = 1e9  # of anything that is timed, in its own unit
 UNITS = {"s": 1, "m": 60, "h": 3600, "": 1}
 
 
@@ -35,6 +37,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command."""
     # Workers inherit these; they keep TensorFlow's start-up chatter off the terminal.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):  # a terminal without Unicode shows escapes
+            stream.reconfigure(errors="backslashreplace")
     try:
         options = _parser().parse_args(arguments)
         return int(options.run(options))
@@ -45,15 +50,38 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print("sweeper: interrupted", file=sys.stderr)
         return do.INTERRUPTED
     except OSError as error:
-        if isinstance(error, BrokenPipeError):  # whoever read our output, such as head, has seen enough
-            sys.stderr.close()
-            return 0
-        print(
-            f"sweeper: {error.filename or 'the system'}: {error.strerror or error}; sweeps/, mlflow.db and mlartifacts/ are "
-            "written into the working folder and the cache where SWEEPER_CACHE says: may they be written, and is there room?",
-            file=sys.stderr,
-        )
-        return UsageError.exit_code
+        return _refused(error)
+    except Exception as error:  # noqa: BLE001 - the outermost frame: recorded, and told in our words
+        return _unforeseen(error)
+
+
+def _refused(error: OSError) -> int:
+    """The system will not do something."""
+    if isinstance(error, BrokenPipeError):  # whoever read our output, such as head, has seen enough
+        sys.stderr.close()
+        return 0
+    print(
+        f"sweeper: {error.filename or 'the system'}: {error.strerror or error}; sweeps/, mlflow.db and mlartifacts/ are "
+        "written into the working folder and the cache where SWEEPER_CACHE says: may they be written, and is there room?",
+        file=sys.stderr,
+    )
+    return UsageError.exit_code
+
+
+def _unforeseen(error: Exception) -> int:
+    """A defect of ours."""
+    import tempfile
+    import traceback
+
+    with tempfile.NamedTemporaryFile("w", prefix="sweeper-", suffix=".txt", delete=False) as file:
+        traceback.print_exception(error, file=file)
+    said = (str(error).splitlines() or [""])[0][:200]
+    print(
+        f"sweeper: {type(error).__name__}: {said}; this should not happen: please report it with {file.name}; "
+        "finished trials of a sweep are kept, and --resume goes on",
+        file=sys.stderr,
+    )
+    return SweepError.exit_code
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -165,6 +193,6 @@ def _whole(text: str) -> int:
 def _seconds(text: str) -> float:
     """A length of time such as 90s, 10m or 1.5h; a bare number is seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
-    if not match or float(match[1]) <= 0:
+    if not match or not 0 < float(match[1]) < LONGEST:
         raise argparse.ArgumentTypeError(f"must be a length of time such as 90s, 10m or 1.5h, found {text!r}")
     return float(match[1]) * UNITS[match[2]]

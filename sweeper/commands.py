@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 HIGHEST_PORT = 65_535
+MOST = {"temperature": 1_000, "top_k": 1_000_000, "seed": 2**31 - 1, "length": 100_000}
+"""What a model that goes on with a prompt may be asked for."""
 
 
 def sweep(options: argparse.Namespace) -> int:
@@ -201,21 +203,25 @@ def _drawing(options: argparse.Namespace) -> dict[str, Any] | None:
     names = ("label", "temperature", "top_k", "seed", "length")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
     described = Path(options.folder) / "drawing.json"
-    if not described.is_file():
+    if not described.exists():
         for name in given:
             raise UsageError(
                 f"--{name.replace('_', '-')}: is for models that go on with a prompt, and {options.folder} holds another"
             )
         return None
-    labels = json.loads((Path(options.folder) / "labels.json").read_text(encoding="utf-8"))
-    for name in ("temperature", "top_k", "length"):
-        if given.get(name, 0) < 0:
-            raise UsageError(f"--{name.replace('_', '-')}: must be 0 or more, found {given[name]:g}")
+    try:
+        usual = dict(json.loads(described.read_text(encoding="utf-8")))
+        labels = list(json.loads(described.with_name("labels.json").read_text(encoding="utf-8")))
+    except (OSError, ValueError, TypeError) as error:
+        raise UsageError(f"{options.folder}: is no model that sweeper has exported: {error}") from None
+    for name, most in MOST.items():
+        if not 0 <= given.get(name, 0) <= most:
+            raise UsageError(f"--{name.replace('_', '-')}: must be from 0 to {most:,}, found {given[name]:g}")
     if given.get("label", "") and not labels:
         raise UsageError("--label: the texts that this model has read had no labels; leave it out")
     if "label" in given and labels and given["label"] not in labels:
         raise UsageError(f"--label: {unknown('label', given['label'], labels)}")
-    return {**json.loads(described.read_text(encoding="utf-8")), **given}
+    return {**usual, **given}
 
 
 def _line(text: str, answer: Mapping[str, Any], *, goes_on: bool) -> str:

@@ -129,7 +129,7 @@ def _going_on(
     """As `_expected`: how prompts go on."""
     meta, texts = prepared.meta, load_texts(prepared, "validation", order.configuration)
     prompts = [texts.symbols[start : start + PROMPTED] for start in texts.starts[:COMPARED]]
-    prompts = [prompt for prompt in prompts if prompt.min() > 1]  # whole, and nothing of it unknown
+    prompts = [prompt for prompt in prompts if prompt.min() > 1 and prompt.max() < texts.known]  # whole, and known
     beginnings = [meta.written(prompt) for prompt in prompts]
     asked = {**answer.DRAWING, **_drawing(meta)}
     inputs = [*beginnings, *ODD_PROMPTS]

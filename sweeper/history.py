@@ -33,6 +33,11 @@ if TYPE_CHECKING:
 
 SWEEPS = Path("sweeps")
 VAIN = ("vain", -1)
+FACTS = {"card", "task", "card_folder", "space", "settings", "began"}  # that every sweep.json has
+
+
+class NameTaken(UsageError):
+    """There is a sweep of this name."""
 
 
 @dataclass
@@ -61,14 +66,20 @@ class History:
         """
         history = cls(Journal(folder.path / "history.jsonl"))
         for event in history.journal.news():
-            if "asked" in event:
-                history._asked(folder.placed(TrialOrder(**event["asked"]), prepared))
-            elif "vain" in event:
-                history.happened.append(VAIN)
-            else:
-                history._told(TrialResult(**event["told"]))
+            try:
+                history._take(event, folder, prepared)
+            except (KeyError, TypeError):
+                raise history.journal.altered() from None
         history.unfinished = [order for number, order in history.orders.items() if number not in history.results]
         return history
+
+    def _take(self, event: dict[str, Any], folder: SweepFolder, prepared: Path | None) -> None:
+        if "asked" in event:
+            self._asked(folder.placed(TrialOrder(**event["asked"]), prepared))
+        elif "vain" in event:
+            self.happened.append(VAIN)
+        else:
+            self._told(TrialResult(**event["told"]))
 
     def standing(self, epochs: int) -> list[TrialResult]:
         """The results, those marked "pruned" that got fewer than a sweep's epochs and were never promoted."""
@@ -200,8 +211,11 @@ class SweepFolder:
     @property
     def facts(self) -> dict[str, Any]:
         try:
-            return dict(json.loads((self.path / "sweep.json").read_text(encoding="utf-8")))
-        except (OSError, ValueError) as error:
+            facts = dict(json.loads((self.path / "sweep.json").read_text(encoding="utf-8")))
+            if FACTS - facts.keys():
+                raise ValueError(f"{', '.join(sorted(FACTS - facts.keys()))} is missing")
+            return facts
+        except (OSError, ValueError, TypeError) as error:
             raise UsageError(
                 f"{self.path / 'sweep.json'}: cannot be read: {error}; put it back from a copy, or remove the folder, or name another sweep"
             ) from None
@@ -277,13 +291,12 @@ def new_folder(name: str, facts: dict[str, Any], card: str, space: str) -> Sweep
         card, space: the text of both declarations.
 
     Raises:
-        UsageError: there is a sweep of this name.
+        NameTaken: there is a sweep of this name.
     """
     path = SWEEPS / name
     SWEEPS.mkdir(exist_ok=True)
     if path.exists():
-        kind, cure = ("sweep", f", or take it up with --resume {name}") if _is_sweep(path) else ("folder", "")
-        raise UsageError(f"--name: there is a {kind} {path} already; give another name{cure}")
+        raise _taken(path)
     place = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=SWEEPS))
     try:
         (place / "trials").mkdir()
@@ -292,10 +305,20 @@ def new_folder(name: str, facts: dict[str, Any], card: str, space: str) -> Sweep
             (place / file).write_text(text, encoding="utf-8")
         write_atomically(place / "sweep.json", json.dumps({**facts, **declared}, indent=1, ensure_ascii=False))
         place.chmod(0o755)
-        place.rename(path)
+        try:
+            place.rename(path)
+        except OSError:
+            if path.exists():  # by now
+                raise _taken(path) from None
+            raise
     finally:
         shutil.rmtree(place, ignore_errors=True)
     return SweepFolder(path)
+
+
+def _taken(path: Path) -> NameTaken:
+    kind, cure = ("sweep", f", or take it up with --resume {path.name}") if _is_sweep(path) else ("folder", "")
+    return NameTaken(f"--name: there is a {kind} {path} already; give another name{cure}")
 
 
 def _is_sweep(path: Path) -> bool:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
@@ -11,6 +12,8 @@ from pathlib import Path
 from typing import Any
 
 from .errors import DataError
+
+SEAL = "sealed"  # the name under which a text keeps the checksum of the rest
 
 
 @dataclass
@@ -58,9 +61,13 @@ class Journal:
                 try:
                     yield json.loads(line)
                 except ValueError:
-                    raise DataError(
-                        f"{self.path}: the line that ends at byte {self.read} was altered since it was written; put the file back from a copy"
-                    ) from None
+                    raise self.altered() from None
+
+    def altered(self) -> DataError:
+        """What is wrong with the line that was read last."""
+        return DataError(
+            f"{self.path}: the line that ends at byte {self.read} was altered since it was written; put the file back from a copy"
+        )
 
     def ends_at(self, read: int) -> bool:
         """Whether a line ends at `read` bytes, or the file begins there: what an older reader noted may be of another file."""
@@ -77,6 +84,28 @@ class Journal:
     def _whole(self) -> int:
         """Bytes of the whole lines."""
         return self.path.read_bytes().rfind(b"\n") + 1
+
+
+def sealed(facts: Mapping[str, Any]) -> str:
+    """Facts as JSON, with a checksum of themselves."""
+    plain = json.loads(json.dumps(facts))
+    return json.dumps({**plain, SEAL: _checksum(plain)}, ensure_ascii=False, indent=1)
+
+
+def unsealed(text: str) -> dict[str, Any]:
+    """What `sealed` made a text of.
+
+    Raises:
+        ValueError: the text was altered since.
+    """
+    facts = json.loads(text)
+    if not isinstance(facts, dict) or facts.pop(SEAL, None) != _checksum(facts):
+        raise ValueError("was altered since it was written")
+    return facts
+
+
+def _checksum(facts: Mapping[str, Any]) -> str:
+    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
 
 def write_atomically(path: Path, text: str) -> None:

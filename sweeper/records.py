@@ -116,6 +116,7 @@ class TrialResult:
         truncated: training examples longer than `max_length`.
         kernel: how its recurrent layers were computed, see `models.kernels`.
         error: why it failed, for a person; `trace` for whoever mends it.
+        note: what a person should know of a trial that did not fail.
     """
 
     number: int
@@ -132,6 +133,7 @@ class TrialResult:
     kernel: str = ""
     error: str | None = None
     trace: str | None = None
+    note: str = ""
 
     @property
     def counts(self) -> bool:

@@ -35,7 +35,8 @@ def show(
     """Write the trial's pictures and samples into its folder.
 
     Args:
-        answers: of the best epoch, on the validation split; alignments and samples are those of the last one.
+        learner: with the weights of the best epoch.
+        answers: of it, on the validation split.
     """
     folder, meta = Path(order.folder), prepared.meta
     pictures.learning_curve(events, TASKS[order.task].objective(meta), folder / "learning_curve.png")

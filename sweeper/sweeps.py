@@ -22,7 +22,7 @@ from .data.prepare import prepare, vectors_fingerprint
 from .data.store import Prepared, open_prepared
 from .errors import SweepError, TrackingError, TrialError, WorkerDied, WorkFailed, listed
 from .history import SweepFolder
-from .journal import write_atomically
+from .journal import sealed, unsealed, write_atomically
 from .pool import Workers
 from .records import Scores, Settings, TrialOrder, TrialResult
 from .search import Search
@@ -178,7 +178,7 @@ def tracked(
     """The MLflow side, with the parent run of this sweep; whatever happens inside, no run is left RUNNING."""
     try:
         tracker = open_tracker(card, space, settings, prepared, folder)
-    except BaseException:
+    except Exception:
         folder.discard_unless_begun()
         raise
     try:
@@ -206,8 +206,8 @@ def open_tracker(
     facts = {"dataset": card.name, "dataset_digest": prepared.meta.digest, "space": space.name}
     params = {**facts, **dataclasses.asdict(settings), **{f"version_{k}": v for k, v in versions().items()}}
     try:
-        if folder.run:
-            folder.note_run(tracker.sweep_taken_up(folder.run))
+        if folder.run or tracker.begun:
+            folder.note_run(tracker.sweep_taken_up(folder.run or ""))
         else:
             folder.note_run(tracker.sweep_started(folder.name, params, dataset, folder.declarations))
     except BaseException:
@@ -245,11 +245,11 @@ def baselines_of(prepared: str) -> list[Baseline]:
     """Computed once for each prepared dataset, in a worker, and kept beside it."""
     folder = Path(prepared)
     kept = folder / "baselines.json"
-    with contextlib.suppress(OSError, ValueError, TypeError):  # not there, or not whole: they are computed again
-        return [Baseline(**row) for row in json.loads(kept.read_text(encoding="utf-8"))]
+    with contextlib.suppress(OSError, ValueError):  # not there, or not what was written: they are computed again
+        return [Baseline(**row) for row in unsealed(kept.read_text(encoding="utf-8"))["baselines"]]
     dataset = open_prepared(folder)
     found = TASKS[dataset.meta.task].baselines(dataset)
-    write_atomically(kept, json.dumps([baseline._asdict() for baseline in found]))
+    write_atomically(kept, sealed({"baselines": [baseline._asdict() for baseline in found]}))
     return found
 
 
@@ -348,12 +348,12 @@ def close(
     test = {found.best.number: found.test} if found.best else {}
     table = report.leaderboard(results, found.baselines, found.objective, test)
     files = [found.folder / "leaderboard.csv", found.folder / "report.html", *found.pictures]
-    table.to_csv(files[0], index=False)
+    write_atomically(files[0], table.to_csv(index=False))
     meta = prepared.meta
     known = parameters.known(meta.task)
     constant = set(known) - set(report.varying(table, list(known)))
     page = report.page(f"{meta.task} on {meta.name}", facts, table, meta.warnings, sorted(constant))
-    files[1].write_text(page, encoding="utf-8")
+    write_atomically(files[1], page)
     status = "KILLED" if found.ended == "interrupted" else "FINISHED" if found.best else "FAILED"
     pruned = {result.number for result in results if result.state == "pruned"}
     promoted = {result.number for result in results if result.state == "done"} if pruned else set()

@@ -9,7 +9,7 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .data.batches import Answers
+from .data.batches import UNKNOWN, Answers
 from .data.texts import Texts, Window
 from .fitting import Learner, Predictions
 from .models import Generator
@@ -81,6 +81,8 @@ class Telling(Learner[Texts]):
         for window, surprisal in self._read(self.evaluate, split.evaluation()):
             for row, one, real in zip(window.rows, surprisal.numpy(), window.weights > 0, strict=True):
                 found[row][window.start : window.start + real.sum()] = one[real]
+        for surprisals, symbols in zip(found, split.truth().apart(), strict=True):
+            surprisals[symbols == UNKNOWN] += split.of_unknown
         answers = Answers.of(found)
         return Predictions(answers, float(answers.labels.mean()))
 

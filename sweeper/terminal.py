@@ -18,10 +18,17 @@ from .records import EpochEvent, TrialOrder, TrialResult
 PLAIN_WIDTH = 160  # columns, where no terminal says
 
 
+class _Console(Console):
+    """Falls silent when nobody reads it any more; the sweep goes on."""
+
+    def on_broken_pipe(self) -> None:
+        self.quiet = True
+
+
 def console(*, stderr: bool = True) -> Console:
     """Where lines for a person go."""
-    found = Console(stderr=stderr, highlight=False, soft_wrap=True)
-    return found if found.is_terminal else Console(stderr=stderr, highlight=False, soft_wrap=True, width=PLAIN_WIDTH)
+    found = _Console(stderr=stderr, highlight=False, soft_wrap=True)
+    return found if found.is_terminal else _Console(stderr=stderr, highlight=False, soft_wrap=True, width=PLAIN_WIDTH)
 
 
 @dataclass
@@ -154,6 +161,8 @@ class Screen:
         self.board.ended(result)
         if not result.counts:
             self.say(f"trial {result.number}: {result.state}{f': {result.error}' if result.error else ''}")
+        if result.note:
+            self.say(f"trial {result.number}: {result.note}")
         self._plain(self.board.headline())
 
     def _plain(self, line: str) -> None:

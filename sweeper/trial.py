@@ -14,7 +14,7 @@ import numpy as np
 
 from .data.batches import Answers
 from .data.store import open_prepared
-from .errors import TrialError
+from .errors import DataError, TrialError
 from .fitting import Epoch, Learner, Predictions, fit, latency_ms, parameter_count
 from .journal import Journal
 from .learners import as_served, build_learner, load
@@ -57,11 +57,13 @@ class _Record:
     Args:
         scores: of the best epoch on the validation split.
         fit_seconds: in training and validation.
+        note: what a person should know of how it went.
     """
 
     events: list[EpochEvent] = field(default_factory=list)
     scores: Scores = field(default_factory=dict)
     fit_seconds: float = 0.0
+    note: str = ""
 
     def as_text(self) -> str:
         return json.dumps(dataclasses.asdict(self))
@@ -69,7 +71,7 @@ class _Record:
     @classmethod
     def from_text(cls, text: str) -> _Record:
         kept = json.loads(text)
-        return cls([EpochEvent(**event) for event in kept["events"]], kept["scores"], kept["fit_seconds"])
+        return cls([EpochEvent(**event) for event in kept["events"]], kept["scores"], kept["fit_seconds"], kept["note"])
 
 
 @dataclass
@@ -134,10 +136,10 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
         before_epoch=before_epoch,
     )
     checkpoint.offer(learner, record, now=True)
+    best = state.load_arrays(folder / BEST)
+    state.assign(learner.model.variables, best, "model")  # which is what is shown, and exported
+    learner.progress.best_epoch = int(best["epoch"])
     if answers is None:  # the best epoch is one that was taken up, or one after it, which a kill has undone
-        best = state.load_arrays(folder / BEST)
-        state.assign(learner.model.variables, best, "model")
-        learner.progress.best_epoch = int(best["epoch"])
         predictions = learner.predict(validation)
         record.scores, answers = {**score(predictions), "loss": predictions.loss}, predictions.answers
     show(order, prepared, learner, record.events, answers, validation)
@@ -152,6 +154,7 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
         latency_ms=latency_ms(as_served(order, prepared, learner).asked(validation)),
         kernel=kernel,
         truncated=training.truncated,
+        note=record.note,
         fit_seconds=record.fit_seconds,
         seconds=time.perf_counter() - started,
     )
@@ -161,7 +164,10 @@ def _taken_up(order: TrialOrder, learner: Learner[Any]) -> _Record:
     """Restore the trial's own checkpoint, if it was interrupted, or that of the trial with which it goes on."""
     folder = Path(order.folder)
     if (folder / LAST).exists():
-        return _Record.from_text(learner.restore(folder / LAST))
+        try:
+            return _Record.from_text(learner.restore(folder / LAST))
+        except DataError as error:
+            return _Record(note=f"{str(error).partition(';')[0]}; the trial began anew")
     if order.continues:
         learner.restore(Path(order.continues) / LAST)
         (folder / BEST).write_bytes((Path(order.continues) / BEST).read_bytes())

@@ -208,12 +208,18 @@ def test_half_precision_scores_and_writes(values, sources, targets):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("direction", [1, -1], ids=["copied", "reversed"])
 @pytest.mark.parametrize(
-    ("decoder", "attention", "learned"), [("start_token", "general", True), ("initial_state", "none", False)]
+    ("decoder", "attention", "direction", "learned"),
+    [
+        ("start_token", "general", 1, True),
+        ("start_token", "general", -1, True),
+        ("initial_state", "none", 1, False),
+        ("initial_state", "none", -1, False),
+    ],
+    ids=["copied", "reversed", "not copied", "not reversed"],
 )
 def test_attention_copies_and_reverses_twenty_symbols_and_a_first_state_alone_does_not(
-    decoder, attention, learned, direction, rng
+    decoder, attention, direction, learned, rng
 ):
     """At equal size, of a sequence of 20 symbols."""
     values = {"decoder": decoder, "attention": attention, "cell": "gru", "units": 32, "embedding_units": 16}
@@ -226,12 +232,17 @@ def test_attention_copies_and_reverses_twenty_symbols_and_a_first_state_alone_do
         ids = rng.integers(2, 12, (count, 20)).astype(np.int32)
         return ids, np.concatenate([ids[:, ::direction], np.zeros((count, 1), np.int32)], axis=1)
 
-    for _ in range(1_500):
+    def right():
+        ids, labels = batch(200)
+        found = fitting.answer(ids).numpy()
+        return np.mean([np.array_equal(one[:20], other[:20]) for one, other in zip(found, labels, strict=True)])
+
+    for step in range(900):
         fitting.step(*batch(64), everything)
-    ids, labels = batch(200)
-    found = fitting.answer(ids).numpy()
-    right = np.mean([np.array_equal(one[:20], other[:20]) for one, other in zip(found, labels, strict=True)])
-    assert (right >= 0.99) == learned, right
+        if learned and step % 100 == 99 and right() >= 0.99:
+            return
+    assert not learned
+    assert right() < 0.1
 
 
 def test_a_shared_embedding_reads_a_symbol_as_the_same_word(sources, targets):

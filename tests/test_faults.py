@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import resource
+import shutil
 import signal
 import socket
 import subprocess
@@ -19,10 +20,11 @@ import pandas as pd
 import pytest
 
 import sweeper
+from sweeper import worker
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
-from sweeper.errors import SweepError, UsageError, WorkerDied
-from sweeper.history import find_folder
+from sweeper.errors import DataError, SweepError, UsageError, WorkerDied
+from sweeper.history import SweepFolder, find_folder
 from sweeper.journal import Journal
 from sweeper.models.state import load_arrays, save_arrays
 from sweeper.parameters import complete
@@ -301,6 +303,57 @@ def test_a_best_epoch_that_a_kill_has_undone_is_reported_as_what_its_weights_are
     again = run_trial(order(0, 1))
     assert (first.epochs, first.best_epoch, again.epochs, again.best_epoch) == (1, 1, 1, 3)
     assert again.scores["loss"] == pytest.approx(np.log(2)) != first.scores["loss"]
+
+
+def test_a_damaged_checkpoint_is_said_and_the_trial_begins_anew(order):
+    first = run_trial(order(0, 2))
+    last = Path(order(0, 2).folder) / "last.npz"
+    content = bytearray(last.read_bytes())
+    content[len(content) // 2] ^= 0xFF
+    last.write_bytes(content)
+    again = run_trial(order(0, 2))
+    assert again.scores == first.scores
+    assert "last.npz: is damaged, and cannot be read" in again.note
+    assert again.note.endswith("; the trial began anew")
+
+
+def test_prepared_data_that_vanish_end_the_sweep_and_cost_no_trial(order, tmp_path):
+    shutil.rmtree(order(0, 1).prepared)
+    with pytest.raises(
+        DataError, match=r"was removed while the sweep ran; it is made again by: sweeper sweep --resume"
+    ):
+        worker.run_trial(order(0, 1))
+
+
+def test_a_sweep_that_is_interrupted_before_it_has_begun_is_taken_up_in_the_same_run(
+    reviews_card, tiny_space, monkeypatch
+):
+    note_run = SweepFolder.note_run
+
+    def interrupted(folder, run):
+        raise KeyboardInterrupt
+
+    heard = []
+    settings = {"dataset": str(reviews_card), "space": str(tiny_space), "workers": 1, "trials": 1, "epochs": 1}
+    monkeypatch.setattr(SweepFolder, "note_run", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        sweeper.sweep(**settings, name="s", say=heard.append)
+    assert heard[-1].endswith("Take it up again: sweeper sweep --resume s")
+    monkeypatch.setattr(SweepFolder, "note_run", note_run)
+    assert sweeper.sweep(resume="s", say=heard.append).best is not None
+    assert not any("deleted" in line for line in heard)
+    parents = [run for run in runs("sentiment/reviews") if run.data.tags["sweeper.kind"] == "sweep"]
+    assert [run.info.status for run in parents] == ["FINISHED"]
+
+
+def test_nobody_reads_any_more_and_the_sweep_goes_on(reviews_card, tiny_space):
+    asked = command(reviews_card, tiny_space, "--trials", "2", "--epochs", "2", "--name", "s")
+    with subprocess.Popen(asked, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+        running.stderr.readline()
+        running.stderr.close()
+        running.stdout.close()
+    assert running.returncode == 0
+    assert (Path("sweeps/s") / "export").is_dir()
 
 
 def runs(experiment):

@@ -209,6 +209,12 @@ def test_symbols_are_drawn_as_often_as_they_are_probable_and_never_an_unknown_on
         assert (np.abs(shares - wanted) <= 4 * np.sqrt(wanted / many) + 1e-9).all()
 
 
+def test_whatever_the_temperature_nothing_else_is_drawn_than_may_be():
+    model = spread()
+    assert (drawn(model, top_k=1, temperature=1e12) == drawn(model, temperature=0.0)).all()
+    assert UNKNOWN not in drawn(model, [()] * 50, temperature=1e12)
+
+
 def test_nothing_is_written_after_the_end_or_beyond_the_length():
     model = spread()
     found = drawn(model, [()] * 50, longest=12, temperature=2.0)
@@ -219,6 +225,29 @@ def test_nothing_is_written_after_the_end_or_beyond_the_length():
 
 
 # ---------------------------------------------------------------- scores and baselines
+
+
+def test_a_model_of_fewer_symbols_gains_nothing_by_telling_rare_ones_together(lines_card, tmp_path):
+    surprisals = []
+    for kept in (12, 1_000):
+        order, prepared = trial(lines_card, tmp_path, max_vocabulary=kept)
+        learner, split = build_learner(order, prepared, 1, "keras"), load(order, prepared, "validation")
+        for variable in learner.model.trainable_variables:
+            variable.assign(np.zeros(variable.shape))  # every symbol that it knows is as probable as any other
+        rare = split.truth().labels == UNKNOWN
+        surprisals.append(learner.predict(split).answers.labels)
+        assert np.allclose(surprisals[-1][~rare], np.log(min(kept, len(prepared.meta.labels))), atol=1e-5)
+        several = len(prepared.meta.labels) - min(kept, len(prepared.meta.labels)) + 1
+        assert np.allclose(surprisals[-1][rare], np.log(several * min(kept, len(prepared.meta.labels))), atol=1e-5)
+    assert surprisals[0].mean() > np.log(12), "telling them apart costs what it costs"
+
+
+def test_an_export_of_fewer_symbols_goes_on_with_any_prompt(lines_card, tmp_path):
+    order, _ = trial(lines_card, tmp_path, max_vocabulary=10)
+    result = run_trial(order)
+    assert result.counts, result.error
+    folder = exports.export_trial(order, str(tmp_path / "out"), {"scores": result.scores})
+    assert next(answer.load(folder, length=3)(["zebra"]))["output"].startswith("zebra")
 
 
 def test_ngrams_are_a_distribution_and_learn_what_repeats():
@@ -303,7 +332,10 @@ def test_a_trial_shows_samples_and_its_export_goes_on_with_prompts(card, request
         ask(**{**asked, "label": tf.constant(["dusk"])}, **numbers, temperature=tf.constant(1.0))
     capfd.readouterr()
     assert main(["predict", folder, "an", "--temperature", "-0.5"]) == 2
-    assert "--temperature: must be 0 or more, found -0.5" in capfd.readouterr().err
+    assert "--temperature: must be from 0 to 1,000, found -0.5" in capfd.readouterr().err
+    assert main(["predict", folder, "an", "--temperature", "nan"]) == 2
+    assert main(["predict", folder, "an", "--seed", "99999999999"]) == 2
+    assert "--seed: must be from 0 to 2,147,483,647" in capfd.readouterr().err
     assert main(["predict", folder, "an", "--label", "dusk"]) == 2
     assert "--label: " in capfd.readouterr().err
     assert main(["predict", folder, "an", "--temperature", "0", "--length", "4", "--json"]) == 0

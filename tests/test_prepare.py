@@ -57,6 +57,20 @@ def test_an_altered_file_is_noticed_said_and_rebuilt(reviews_card):
     assert (folder / "words-lower" / "ids.npy").read_bytes() == whole
 
 
+@pytest.mark.parametrize(
+    "alter",
+    [lambda text: text.replace("bad", "dab"), lambda text: "[]", lambda text: text[:50]],
+    ids=["labels", "a list", "cut"],
+)
+def test_altered_facts_are_noticed_too(reviews_card, alter):
+    said: list[str] = []
+    first = prepare(load(reviews_card))
+    meta = first.folder / "meta.json"
+    meta.write_text(alter(meta.read_text()))
+    assert prepare(load(reviews_card), say=said.append).meta == first.meta
+    assert "meta.json altered since it was written; preparing again" in said[0]
+
+
 def test_the_vocabulary_comes_from_the_training_split_only(tmp_path):
     rows = [(f"shared w{number}", "xy"[number % 2]) for number in range(60)]
     prepared = prepare(table(tmp_path, rows))

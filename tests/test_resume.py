@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import tempfile
+
 import pytest
 
 from sweeper.data import cards
-from sweeper.errors import UsageError
-from sweeper.history import find_folder, new_folder
+from sweeper.errors import DataError, UsageError
+from sweeper.history import NameTaken, find_folder, new_folder
 from sweeper.resume import as_begun, refuse_changes
 from sweeper.spaces import load_space
 
@@ -47,11 +49,31 @@ def test_another_space_is_refused_with_the_difference_and_the_same_one_is_not(fo
         refuse_changes(folder, {"seed": 4})
 
 
-def test_a_sweep_whose_file_was_damaged_is_named_and_another_one_is_taken_by_its_name(folder, reviews_card):
-    other = new_folder("other", FACTS, "", "")
-    (folder.path / "sweep.json").write_text("{")
+@pytest.mark.parametrize("text", ["{", "{}", "[]", "3"])
+def test_a_sweep_whose_file_was_damaged_is_named_and_another_one_is_taken_by_its_name(folder, text):
+    other = new_folder("other", {**FACTS, "card_folder": ""}, "", "")
+    (folder.path / "sweep.json").write_text(text)
     with pytest.raises(
         UsageError, match=r"^sweeps/s/sweep\.json: cannot be read: .*; put it back .* or name another sweep"
     ):
         find_folder(None)
     assert find_folder("other") == other
+
+
+def test_a_line_of_the_history_that_says_something_else_is_refused(folder):
+    (folder.path / "history.jsonl").write_text('{"foo": 1}\n')
+    with pytest.raises(DataError, match=r"history\.jsonl: the line that ends at byte 11 was altered"):
+        folder.history()
+
+
+def test_a_name_that_is_taken_in_the_same_moment_is_said(folder, monkeypatch):
+    make = tempfile.mkdtemp
+
+    def made_while_another_sweep_begins(**options):
+        (folder.path.with_name("same") / "trials").mkdir(parents=True)
+        return make(**options)
+
+    monkeypatch.setattr(tempfile, "mkdtemp", made_while_another_sweep_begins)
+    with pytest.raises(NameTaken, match="there is a folder sweeps/same already"):
+        new_folder("same", FACTS, "", "")
+    assert [path.name for path in folder.path.parent.iterdir() if path.name.startswith(".")] == []

@@ -44,10 +44,11 @@ class Document:
             try:
                 text = content.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
                 self._refuse_nul(text)
+                self._refuse_halves(text)
                 return text
             except UnicodeDecodeError as error:
                 first = first or error
-            except LookupError:
+            except (LookupError, ValueError):  # some are names, but of no encoding of text
                 raise DataError(
                     f'{self.name}: Python knows no encoding {encoding!r}; write for example encoding = ["gb18030"]'
                 ) from None
@@ -71,6 +72,16 @@ class Document:
         if "\0" in text:
             line = text.count("\n", 0, text.index("\0")) + 1
             raise DataError(f"{self.name}:{line}: holds a NUL byte; is it a text file, and is its encoding declared?")
+
+    def _refuse_halves(self, text: str) -> None:
+        """Surrogates, which no UTF-8 has, but escapes and other encodings may."""
+        try:
+            text.encode()
+        except UnicodeEncodeError as error:
+            line = text.count("\n", 0, error.start) + 1
+            raise DataError(
+                f"{self.name}:{line}: holds half of a surrogate pair; is its encoding the declared one?"
+            ) from None
 
     def _undecodable(self, content: bytes, error: UnicodeDecodeError) -> DataError:
         line = content.count(b"\n", 0, error.start) + 1

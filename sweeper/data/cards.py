@@ -195,7 +195,11 @@ def _source(fields: Fields) -> Source:
         if checksum is not None and not re.fullmatch(r"[0-9a-f]{64}", checksum):
             raise fields.error("sha256", f"must be 64 hexadecimal digits, found {checksum!r}")
     for url in source.url.values() if isinstance(source.url, dict) else [source.url]:
-        if url is not None and urllib.parse.urlparse(url).username is not None:
+        try:
+            named = url is not None and urllib.parse.urlparse(url).username is not None
+        except ValueError as error:
+            raise fields.error("url", f"is no address: {error}") from None
+        if named:
             raise fields.error(
                 "url",
                 "must not hold a user or password: a card is kept and logged with each sweep; fetch the file, and name it as file",

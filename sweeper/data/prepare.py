@@ -41,7 +41,7 @@ from .store import (
 if TYPE_CHECKING:
     from .tokens import TokenOptions
 
-FORMAT = 3  # raise it when prepared folders of old can no longer be read
+FORMAT = 4  # raise it when prepared folders of old can no longer be read
 CHUNK = 4_096  # examples tokenised at a time
 
 

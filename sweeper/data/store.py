@@ -30,6 +30,7 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NoSpace, listed
+from ..journal import sealed, unsealed
 from ..parameters import Facts
 from .cards import PARTS
 from .downloads import sha256
@@ -148,7 +149,7 @@ class Encoded:
 
 def open_prepared(folder: Path) -> Prepared:
     """A prepared folder that is known to be whole."""
-    raw = json.loads((folder / "meta.json").read_text(encoding="utf-8"))
+    raw = unsealed((folder / "meta.json").read_text(encoding="utf-8"))
     return Prepared(
         folder, Meta(**{**raw, **{name: tuple(raw[name]) for name in ("labels", "warnings", "conditions")}})
     )
@@ -191,10 +192,10 @@ def vectors_key(name: str) -> str:
 def is_whole(folder: Path, say: Callable[[str], None]) -> bool:
     """Whether the folder is there and every file is what was written."""
     try:
-        sums = json.loads((folder / "meta.json").read_text(encoding="utf-8"))["checksums"]
+        sums = unsealed((folder / "meta.json").read_text(encoding="utf-8"))["checksums"]
     except FileNotFoundError:
         return False
-    except (ValueError, KeyError):
+    except ValueError:
         sums = {"meta.json": ""}
     altered = [
         name for name, expected in sums.items() if not (folder / name).is_file() or sha256(folder / name) != expected
@@ -213,7 +214,7 @@ def write_whole(folder: Path, write: Callable[[Path], dict[str, Any]]) -> None:
         try:
             meta = write(place)
             meta["checksums"] = {path.name: sha256(path) for path in sorted(place.iterdir())}
-            (place / "meta.json").write_text(json.dumps(meta, ensure_ascii=False, indent=1), encoding="utf-8")
+            (place / "meta.json").write_text(sealed(meta), encoding="utf-8")
         except OSError as error:
             raise NoSpace(
                 f"{folder}: cannot be written: {error}; free some space there, or name another folder in SWEEPER_CACHE"

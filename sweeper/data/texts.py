@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -51,6 +52,8 @@ class Texts:
         starts, lengths: int64 (texts,): where each lies, its `BOUNDARY` included.
         conditions: int32 (texts,).
         known: symbols from this number on are read as <unk>.
+        of_unknown: nats that telling which one of them it is would cost beyond telling <unk>, each being as probable;
+            so that models which know more or fewer symbols are scored alike.
         window: steps that are read together in training.
     """
 
@@ -60,6 +63,7 @@ class Texts:
     conditions: np.ndarray
     known: int
     window: int
+    of_unknown: float = 0.0
     truncated: int = 0
     groups: None = None
 
@@ -125,12 +129,14 @@ class Texts:
 
 def load_texts(prepared: Prepared, part: str, configuration: Configuration) -> Texts:
     """One split of a prepared dataset, as this configuration reads it."""
-    rows, offsets = prepared.rows(part), prepared.label_offsets()
+    rows, offsets, symbols = prepared.rows(part), prepared.label_offsets(), len(prepared.meta.labels)
+    known = min(configuration["max_vocabulary"], symbols)
     return Texts(
         symbols=np.asarray(prepared.labels()),
         starts=offsets[:-1][rows],
         lengths=np.diff(offsets)[rows],
         conditions=prepared.conditions()[rows],
-        known=min(configuration["max_vocabulary"], len(prepared.meta.labels)),
+        known=known,
         window=configuration["window"],
+        of_unknown=math.log(symbols - known + 1),
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from typing import Any
 
@@ -13,7 +14,6 @@ from ..records import Configuration
 from .recurrent import CELLS, packed_layer
 
 BOUNDARY, UNKNOWN = 0, 1
-IMPOSSIBLE = -1e9  # as a logit
 
 
 class Generator(keras.Model):  # type: ignore[misc]
@@ -174,10 +174,10 @@ def _drawn(logits: Any, temperature: Any, top_k: Any, seed: Any) -> Any:
         seed: int32 (2,).
     """
     symbols = logits.shape[-1]
-    logits = tf.where(tf.range(symbols) == UNKNOWN, IMPOSSIBLE, logits)
+    logits = tf.where(tf.range(symbols) == UNKNOWN, -math.inf, logits)
     ranked = tf.sort(logits, axis=-1, direction="DESCENDING")
     least = tf.gather(ranked, tf.minimum(tf.where(top_k > 0, top_k, symbols), symbols) - 1, axis=-1)
-    logits = tf.where(logits < least[:, None], IMPOSSIBLE, logits)
+    logits = tf.where(logits < least[:, None], -math.inf, logits)
     uniform = tf.random.stateless_uniform(tf.shape(logits), seed, minval=1e-20)
     noise = -tf.math.log(-tf.math.log(uniform))
     # Noise grows with the temperature, which is the same as dividing the logits by it, and needs no case for 0.

@@ -34,9 +34,13 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         with np.load(path, allow_pickle=False) as file:
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
-        raise
+        raise DataError(
+            f"{path}: is gone; another trial can be exported by its number: sweeper export --trial ID"
+        ) from None
     except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
-        raise DataError(f"{path}: is damaged, and cannot be read: {error}") from None
+        raise DataError(
+            f"{path}: is damaged, and cannot be read: {error}; put it back from a copy, or export another trial by its number: sweeper export --trial ID"
+        ) from None
 
 
 def values(variables: list[Any], prefix: str) -> dict[str, np.ndarray]:

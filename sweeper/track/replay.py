@@ -114,7 +114,8 @@ class Replay:
 
     def _begin_anew(self, gone: Gone) -> None:
         """A person has removed what MLflow had of this sweep; its journal still has it all."""
-        self.parent.tell(refused=f"{gone}; all of the sweep is told to a new one")
+        if str(gone):
+            self.parent.tell(refused=f"{gone}; all of the sweep is told to a new one")
         self.journal.read, self.runs = 0, self._new_runs()
         self._insist(self.runs.connect)
 

@@ -179,6 +179,9 @@ class Runs:
     def sweep_taken_up(self, run: str) -> str:
         """Go on with the parent run of an interrupted sweep; its unfinished trials are KILLED, as they will run anew.
 
+        Args:
+            run: its id, or "" where a parent was stopped before it heard of it.
+
         Returns:
             The run's id: another one than `run` where all was told anew, because a person had removed it.
 
@@ -187,6 +190,8 @@ class Runs:
         """
         with self._reached():
             self.parent = self._begun or run
+            if not self.parent:
+                raise Gone("")
             self._check()
             self._client.set_tag(self.parent, "sweeper.resumed", "yes")
             self._client.update_run(self.parent, status="RUNNING")
@@ -355,8 +360,8 @@ class Runs:
         import mlflow
 
         with self._reached(), _quietly():
-            known = self._client.search_model_versions(f"name = '{name}'") if self.careful else []
-            for version in known:
+            # Looked for in any case: the process of a parent that was killed may just have told it.
+            for version in self._client.search_model_versions(f"name = '{name}'"):
                 if (version.run_id, version.tags.get(EXPORT)) == (self.parent, export):
                     return str(version.version)
             with mlflow.start_run(run_id=self.parent):

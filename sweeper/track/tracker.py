@@ -34,12 +34,15 @@ class Tracker:
 
     Attributes:
         told: the trials whose end is in the journal.
+        begun: whether the journal has the sweep's beginning.
     """
 
     def __init__(self, experiment: str, folder: Path) -> None:
         self._experiment, self._folder = experiment, folder.resolve()
         self._journal = Journal(folder / JOURNAL)
-        ends = (event["result"] for event in self._journal.news() if event["what"] == "trial_ended")
+        events = list(self._journal.news())
+        self.begun = any(event["what"] == "sweep_started" for event in events)
+        ends = (event["result"] for event in events if event["what"] == "trial_ended")
         self.told = {result["number"] for result in ends if result["state"] != "interrupted"}
         self._asked = ""  # the last event that asked
         self._begun = self._began_at = 0
@@ -98,6 +101,9 @@ class Tracker:
 
     def sweep_taken_up(self, run: str) -> str:
         """Go on with the parent run of an interrupted sweep.
+
+        Args:
+            run: its id; "" where the sweep was stopped before it heard of it.
 
         Returns:
             Its id; a new one where a person had removed it, and all was told anew.
