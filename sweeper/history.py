@@ -294,6 +294,8 @@ def new_folder(name: str, facts: dict[str, Any], card: str, space: str) -> Sweep
         NameTaken: there is a sweep of this name.
     """
     path = SWEEPS / name
+    if SWEEPS.is_file():
+        raise UsageError(f"{SWEEPS}: is a file, where the folder of all sweeps should be; move it away")
     SWEEPS.mkdir(exist_ok=True)
     if path.exists():
         raise _taken(path)

@@ -39,7 +39,7 @@ SYMBOLS, CONDITIONS = 9, 3
 @pytest.fixture(autouse=True, scope="module")
 def _short_epochs():
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("sweeper.data.texts.SMALLEST_EPOCH", 2_000)
+        patch.setattr("sweeper.data.texts.SMALLEST_EPOCH", 20)
         yield
 
 
@@ -84,7 +84,13 @@ def test_windows_hold_every_symbol_of_every_text_once_after_the_one_before(lengt
             told[row][one.start : one.start + count] = symbols[:count]
             passes.append(count)
     assert all((one >= 0).all() for one in told)
-    assert sum(passes) == sum(lengths) * split.passes
+    assert sum(passes) == sum(lengths) * split.passes(batch_size)
+
+
+def test_an_epoch_of_few_texts_goes_over_them_several_times_and_one_of_many_once():
+    few, many = texts_of([5] * 4, 6), texts_of([5] * 400, 6)
+    assert (few.passes(4), few.steps(4)) == (20, 20)
+    assert (many.passes(4), many.steps(4)) == (1, 100)
 
 
 def test_rare_symbols_are_read_and_told_as_unknown():
@@ -142,7 +148,8 @@ def test_what_follows_from_what_is_learnt():
     model = Generator(chosen, symbols=SYMBOLS, conditions=0, seed=1, kernel="packed")
     learner = Telling(model, build_optimizer(chosen, 500))
     before = learner.predict(split).loss
-    learner.train_epoch(split, 3, np.random.default_rng(0))
+    for epoch in range(8):
+        learner.train_epoch(split, 3, np.random.default_rng(epoch))
     assert learner.predict(split).loss < before / 10
     drawn = learner.write(np.array([[2, 3]], np.int32), np.array([2]), np.array([0]), 0.0, 0, 0, 6).numpy()
     assert drawn.tolist() == [[4, 5, 2, 3, 4, 5]]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import tempfile
+from pathlib import Path
 
 import pytest
 
 from sweeper.data import cards
+from sweeper.data.downloads import cache_folder
 from sweeper.errors import DataError, UsageError
 from sweeper.history import NameTaken, find_folder, new_folder
 from sweeper.resume import as_begun, refuse_changes
@@ -77,3 +79,12 @@ def test_a_name_that_is_taken_in_the_same_moment_is_said(folder, monkeypatch):
     with pytest.raises(NameTaken, match="there is a folder sweeps/same already"):
         new_folder("same", FACTS, "", "")
     assert [path.name for path in folder.path.parent.iterdir() if path.name.startswith(".")] == []
+
+
+def test_a_file_in_the_place_of_a_folder_is_named(tmp_path, monkeypatch):
+    for place in (tmp_path / "cache", Path("sweeps")):
+        place.write_text("x")
+    with pytest.raises(UsageError, match=r"^sweeps: is a file, where the folder of all sweeps should be"):
+        new_folder("s", FACTS, "", "")
+    with pytest.raises(UsageError, match=r"^SWEEPER_CACHE: must name a folder, and .*cache is a file"):
+        cache_folder()

@@ -13,16 +13,23 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from ..errors import SourceError
+from ..errors import SourceError, UsageError
 
 Downloader = Callable[[str, Any, Any], None]
 """What writes an address's content to a path: (url, path, pooch)."""
 
 
 def cache_folder() -> Path:
-    """The user's cache folder for this program; `SWEEPER_CACHE` overrides it."""
+    """The user's cache folder for this program; `SWEEPER_CACHE` overrides it.
+
+    Raises:
+        UsageError: it names a file.
+    """
     if os.environ.get("SWEEPER_CACHE"):
-        return Path(os.environ["SWEEPER_CACHE"]).expanduser()
+        named = Path(os.environ["SWEEPER_CACHE"]).expanduser()
+        if named.is_file():
+            raise UsageError(f"SWEEPER_CACHE: must name a folder, and {named} is a file")
+        return named
     import platformdirs
 
     return Path(platformdirs.user_cache_dir("sweeper", appauthor=False))

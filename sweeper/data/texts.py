@@ -15,7 +15,7 @@ from .batches import SHUFFLED_TOGETHER, UNKNOWN, Answers
 from .store import Prepared
 
 BOUNDARY = 0  # stands before the first symbol of a text, and after its last one
-SMALLEST_EPOCH = 500_000  # symbols; fewer training symbols are gone over several times an epoch
+SMALLEST_EPOCH = 400  # windows; texts that give fewer are gone over several times an epoch
 EVALUATED_TOGETHER, EVALUATED_WINDOW = 64, 256
 
 
@@ -70,19 +70,21 @@ class Texts:
     def __len__(self) -> int:
         return len(self.starts)
 
-    @property
-    def passes(self) -> int:
+    def passes(self, batch_size: int) -> int:
         """How often one epoch goes over a training split."""
-        return max(1, -(-SMALLEST_EPOCH // int(self.lengths.sum())))
+        return -(-SMALLEST_EPOCH // min(self._windows_a_pass(batch_size), SMALLEST_EPOCH))
 
     def steps(self, batch_size: int) -> int:
         """About how many windows an epoch has."""
+        return self._windows_a_pass(batch_size) * self.passes(batch_size)
+
+    def _windows_a_pass(self, batch_size: int) -> int:
         each = -(-self.lengths // self.window)
-        return max(1, int(each.sum()) * self.passes // min(batch_size, len(self)))
+        return max(1, int(each.sum()) // min(batch_size, len(self)))
 
     def training(self, batch_size: int, generator: np.random.Generator) -> Iterator[Window]:
         """One epoch in random order: texts of like length share a batch, and its windows follow each other."""
-        order = np.concatenate([generator.permutation(len(self)) for _ in range(self.passes)])
+        order = np.concatenate([generator.permutation(len(self)) for _ in range(self.passes(batch_size))])
         together = batch_size * SHUFFLED_TOGETHER
         batches: list[np.ndarray] = []
         for start in range(0, len(order), together):

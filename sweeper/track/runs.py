@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
-import json
 import logging
 import os
 import subprocess
@@ -16,7 +15,6 @@ import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +23,7 @@ import filelock
 from ..data.downloads import cache_folder
 from ..errors import TrackingError
 from ..records import EpochEvent, TrialResult
+from .exported import log_export, quietly
 from .store import DATABASE, store, without_secrets
 
 ARTIFACTS = "mlartifacts"
@@ -359,13 +358,13 @@ class Runs:
         """
         import mlflow
 
-        with self._reached(), _quietly():
+        with self._reached(), quietly():
             # Looked for in any case: the process of a parent that was killed may just have told it.
             for version in self._client.search_model_versions(f"name = '{name}'"):
                 if (version.run_id, version.tags.get(EXPORT)) == (self.parent, export):
                     return str(version.version)
             with mlflow.start_run(run_id=self.parent):
-                model = _log_export(str(self.folder / export))
+                model = log_export(self.folder / export)
             # The end of mlflow.start_run is not the sweep's.
             self._client.update_run(self.parent, status="RUNNING")
             return str(mlflow.register_model(model, name, tags={EXPORT: export}).version)
@@ -401,46 +400,6 @@ def _milliseconds(when: float) -> int:
 
 def _at(when: float, values: Mapping[str, float]) -> list[Measured]:
     return [(name, value, 0, when) for name, value in values.items()]
-
-
-def _log_export(export: str) -> str:
-    """Log an exported folder as a model of the active run; returns the model's URI."""
-    import mlflow
-    from mlflow.models import ModelSignature
-    from mlflow.types import ColSpec, DataType, Schema
-
-    logged = mlflow.pyfunc.log_model(
-        name="model",
-        python_model=str(Path(__file__).parent.with_name("served.py")),
-        artifacts={"saved_model": export},
-        # Outputs differ by task, so the signature leaves them open.
-        signature=ModelSignature(inputs=Schema([ColSpec(DataType.string, "text")]), params=_params(Path(export))),
-        pip_requirements=[
-            f"tensorflow=={metadata.version('tensorflow')}",
-            f"mlflow=={metadata.version('mlflow')}",
-            "pandas",
-        ],
-    )
-    return str(logged.model_uri)
-
-
-def _params(export: Path) -> Any:
-    """What a model that goes on with prompts may be asked for, with its defaults; None for any other."""
-    from mlflow.types import DataType, ParamSchema, ParamSpec
-
-    described = export / "drawing.json"
-    if not described.is_file():
-        return None
-    kinds = {str: DataType.string, int: DataType.long, float: DataType.double}
-    drawing = json.loads(described.read_text(encoding="utf-8"))
-    return ParamSchema([ParamSpec(name, kinds[type(value)], value) for name, value in drawing.items()])
-
-
-@contextlib.contextmanager
-def _quietly() -> Iterator[None]:
-    """MLflow prints lines of its own while it logs a model."""
-    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
-        yield
 
 
 def _commit() -> dict[str, str]:
