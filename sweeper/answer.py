@@ -12,6 +12,7 @@ import itertools
 import json
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from typing import Any
 
 BATCH = 64  # texts answered together
@@ -25,9 +26,12 @@ def load(folder: str, **drawing: Any) -> Callable[[Sequence[Any]], Iterator[dict
     A classifier answers with `label`, `score` and `scores`; a tagger with `tokens` and `tags`; what writes with `output`.
 
     Args:
-        drawing: of a model that goes on with prompts, other values than those of `DRAWING`.
+        drawing: of a model that goes on with prompts, other values than its own usual ones.
     """
     import tensorflow as tf
+
+    described = Path(folder) / "drawing.json"
+    usual = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else DRAWING
 
     signatures = tf.saved_model.load(folder).signatures
 
@@ -35,7 +39,7 @@ def load(folder: str, **drawing: Any) -> Callable[[Sequence[Any]], Iterator[dict
         ask = signatures["serving_default"]
         if "prompt" not in ask.structured_input_signature[1]:
             return dict(ask(text=tf.constant(texts)))
-        asked = {**DRAWING, **drawing}
+        asked = {**usual, **drawing}
         numbers = {name: tf.constant(asked[name]) for name in ("temperature", "top_k", "length")}
         label, seed = tf.constant([asked["label"]] * len(texts)), tf.constant((asked["seed"] + start) % 2**31)
         return dict(ask(prompt=tf.constant(texts), label=label, seed=seed, **numbers))

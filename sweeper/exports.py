@@ -10,7 +10,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import numpy as np
 from . import answer
 from .data.batches import load_split
 from .data.store import Meta, Prepared
-from .data.texts import load_texts
+from .data.texts import load_texts, told_labels
 from .errors import ExportError
 from .fitting import Fitting, Learner
 from .history import check_free
@@ -30,7 +30,7 @@ from .tasks import TASKS
 COMPARED = 16  # real rows, from the shortest to the longest
 ODD_TEXTS = ("", " \t\n", "🎬🎬 👨‍👩‍👧", "wow" * 2_000, "a film. " * 2_000, "好" * 3_000, "e\u0301 \u202eabc")
 ODD_PROMPTS = ("", " \t\n", "🎬", "wow" * 100)
-PROMPTED = 12  # symbols of a real text that a prompt has
+PROMPTED = 12  # symbols of a real text that a prompt has at most
 FULL = ("No usable temporary directory", os.strerror(errno.ENOSPC), os.strerror(errno.EFBIG))
 TOLERANCE = 1e-4  # of scores; labels and tags must be equal
 
@@ -61,10 +61,13 @@ def export_trial(order: TrialOrder, to: str, card: Mapping[str, Any]) -> str:
             learner.model, vocabulary(order, prepared), prepared.meta, order.configuration
         )
         tf.saved_model.save(module, str(place), signatures=module.signatures())
-        drawing = _drawing(prepared.meta)
+        labels = told_labels(prepared.meta, order.configuration)
+        drawing = {"label": labels[0]} if labels else {}
         inputs, expected = _expected(order, prepared, learner, module)
         _compare(place, inputs, expected, drawing)
-        (place / "labels.json").write_text(json.dumps(_labels(prepared.meta), ensure_ascii=False), encoding="utf-8")
+        (place / "labels.json").write_text(
+            json.dumps(_names(prepared.meta, labels), ensure_ascii=False), encoding="utf-8"
+        )
         if prepared.meta.kind == "texts":
             (place / "drawing.json").write_text(json.dumps({**answer.DRAWING, **drawing}), encoding="utf-8")
         (place / "model_card.md").write_text(model_card(order, prepared.meta, card), encoding="utf-8")
@@ -113,14 +116,9 @@ def _expected(
     return [*inputs, *ODD_TEXTS], [*expected, *answers]
 
 
-def _labels(meta: Meta) -> list[str]:
-    """The names that a caller meets: of labels or symbols that are answered, or of the labels that texts may have."""
-    return list(meta.conditions if meta.kind == "texts" else meta.labels)
-
-
-def _drawing(meta: Meta) -> dict[str, Any]:
-    """What is asked for beside prompts."""
-    return {"label": meta.conditions[0]} if meta.conditions else {}
+def _names(meta: Meta, told: Sequence[str]) -> list[str]:
+    """The names that a caller meets: of labels or symbols that are answered, or of the labels that a model is told."""
+    return list(told if meta.kind == "texts" else meta.labels)
 
 
 def _going_on(
@@ -128,17 +126,19 @@ def _going_on(
 ) -> tuple[list[Any], list[dict[str, Any]]]:
     """As `_expected`: how prompts go on."""
     meta, texts = prepared.meta, load_texts(prepared, "validation", order.configuration)
-    prompts = [texts.symbols[start : start + PROMPTED] for start in texts.starts[:COMPARED]]
+    shortest = max(1, min(PROMPTED, int(texts.lengths[:COMPARED].min()) // 2))
+    prompts = [texts.symbols[start : start + shortest] for start in texts.starts[:COMPARED]]
     prompts = [prompt for prompt in prompts if prompt.min() > 1 and prompt.max() < texts.known]  # whole, and known
     beginnings = [meta.written(prompt) for prompt in prompts]
-    asked = {**answer.DRAWING, **_drawing(meta)}
+    labels = told_labels(meta, order.configuration)
+    asked = {**answer.DRAWING, **({"label": labels[0]} if labels else {})}
     inputs = [*beginnings, *ODD_PROMPTS]
     found = module.answer(
         inputs, [asked["label"]] * len(inputs), *(asked[name] for name in ("temperature", "top_k", "seed", "length"))
     )
     expected = list(answer.rows({name: value.numpy() for name, value in found.items()}))
     if prompts:
-        lengths = np.full(len(prompts), PROMPTED, np.int32)
+        lengths = np.full(len(prompts), shortest, np.int32)
         drawing = {name: asked[name] for name in ("temperature", "top_k", "seed")}
         follow = learner.model.write(
             np.stack(prompts), lengths, np.zeros(len(prompts), np.int32), **drawing, longest=asked["length"]

@@ -31,10 +31,10 @@ PLAIN = {"cell": "simple_rnn", "direction": "forward", "depth": 1, "attention": 
 
 
 def draw_gradients(order: TrialOrder, folder: str) -> str:
-    """Draw how far the gradients of a finished trial reach, and those of a plain network that is trained beside it for
-    as many epochs.
+    """Draw how far the gradients of a finished trial reach, and those of a plain network that is trained beside it.
 
     Args:
+        order: its `epochs` are those that the trial was trained for, and the plain network is trained for no more.
         folder: for the plain network, and the picture.
 
     Returns:
@@ -43,11 +43,11 @@ def draw_gradients(order: TrialOrder, folder: str) -> str:
     Raises:
         TrialError: the plain network cannot be trained, or there is no embedding whose gradient could be taken.
     """
-    plain = _plain(order, folder)
+    plain, best = _plain(order, folder), reach(order)
     result = run_trial(plain)
     if not result.counts:
         raise TrialError(f"gradients: the plain network beside the best one failed: {result.error}")
-    lines = {f"trial {order.number}: {_named(order)}": reach(order), f"beside it: {_named(plain)}": reach(plain)}
+    lines = {f"trial {order.number}: {_named(order)}": best, f"beside it: {_named(plain)}": reach(plain)}
     for name in (BEST, LAST):
         (Path(folder) / name).unlink(missing_ok=True)
     return str(pictures.gradient_picture(lines, Path(folder) / "gradients.png"))
@@ -73,7 +73,7 @@ def _named(order: TrialOrder) -> str:
 
 
 def reach(order: TrialOrder) -> np.ndarray:
-    """The norm of the gradient of an example's loss with respect to its input so many steps before the last one.
+    """The norm of the gradient of an example's loss with respect to its input so many places before the last one.
 
     The loss is that of the label; of tags and texts that of the last one; of a target that of all its symbols.
 
@@ -81,6 +81,10 @@ def reach(order: TrialOrder) -> np.ndarray:
         float (steps,), medians over validation examples.
     """
     prepared, learner = trained(order)
+    if order.configuration.get("target_embedding") == "shared":
+        raise TrialError(
+            'gradients: of source and target are one where they share an embedding; write target_embedding = "separate" in the space'
+        )
     split = load(order, prepared, "validation")
     if isinstance(split, Texts):
         norms, lengths = _of_texts(learner, split)
@@ -113,8 +117,7 @@ def _of_examples(learner: Learner[Any], split: Split) -> tuple[np.ndarray, np.nd
 def _of_texts(learner: Learner[Any], split: Texts) -> tuple[np.ndarray, np.ndarray]:
     """As `_of_examples`, of the beginnings of texts."""
     rows = np.argsort(-split.lengths, kind="stable")[:EXAMPLES]
-    cut = dataclasses.replace(split, window=FURTHEST)
-    window = next(cut._windows(rows, FURTHEST))
+    window = next(split._windows(rows, FURTHEST))
     lengths = np.minimum(split.lengths[rows], FURTHEST)
     weights = (np.arange(window.symbols.shape[1]) == lengths[:, None] - 1).astype(np.float32)
     begins = tf.constant(value=True)
@@ -150,4 +153,4 @@ def _embedding(model: Any) -> keras.layers.Embedding:
     for layer in layers:
         if isinstance(layer, keras.layers.Embedding):
             return layer
-    raise TrialError("gradients: are drawn of models that look their input up; this one reads it one-hot")
+    raise TrialError('gradients: are drawn of models that look their input up; write input = "learned" in the space')

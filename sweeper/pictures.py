@@ -107,7 +107,7 @@ def gradient_picture(lines: Mapping[str, np.ndarray], path: Path) -> Path:
     """How far gradients reach, as a PNG file.
 
     Args:
-        lines: by name, the norm of the loss gradient so many steps before the last one, float (steps,).
+        lines: by name, the norm of the loss gradient so many places before the last one, float (places,).
     """
     from matplotlib.figure import Figure
 
@@ -115,7 +115,7 @@ def gradient_picture(lines: Mapping[str, np.ndarray], path: Path) -> Path:
     axes = figure.subplots()
     for name, norms in lines.items():
         axes.plot(np.arange(len(norms)), np.where(norms > LEAST, norms, np.nan), label=name)
-    axes.set(xlabel="steps before the last one", ylabel="norm of the loss gradient", yscale="log")
+    axes.set(xlabel="places before the last one", ylabel="norm of the loss gradient", yscale="log")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     return _saved(figure, path)

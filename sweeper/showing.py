@@ -11,7 +11,7 @@ import numpy as np
 from . import pictures
 from .data.batches import Answers, Split
 from .data.store import Prepared
-from .data.texts import Texts
+from .data.texts import Texts, told_labels
 from .fitting import Learner
 from .learners import vocabulary
 from .models import EncoderDecoder, Generator
@@ -71,7 +71,8 @@ def _alignments(
 def samples(order: TrialOrder, prepared: Prepared, learner: Learner[Any]) -> str:
     """Texts from an empty prompt at three temperatures; each label in turn, where texts have one."""
     meta = prepared.meta
-    rows, parts = SAMPLES * max(1, len(meta.conditions)), []
+    labels, parts = told_labels(meta, order.configuration) or ("",), []
+    rows = SAMPLES * len(labels)
     conditions = np.arange(rows, dtype=np.int32) // SAMPLES
     for temperature in TEMPERATURES:
         written = learner.model.write(
@@ -84,6 +85,6 @@ def samples(order: TrialOrder, prepared: Prepared, learner: Learner[Any]) -> str
             longest=SAMPLED[meta.target_tokens],
         )
         for condition, symbols in zip(conditions, np.asarray(written), strict=True):
-            label = f", {meta.conditions[condition]}" if meta.conditions else ""
+            label = labels[condition] and f", {labels[condition]}"
             parts.append(f"--- temperature {temperature}{label}\n{meta.written(symbols)}\n")
     return "\n".join(parts)

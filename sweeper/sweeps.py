@@ -122,7 +122,11 @@ def run_sweep(
                 order = search.history.orders[found.best.number]
                 found = ship(found, order, card, folder, workers, tracker)
                 if gradients:
-                    found = dataclasses.replace(found, pictures=gradients_of(order, folder, workers, say))
+                    trained_so_long = dataclasses.replace(order, epochs=search.history.results[order.number].epochs)
+                    found = dataclasses.replace(
+                        found,
+                        pictures=gradients_of(trained_so_long, folder, workers, say),
+                    )
             found = close(found, results, describe(found, card, space, settings, prepared), prepared, tracker)
     if found.missed:
         say(f"{found.missed}; it is told the rest by: sweeper sweep --resume {folder.name}")

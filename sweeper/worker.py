@@ -131,7 +131,7 @@ def run_trial(order: TrialOrder) -> TrialResult:
             raise NoSpace(
                 f"{order.folder}: {getattr(error, 'strerror', None) or _first_line(error)}; what was finished is kept: free some space, then sweeper sweep --resume {Path(order.folder).parent.parent.name}"
             ) from None
-        if not Path(order.prepared).is_dir():
+        if isinstance(error, FileNotFoundError) and not Path(order.prepared).is_dir():
             raise DataError(
                 f"{order.prepared}: was removed while the sweep ran; it is made again by: sweeper sweep --resume {Path(order.folder).parent.parent.name}"
             ) from None

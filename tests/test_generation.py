@@ -350,6 +350,42 @@ def test_a_trial_shows_samples_and_its_export_goes_on_with_prompts(card, request
     assert said.startswith("an")
 
 
+def test_words_that_occur_once_are_what_an_unknown_word_is_like(tmp_path):
+    write(
+        tmp_path / "data" / "w.txt", "".join(f"the {'sun moon sea'.split()[n % 3]} and once{n} ,\n" for n in range(60))
+    )
+    adapter = 'format = "lines"\ntarget_tokens = "words"'
+    card = write(tmp_path / "data" / "w.toml", card_text("w.txt", task="generation", adapter=adapter))
+    order, prepared = trial(card, tmp_path)
+    assert set(prepared.meta.labels) == {"<stop>", "<unk>", "the", "sun", "moon", "sea", "and", ","}
+    result = run_trial(order)
+    assert result.scores["perplexity"] == pytest.approx(1 / result.scores["probability"])
+    folder = exports.export_trial(order, str(tmp_path / "out"), {"scores": result.scores})
+    [one] = answer.load(folder, length=4)(["the sun"])
+    assert one["output"].split()[:2] == ["the", "sun"]
+
+
+def test_a_model_that_is_told_no_label_asks_for_none(poems_card, tmp_path):
+    order, _ = trial(poems_card, tmp_path, condition="none")
+    assert run_trial(order).counts
+    assert (tmp_path / "trial" / "samples.txt").read_text().count("--- temperature 1.0\n") == 2
+    folder = exports.export_trial(order, str(tmp_path / "out"), {})
+    assert json.loads((Path(folder) / "labels.json").read_text()) == []
+    assert next(answer.load(folder, length=3)([""]))["output"] is not None
+
+
+def test_a_label_enters_what_is_written_as_it_entered_what_was_learnt():
+    for condition, enters in (("first", True), ("every", True), ("none", False)):
+        model = spread(condition=condition)
+        for layer in model.recurrent:  # the label's rows of the first kernel are made to matter
+            layer.cell.kernel.assign(np.random.default_rng(1).normal(0, 2, layer.cell.kernel.shape))
+        asked = {"temperature": 0.0, "top_k": 0, "seed": 0, "longest": 6}
+        found = model.write(
+            np.zeros((3, 0), np.int32), np.zeros(3, np.int32), np.arange(3, dtype=np.int32), **asked
+        ).numpy()
+        assert (len({tuple(row) for row in found}) > 1) == enters
+
+
 def test_options_of_going_on_are_refused_for_other_models(tmp_path, capfd):
     write(tmp_path / "work" / "m" / "saved_model.pb", "x")
     assert main(["predict", "m", "text", "--temperature", "1"]) == 2

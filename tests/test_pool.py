@@ -85,7 +85,8 @@ def test_epochs_come_while_a_trial_runs_and_a_killed_worker_fails_only_its_own(t
 
 def test_a_bug_in_a_trial_is_a_failed_result_with_its_traceback(tmp_path):
     configuration = complete("sentiment", {})
-    broken = TrialOrder(0, "sentiment", configuration, str(tmp_path / "nowhere"), str(tmp_path / "0"), 0, 1)
+    (tmp_path / "empty").mkdir()
+    broken = TrialOrder(0, "sentiment", configuration, str(tmp_path / "empty"), str(tmp_path / "0"), 0, 1)
     with Workers(1, tmp_path / "log") as workers:
         workers.start(broken)
         results = []

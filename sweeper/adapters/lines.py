@@ -37,8 +37,9 @@ def read(document: Document, options: Options) -> Iterator[LabelledText]:
     if options.labels and document.path.name not in options.labels:
         raise DataError(f"{document.name}: the card's labels name {listed(options.labels)}, but not this file")
     label = options.labels.get(document.path.name, "")
-    lines = [line.rstrip() for _, line in document.lines(options.encoding)]
+    alone = options.join == 1  # else blanks at the beginning of a line are part of the text
+    lines = [line.strip() if alone else line.rstrip() for _, line in document.lines(options.encoding)]
     for start in range(0, len(lines), options.join):
-        text = "\n".join(lines[start : start + options.join]).strip()
-        if text:
+        text = "\n".join(lines[start : start + options.join]).strip("\n")
+        if text.strip():
             yield LabelledText(text, label)

@@ -41,7 +41,7 @@ from .store import (
 if TYPE_CHECKING:
     from .tokens import TokenOptions
 
-FORMAT = 4  # raise it when prepared folders of old can no longer be read
+FORMAT = 5  # raise it when prepared folders of old can no longer be read
 CHUNK = 4_096  # examples tokenised at a time
 
 
@@ -167,7 +167,7 @@ def _divided(card: Card, table: pd.DataFrame) -> splits.Divided:
         case "seq2seq":
             return splits.divide_groups(table, card.split, table["source"])
         case "generation":
-            return splits.divide(table, card.split, None, table["text"].str.strip())
+            return splits.divide(table, card.split, table["label"], table["text"].str.strip())
         case _:
             return splits.divide(table, card.split, table["label"], table["text"].str.strip())
 
@@ -215,7 +215,10 @@ def _symbols(targets: pd.Series, tokens: str, training: int, kind: str) -> _Labe
 
     flat, counts = _cut_targets(targets, tokens)
     inside = counts[:training].sum()
-    names = (*SYMBOLS, *(name for name in ranked(Counter(flat[:inside].tolist())) if name not in SYMBOLS))
+    frequencies = Counter(flat[:inside].tolist())
+    if kind == "texts" and tokens != "verbatim":  # a word that occurs once teaches what an unknown one is like
+        frequencies = Counter({name: count for name, count in frequencies.items() if count > 1})
+    names = (*SYMBOLS, *(name for name in ranked(frequencies) if name not in SYMBOLS))
     ids = {name.encode(): number for number, name in enumerate(names)}
     ends = np.cumsum(counts)
     found = np.array([ids.get(symbol, 1) for symbol in flat.tolist()], np.int32)

@@ -12,11 +12,12 @@ import numpy as np
 
 from ..records import Configuration
 from .batches import SHUFFLED_TOGETHER, UNKNOWN, Answers
-from .store import Prepared
+from .store import Meta, Prepared
 
 BOUNDARY = 0  # stands before the first symbol of a text, and after its last one
 SMALLEST_EPOCH = 400  # windows; texts that give fewer are gone over several times an epoch
 EVALUATED_TOGETHER, EVALUATED_WINDOW = 64, 256
+MOST_LOGITS = 1 << 26  # of one evaluated window, 256 MiB
 
 
 class Window(NamedTuple):
@@ -26,8 +27,8 @@ class Window(NamedTuple):
         before: int32 (batch, time), the symbol before each, `BOUNDARY` before the first of a text, 0 on padding, which
             is on the right.
         symbols: int32 (batch, time), what is to be told.
-        weights: float32 (batch, time): how much each symbol's loss counts, 0 on padding; those of an average text's
-            window sum to 1.
+        weights: float32 (batch, time): how much each symbol's loss counts, 0 on padding; those of an average window
+            of a whole batch sum to 1.
         conditions: int32 (batch,).
         begins: whether this is the beginning of the texts.
         rows: int64 (batch,): which texts of the split these are.
@@ -75,30 +76,36 @@ class Texts:
         return -(-SMALLEST_EPOCH // min(self._windows_a_pass(batch_size), SMALLEST_EPOCH))
 
     def steps(self, batch_size: int) -> int:
-        """About how many windows an epoch has."""
+        """How many windows an epoch has; about so many, as it depends on which texts share a batch."""
         return self._windows_a_pass(batch_size) * self.passes(batch_size)
 
     def _windows_a_pass(self, batch_size: int) -> int:
-        each = -(-self.lengths // self.window)
-        return max(1, int(each.sum()) // min(batch_size, len(self)))
+        batches = self._batches(batch_size, np.random.default_rng(0))
+        return sum(-(-int(self.lengths[batch[0]]) // self.window) for batch in batches)
 
     def training(self, batch_size: int, generator: np.random.Generator) -> Iterator[Window]:
         """One epoch in random order: texts of like length share a batch, and its windows follow each other."""
-        order = np.concatenate([generator.permutation(len(self)) for _ in range(self.passes(batch_size))])
-        together = batch_size * SHUFFLED_TOGETHER
+        for _ in range(self.passes(batch_size)):  # one after another, so that no batch has a text twice
+            batches = self._batches(batch_size, generator)
+            for i in generator.permutation(len(batches)):
+                yield from self._windows(batches[i], self.window)
+
+    def _batches(self, batch_size: int, generator: np.random.Generator) -> list[np.ndarray]:
+        """All texts in random order, those of like length together, the longest of a batch first."""
+        order, together = generator.permutation(len(self)), batch_size * SHUFFLED_TOGETHER
         batches: list[np.ndarray] = []
         for start in range(0, len(order), together):
             part = order[start : start + together]
             part = part[np.argsort(-self.lengths[part], kind="stable")]
             batches.extend(part[i : i + batch_size] for i in range(0, len(part), batch_size))
-        for i in generator.permutation(len(batches)):
-            yield from self._windows(batches[i], self.window)
+        return batches
 
     def evaluation(self) -> Iterator[Window]:
         """Every text once, the longest first."""
         order = np.argsort(-self.lengths, kind="stable")
-        for start in range(0, len(order), EVALUATED_TOGETHER):
-            yield from self._windows(order[start : start + EVALUATED_TOGETHER], EVALUATED_WINDOW)
+        together = max(1, min(EVALUATED_TOGETHER, MOST_LOGITS // (EVALUATED_WINDOW * self.known)))
+        for start in range(0, len(order), together):
+            yield from self._windows(order[start : start + together], EVALUATED_WINDOW)
 
     def _windows(self, rows: np.ndarray, window: int) -> Iterator[Window]:
         """Args:
@@ -127,6 +134,11 @@ class Texts:
         """The symbols of all texts, in order."""
         parts = [self.symbols[s : s + n] for s, n in zip(self.starts, self.lengths, strict=True)]
         return Answers(self._known(np.concatenate(parts)), self.lengths)
+
+
+def told_labels(meta: Meta, configuration: Configuration) -> tuple[str, ...]:
+    """The labels that a model is told of; () where texts have none, or the configuration gives it none."""
+    return meta.conditions if configuration.get("condition", "none") != "none" else ()
 
 
 def load_texts(prepared: Prepared, part: str, configuration: Configuration) -> Texts:

@@ -24,7 +24,7 @@ class NGrams:
         order: of the n-grams; a context has at most order - 1 symbols.
         symbols: how many there are.
 
-    Source: Witten and Bell 1991; Chen and Goodman 1998, section 2.4.
+    Source: Witten and Bell 1991; Chen and Goodman 1998.
     """
 
     def __init__(self, texts: Iterable[np.ndarray], order: int, symbols: int) -> None:

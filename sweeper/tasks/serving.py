@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from ..data.cards import WINDOW
 from ..data.store import SYMBOLS, Meta
+from ..data.texts import told_labels
 from ..data.tokens import PADDING, TokenOptions, lookup_table, lowered, tokenize
 from ..models.decoder import BOUNDARY
 from ..records import Configuration
@@ -150,7 +151,7 @@ class TellerModule(tf.Module):  # type: ignore[misc]
         known = list(meta.labels[: configuration["max_vocabulary"]])
         self.table = lookup_table(["", "<unk>", *known[len(SYMBOLS) :]])
         self.symbols = tf.constant(["", *known[1:]])
-        self.labels = tf.constant(list(meta.conditions), tf.string)
+        self.labels = tf.constant(list(told_labels(meta, configuration)), tf.string)
         self._model = _untracked(model)
         self._options = TokenOptions(meta.written_tokens, lowercase=False)
         self._separator = meta.separator
