@@ -31,7 +31,7 @@ def load(folder: str, **drawing: Any) -> Callable[[Sequence[Any]], Iterator[dict
     import tensorflow as tf
 
     described = Path(folder) / "drawing.json"
-    usual = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else DRAWING
+    usual = dict(json.loads(described.read_text(encoding="utf-8"))) if described.is_file() else {}
 
     signatures = tf.saved_model.load(folder).signatures
 
@@ -39,7 +39,7 @@ def load(folder: str, **drawing: Any) -> Callable[[Sequence[Any]], Iterator[dict
         ask = signatures["serving_default"]
         if "prompt" not in ask.structured_input_signature[1]:
             return dict(ask(text=tf.constant(texts)))
-        asked = {**usual, **drawing}
+        asked = {**DRAWING, **usual, **drawing}
         numbers = {name: tf.constant(asked[name]) for name in ("temperature", "top_k", "length")}
         label, seed = tf.constant([asked["label"]] * len(texts)), tf.constant((asked["seed"] + start) % 2**31)
         return dict(ask(prompt=tf.constant(texts), label=label, seed=seed, **numbers))

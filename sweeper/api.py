@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
+import math
 import re
 import sys
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from . import parameters
 from .data import cards
 from .data.cards import VECTORS, Card
 from .errors import UsageError, unknown
+from .quiet import let_go
 from .spaces import SearchSpace, load_space
 
 if TYPE_CHECKING:
@@ -37,8 +39,10 @@ BUDGET = 300.0  # seconds, where neither trials nor a budget are given
 
 
 def _to_standard_error(line: str) -> None:
-    with contextlib.suppress(BrokenPipeError):  # whoever read it has seen enough
+    try:
         print(line, file=sys.stderr, flush=True)
+    except BrokenPipeError:  # whoever read it has seen enough
+        let_go()
 
 
 def sweep(
@@ -175,7 +179,7 @@ def _check(settings: Any) -> None:
         ("--budget", settings.budget),
         ("--trial-limit", settings.trial_limit),
     ):
-        if value is not None and value <= 0:
+        if value is not None and not 0 < value < math.inf:
             raise UsageError(f"{flag}: must be above 0, found {value:g}")
     if not 0 <= settings.seed < HIGHEST_SEED:
         raise UsageError(f"--seed: must be from 0 to {HIGHEST_SEED - 1}, found {settings.seed}")

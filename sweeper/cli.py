@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from . import __version__
 from . import commands as do
 from .errors import SweeperError, SweepError, UsageError, unknown
+from .quiet import let_go
 
 LONGEST = 1e9  # of anything that is timed, in its own unit
 UNITS = {"s": 1, "m": 60, "h": 3600, "": 1}
@@ -58,7 +59,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _refused(error: OSError) -> int:
     """The system will not do something."""
     if isinstance(error, BrokenPipeError):  # whoever read our output, such as head, has seen enough
-        sys.stderr.close()
+        let_go()
         return 0
     print(
         f"sweeper: {error.filename or 'the system'}: {error.strerror or error}; sweeps/, mlflow.db and mlartifacts/ are "

@@ -21,6 +21,13 @@ if TYPE_CHECKING:
     from .sweeps import Outcome
 
 INTERRUPTED = 130
+
+
+def _as_json(value: Any) -> str:
+    """In the characters that standard output has; others as JSON's own escapes."""
+    return json.dumps(value, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"))
+
+
 HIGHEST_PORT = 65_535
 MOST = {"temperature": 1_000, "top_k": 1_000_000, "seed": 2**31 - 1, "length": 100_000}
 """What a model that goes on with a prompt may be asked for."""
@@ -51,7 +58,7 @@ def sweep(options: argparse.Namespace) -> int:
     outcome = api.sweep(**{name: getattr(options, name) for name in names})
     _show_outcome(outcome)
     if options.json:
-        print(json.dumps(_outcome(outcome), ensure_ascii=False))
+        print(_as_json(_outcome(outcome)))
     return INTERRUPTED if outcome.ended == "interrupted" else 0
 
 
@@ -142,7 +149,7 @@ def leaderboard(options: argparse.Namespace) -> int:
 
     table = api.leaderboard(options.sweep)
     if options.json:
-        print(json.dumps({"leaderboard": json.loads(table.to_json(orient="records"))}, ensure_ascii=False))
+        print(_as_json({"leaderboard": json.loads(table.to_json(orient="records"))}))
     else:
         from .terminal import console, leaderboard_table
 
@@ -159,7 +166,7 @@ def export(options: argparse.Namespace) -> int:
     from . import api
 
     folder = api.export(options.sweep, trial=options.trial, to=options.to)
-    print(json.dumps({"export": str(folder)}) if options.json else f"exported to {folder}")
+    print(_as_json({"export": str(folder)}) if options.json else f"exported to {folder}")
     return 0
 
 
@@ -181,13 +188,12 @@ def predict(options: argparse.Namespace) -> int:
 
     with without_chatter():
         try:
-            model = load(options.folder, **(drawing or {}))
-        except (OSError, ValueError, KeyError) as error:
+            answers = list(load(options.folder, **(drawing or {}))(texts))
+        except (OSError, ValueError, KeyError, TypeError) as error:
             said = (str(error).splitlines() or [type(error).__name__])[0]
             raise UsageError(f"{options.folder}: is no model that sweeper has exported: {said[:200]}") from None
-        answers = list(model(texts))
     if options.json:
-        print(json.dumps({"answers": answers}, ensure_ascii=False))
+        print(_as_json({"answers": answers}))
         return 0
     for text, answer in zip(texts, answers, strict=True):
         print(_line(text, answer, goes_on=drawing is not None))
@@ -256,7 +262,7 @@ def datasets(options: argparse.Namespace) -> int:
     card = cards.load_card(_named(options, "dataset"))
     if options.action == "show":
         print(
-            json.dumps({"dataset": card.name, "card": card.text}, ensure_ascii=False) if options.json else card.text,
+            _as_json({"dataset": card.name, "card": card.text}) if options.json else card.text,
             end="\n" if options.json else "",
         )
         return 0
@@ -275,7 +281,7 @@ def datasets(options: argparse.Namespace) -> int:
             "labels": list(meta.labels),
             "warnings": list(meta.warnings),
         }
-    print(json.dumps(found, ensure_ascii=False) if options.json else "\n".join(_facts(found)))
+    print(_as_json(found) if options.json else "\n".join(_facts(found)))
     return 0
 
 
@@ -301,14 +307,12 @@ def spaces(options: argparse.Namespace) -> int:
     space = load_space(_named(options, "space"))
     if options.action == "show":
         print(
-            json.dumps({"space": space.name, "declaration": space.text}, ensure_ascii=False)
-            if options.json
-            else space.text,
+            _as_json({"space": space.name, "declaration": space.text}) if options.json else space.text,
             end="\n" if options.json else "",
         )
         return 0
     found = {"space": space.name, "task": space.task, "parameters": [p.name for p in space], "first": space.first()}
-    print(json.dumps(found, ensure_ascii=False) if options.json else "\n".join(_facts(found)))
+    print(_as_json(found) if options.json else "\n".join(_facts(found)))
     return 0
 
 
@@ -332,7 +336,7 @@ def _print_rows(
     options: argparse.Namespace, what: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]
 ) -> int:
     if options.json:
-        print(json.dumps({what: [dict(row) for row in rows]}, ensure_ascii=False))
+        print(_as_json({what: [dict(row) for row in rows]}))
         return 0
     widths = [max(len(column), *(len(str(row[column])) for row in rows)) for column in columns]
     for cells in (columns, *([str(row[column]) for column in columns] for row in rows)):

@@ -26,7 +26,7 @@ import filelock
 
 from .errors import UsageError, unknown
 from .journal import Journal, write_atomically
-from .records import BEST, LAST, TrialOrder, TrialResult
+from .records import BEST, LAST, TRACKED, TrialOrder, TrialResult
 
 if TYPE_CHECKING:
     from .propose import Proposal
@@ -68,7 +68,7 @@ class History:
         for event in history.journal.news():
             try:
                 history._take(event, folder, prepared)
-            except (KeyError, TypeError):
+            except (KeyError, TypeError, ValueError):
                 raise history.journal.altered() from None
         history.unfinished = [order for number, order in history.orders.items() if number not in history.results]
         return history
@@ -123,7 +123,7 @@ class History:
         self.happened.append(("asked", order.number))
 
     def _told(self, result: TrialResult) -> None:
-        self.results[result.number] = result
+        self.results[self.orders[result.number].number] = result
         self.happened.append(("told", result.number))
 
 
@@ -272,10 +272,14 @@ class SweepFolder:
         place = self.path / facts["export"]
         return place if place.is_dir() else None
 
-    def discard_unless_begun(self) -> None:
+    @property
+    def has_begun(self) -> bool:
+        """Whether anything was noted for MLflow, so that the sweep can be taken up."""
+        return (self.path / TRACKED).exists()
+
+    def discard(self) -> None:
         """Remove a folder whose sweep could not even begin, so that its name is free again."""
-        if self.run is None:
-            shutil.rmtree(self.path)
+        shutil.rmtree(self.path)
 
     def _note(self, **facts: Any) -> None:
         known = self.facts

@@ -19,6 +19,9 @@ EVENTS, BEST, LAST = "events.jsonl", "best.npz", "last.npz"
 """Files of a trial's folder: a journal of `EpochEvent`; weights of the best epoch; the state to go on from."""
 
 
+TRACKED = "tracking.jsonl"
+"""File of a sweep's folder: the journal of what MLflow is to be told."""
+
 TokenKind = Literal["words", "characters", "symbols"]
 """What is read or written one at a time: words and punctuation, characters, or what stands between blanks."""
 

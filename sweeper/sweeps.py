@@ -180,10 +180,12 @@ def tracked(
     card: Card, space: SearchSpace, settings: Settings, prepared: Prepared, folder: SweepFolder
 ) -> Iterator[Tracker]:
     """The MLflow side, with the parent run of this sweep; whatever happens inside, no run is left RUNNING."""
+    known = folder.has_begun
     try:
         tracker = open_tracker(card, space, settings, prepared, folder)
     except Exception:
-        folder.discard_unless_begun()
+        if not known:
+            folder.discard()
         raise
     try:
         yield tracker

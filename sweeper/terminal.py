@@ -13,6 +13,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from .quiet import let_go
 from .records import EpochEvent, TrialOrder, TrialResult
 
 PLAIN_WIDTH = 160  # columns, where no terminal says
@@ -23,6 +24,7 @@ class _Console(Console):
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
+        let_go()
 
 
 def console(*, stderr: bool = True) -> Console:

@@ -36,7 +36,7 @@ def run_trial(order: TrialOrder) -> TrialResult:
     started = time.perf_counter()
     try:
         return _run(order, started)
-    except TrialError as error:
+    except (TrialError, DataError) as error:  # the latter of a file of weights that was damaged
         reason = str(error)
     except (MemoryError, tf.errors.ResourceExhaustedError):
         reason = "out of memory; a smaller batch_size, units or max_length needs less"
@@ -163,15 +163,16 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
 def _taken_up(order: TrialOrder, learner: Learner[Any]) -> _Record:
     """Restore the trial's own checkpoint, if it was interrupted, or that of the trial with which it goes on."""
     folder = Path(order.folder)
+    note = ""
     if (folder / LAST).exists():
         try:
             return _Record.from_text(learner.restore(folder / LAST))
         except DataError as error:
-            return _Record(note=f"{str(error).partition(';')[0]}; the trial began anew")
+            note = f"{str(error).partition(';')[0]}; the trial began anew"
     if order.continues:
         learner.restore(Path(order.continues) / LAST)
         (folder / BEST).write_bytes((Path(order.continues) / BEST).read_bytes())
-    return _Record()
+    return _Record(note=note)
 
 
 def _told_to_stop(order: TrialOrder) -> bool:

@@ -317,6 +317,15 @@ def test_a_damaged_checkpoint_is_said_and_the_trial_begins_anew(order):
     assert again.note.endswith("; the trial began anew")
 
 
+def test_weights_that_were_damaged_cost_their_trial_and_no_other(order):
+    run_trial(order(0, 1))
+    best = Path(order(0, 1).folder) / "best.npz"
+    best.write_bytes(best.read_bytes()[:-40])
+    failed = run_trial(order(0, 1))  # as taken up by a sweep that was killed before it heard of the end
+    assert failed.state == "failed"
+    assert "best.npz: is damaged" in failed.error
+
+
 def test_prepared_data_that_vanish_end_the_sweep_and_cost_no_trial(order, tmp_path):
     shutil.rmtree(order(0, 1).prepared)
     with pytest.raises(
@@ -348,7 +357,8 @@ def test_a_sweep_that_is_interrupted_before_it_has_begun_is_taken_up_in_the_same
 
 def test_nobody_reads_any_more_and_the_sweep_goes_on(reviews_card, tiny_space):
     asked = command(reviews_card, tiny_space, "--trials", "2", "--epochs", "2", "--name", "s")
-    with subprocess.Popen(asked, stderr=subprocess.PIPE, stdout=subprocess.PIPE) as running:
+    environment = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    with subprocess.Popen(asked, stderr=subprocess.PIPE, stdout=subprocess.PIPE, env=environment) as running:
         running.stderr.readline()
         running.stderr.close()
         running.stdout.close()

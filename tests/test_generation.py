@@ -20,6 +20,7 @@ from sweeper.data import cards
 from sweeper.data.batches import Answers
 from sweeper.data.prepare import prepare
 from sweeper.data.texts import BOUNDARY, UNKNOWN, Texts
+from sweeper.errors import DataError
 from sweeper.learners import build_learner, load
 from sweeper.models import Generator
 from sweeper.models.optimizers import build_optimizer
@@ -363,6 +364,21 @@ def test_words_that_occur_once_are_what_an_unknown_word_is_like(tmp_path):
     folder = exports.export_trial(order, str(tmp_path / "out"), {"scores": result.scores})
     [one] = answer.load(folder, length=4)(["the sun"])
     assert one["output"].split()[:2] == ["the", "sun"]
+
+
+def test_words_of_which_none_occurs_twice_are_refused(tmp_path):
+    write(tmp_path / "data" / "w.txt", "".join(f"once{n}\n" for n in range(60)))
+    adapter = 'format = "lines"\ntarget_tokens = "words"'
+    card = write(tmp_path / "data" / "w.toml", card_text("w.txt", task="generation", adapter=adapter))
+    with pytest.raises(DataError, match="no words of the training texts occur twice"):
+        prepare(cards.load_card(str(card)), encodings=())
+
+
+def test_a_label_for_each_text_still_leaves_texts_to_test(tmp_path):
+    rows = "".join(f"text {n},author {n}\n" for n in range(20))
+    write(tmp_path / "data" / "a.csv", f"text,label\n{rows}")
+    card = write(tmp_path / "data" / "a.toml", card_text("a.csv", task="generation", adapter='format = "labelled"'))
+    assert prepare(cards.load_card(str(card)), encodings=()).meta.counts == {"train": 16, "validation": 2, "test": 2}
 
 
 def test_a_model_that_is_told_no_label_asks_for_none(poems_card, tmp_path):

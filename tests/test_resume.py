@@ -62,9 +62,10 @@ def test_a_sweep_whose_file_was_damaged_is_named_and_another_one_is_taken_by_its
     assert find_folder("other") == other
 
 
-def test_a_line_of_the_history_that_says_something_else_is_refused(folder):
-    (folder.path / "history.jsonl").write_text('{"foo": 1}\n')
-    with pytest.raises(DataError, match=r"history\.jsonl: the line that ends at byte 11 was altered"):
+@pytest.mark.parametrize("line", ['{"foo": 1}', "[]", '{"told": {"number": 7, "configuration": {}, "state": "done"}}'])
+def test_a_line_of_the_history_that_says_something_else_is_refused(folder, line):
+    (folder.path / "history.jsonl").write_text(f"{line}\n")
+    with pytest.raises(DataError, match=rf"history\.jsonl: the line that ends at byte {len(line) + 1} was altered"):
         folder.history()
 
 

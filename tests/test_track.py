@@ -17,6 +17,7 @@ import mlflow
 import pytest
 
 from sweeper.errors import TrackingError, UsageError
+from sweeper.journal import Journal
 from sweeper.records import EpochEvent, TrialResult
 from sweeper.track.replay import JOURNAL, POSITION
 from sweeper.track.runs import Refused, Runs
@@ -295,6 +296,15 @@ def test_what_a_person_has_removed_from_mlflow_is_told_anew_when_the_sweep_is_ta
     assert sorted(finished) == ["0", "1"]
     assert mlflow.MlflowClient(store()).get_run(new).info.status == "FINISHED"
     assert "RUNNING" not in statuses()
+
+
+def test_a_beginning_that_cannot_be_told_is_an_error_and_no_endless_try(folder):
+    Journal(folder / JOURNAL).append({"what": "sweep_started", "name": "s"})  # which nobody can tell
+    tracker = Tracker("sentiment/d", folder)
+    assert tracker.begun
+    with pytest.raises(TrackingError, match="could not be told of the sweep's beginning"):
+        tracker.sweep_taken_up("")
+    tracker.abandon("FAILED")
 
 
 def test_a_store_whose_driver_is_not_installed_is_one_clear_message(folder, monkeypatch):

@@ -167,7 +167,9 @@ def _divided(card: Card, table: pd.DataFrame) -> splits.Divided:
         case "seq2seq":
             return splits.divide_groups(table, card.split, table["source"])
         case "generation":
-            return splits.divide(table, card.split, table["label"], table["text"].str.strip())
+            several = table["label"].value_counts().median() >= 3  # else most labels have no text to spare
+            strata = table["label"] if several else None
+            return splits.divide(table, card.split, strata, table["text"].str.strip())
         case _:
             return splits.divide(table, card.split, table["label"], table["text"].str.strip())
 
@@ -219,6 +221,10 @@ def _symbols(targets: pd.Series, tokens: str, training: int, kind: str) -> _Labe
     if kind == "texts" and tokens != "verbatim":  # a word that occurs once teaches what an unknown one is like
         frequencies = Counter({name: count for name, count in frequencies.items() if count > 1})
     names = (*SYMBOLS, *(name for name in ranked(frequencies) if name not in SYMBOLS))
+    if len(names) == len(SYMBOLS):
+        raise DataError(
+            f"no {tokens} of the training texts occur twice, so that there is nothing to learn; give more texts, or read characters"
+        )
     ids = {name.encode(): number for number, name in enumerate(names)}
     ends = np.cumsum(counts)
     found = np.array([ids.get(symbol, 1) for symbol in flat.tolist()], np.int32)

@@ -3,14 +3,29 @@
 from __future__ import annotations
 
 import os
+import struct
 import tempfile
 import zipfile
+import zlib
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from ..errors import DataError
+
+DAMAGES = (
+    OSError,
+    ValueError,
+    EOFError,
+    KeyError,
+    NotImplementedError,
+    RuntimeError,
+    zipfile.BadZipFile,
+    zlib.error,
+    struct.error,
+)
+"""What reading a file of arrays may end in that is not what was written."""
 
 
 def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
@@ -37,7 +52,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         raise DataError(
             f"{path}: is gone; another trial can be exported by its number: sweeper export --trial ID"
         ) from None
-    except (OSError, ValueError, EOFError, zipfile.BadZipFile) as error:
+    except DAMAGES as error:
         raise DataError(
             f"{path}: is damaged, and cannot be read: {error}; put it back from a copy, or export another trial by its number: sweeper export --trial ID"
         ) from None

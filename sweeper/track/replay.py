@@ -30,10 +30,10 @@ import filelock
 
 from ..errors import TrackingError
 from ..journal import Journal, write_atomically
-from ..records import EpochEvent, TrialResult
+from ..records import TRACKED, EpochEvent, TrialResult
 from .runs import Gone, Refused, Runs
 
-JOURNAL, POSITION, LOCK = "tracking.jsonl", "tracking.json", "tracking.lock"
+JOURNAL, POSITION, LOCK = TRACKED, "tracking.json", "tracking.lock"
 GATHERED = ("trial_started", "epoch_ended", "trial_ended")  # written together with what follows
 WAITS = 1.0  # seconds that an event may wait for others
 RETRY = 2.0  # seconds between two attempts at a store that is away
@@ -74,7 +74,7 @@ class Replay:
     def __init__(self, experiment: str, folder: Path, parent: Parent) -> None:
         self.parent = parent
         self._new_runs = functools.partial(Runs, experiment, folder)
-        self.runs = self._new_runs()
+        self.runs, self._anew = self._new_runs(), False
         self._position = folder / POSITION
         self.journal = Journal(folder / JOURNAL)
         if self._position.exists():
@@ -114,6 +114,9 @@ class Replay:
 
     def _begin_anew(self, gone: Gone) -> None:
         """A person has removed what MLflow had of this sweep; its journal still has it all."""
+        if self._anew:
+            raise Refused(str(gone) or "MLflow could not be told of the sweep's beginning")
+        self._anew = True
         if str(gone):
             self.parent.tell(refused=f"{gone}; all of the sweep is told to a new one")
         self.journal.read, self.runs = 0, self._new_runs()

@@ -40,10 +40,12 @@ class Tracker:
     def __init__(self, experiment: str, folder: Path) -> None:
         self._experiment, self._folder = experiment, folder.resolve()
         self._journal = Journal(folder / JOURNAL)
-        events = list(self._journal.news())
-        self.begun = any(event["what"] == "sweep_started" for event in events)
-        ends = (event["result"] for event in events if event["what"] == "trial_ended")
-        self.told = {result["number"] for result in ends if result["state"] != "interrupted"}
+        self.begun, self.told = False, set[int]()
+        for event in self._journal.news():
+            try:
+                self._look_back_at(event)
+            except (KeyError, TypeError):
+                raise self._journal.altered() from None
         self._asked = ""  # the last event that asked
         self._begun = self._began_at = 0
         self._said: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
@@ -52,6 +54,11 @@ class Tracker:
         self._lost = ""  # why nothing can be told any more
         self._begin()
         self._wait_until_ready()
+
+    def _look_back_at(self, event: dict[str, Any]) -> None:
+        self.begun = self.begun or event["what"] == "sweep_started"
+        if event["what"] == "trial_ended" and event["result"]["state"] != "interrupted":
+            self.told.add(event["result"]["number"])
 
     def _begin(self) -> None:
         self._begun, self._began_at = self._begun + 1, self._told_up_to()
