@@ -183,7 +183,7 @@ def tracked(
     known = folder.has_begun
     try:
         tracker = open_tracker(card, space, settings, prepared, folder)
-    except Exception:
+    except Exception:  # of an interrupt the folder is kept, and the sweep taken up
         if not known:
             folder.discard()
         raise
