@@ -68,6 +68,12 @@ def workers_of(process):
     return found
 
 
+def kill_workers():
+    """As the kernel does when memory runs out."""
+    for one in workers_of(os.getpid()):
+        os.kill(one, signal.SIGKILL)
+
+
 def watch(workers, until, seconds=120):
     """Epochs and results of running trials, until a condition on them holds."""
     events, results = [], []
@@ -92,8 +98,7 @@ def test_a_trial_whose_worker_was_killed_goes_on_from_its_checkpoint_and_the_oth
     with Workers(1, tmp_path / "log") as workers:
         workers.start(order(0, 40))
         before, _ = watch(workers, lambda events, results: len(events) > 3)
-        for worker in workers_of(os.getpid()):
-            os.kill(worker, signal.SIGKILL)
+        kill_workers()
         after, [result] = watch(workers, lambda events, results: results)
     assert [event.epoch for event in before + after] == list(range(1, 41)), "every epoch is told once"
     assert (result.state, result.scores, result.best_epoch) == ("done", undisturbed.scores, undisturbed.best_epoch)
@@ -103,8 +108,7 @@ def test_a_worker_that_is_killed_while_it_has_nothing_to_do_is_replaced(order, t
     with Workers(1, tmp_path / "log") as workers:
         workers.start(order(0, 1))
         watch(workers, lambda events, results: results)
-        for worker in workers_of(os.getpid()):
-            os.kill(worker, signal.SIGKILL)
+        kill_workers()
         time.sleep(1)
         workers.start(order(1, 1))
         _, [result] = watch(workers, lambda events, results: results)
@@ -115,12 +119,10 @@ def test_a_worker_that_dies_before_it_begins_with_a_trial_is_not_the_trials_faul
     with Workers(1, tmp_path / "log") as workers:
         workers.start(order(0, 1))
         watch(workers, lambda events, results: results)
-        for worker in workers_of(os.getpid()):
-            os.kill(worker, signal.SIGKILL)
+        kill_workers()
         workers.start(order(1, 40))  # perhaps for the one that is dead
         watch(workers, lambda events, results: len(events) > 2)
-        for worker in workers_of(os.getpid()):
-            os.kill(worker, signal.SIGKILL)
+        kill_workers()
         _, [result] = watch(workers, lambda events, results: results)
     assert result.state == "done"
 
@@ -139,8 +141,7 @@ def test_a_trial_whose_worker_is_killed_twice_has_failed(order, tmp_path):
         workers.start(order(0, 100_000))
         for _ in range(2):
             watch(workers, lambda events, results: len(events) > 2)
-            for worker in workers_of(os.getpid()):
-                os.kill(worker, signal.SIGKILL)
+            kill_workers()
         _, [result] = watch(workers, lambda events, results: results)
         workers.start(order(1, 2))
         _, [next_one] = watch(workers, lambda events, results: results)

@@ -46,7 +46,7 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
     DataError: the file is not whole, or not what `save_arrays` writes.
     """
     try:
-        with np.load(path, allow_pickle=False) as file:
+        with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # numpy leaves a damaged one open
             return {name: file[name] for name in file.files}
     except FileNotFoundError:
         raise DataError(
