@@ -35,6 +35,7 @@ DEFAULT_DATASETS = {
 }
 ALGORITHMS = ("random", "grid", "bayesian", "hyperband")
 HIGHEST_SEED = 2**31 - 1000  # the seeds of a model's layers follow it
+LONGEST_NAME = 200  # bytes: names of temporary files begin with it, and file systems end at 255
 BUDGET = 300.0  # seconds, where neither trials nor a budget are given
 
 
@@ -186,8 +187,10 @@ def _check(settings: Any) -> None:
 
 
 def _check_name(name: str | None) -> None:
-    if name is not None and not re.fullmatch(r"\w[\w.-]{0,99}", name):
-        raise UsageError(f"--name: must be at most 100 letters, digits, '.', '_' and '-', found {name!r}")
+    if name is not None and not (re.fullmatch(r"\w[\w.-]{0,99}", name) and len(name.encode()) <= LONGEST_NAME):
+        raise UsageError(
+            f"--name: must be at most 100 letters, digits, '.', '_' and '-', in {LONGEST_NAME} bytes of UTF-8, found {name!r}"
+        )
 
 
 def _new_folder(name: str | None, card: Card, space: SearchSpace, settings: Any) -> SweepFolder:

@@ -4,7 +4,7 @@ SweeperError
 ├── UsageError          the command line, or the call, must be edited
 ├── DeclarationError    a file in search_spaces/ or datasets/ must be edited
 ├── DataError           the data on disk is not what its declaration says
-├── SourceError         the data could not be fetched, or is not what was published
+├── SourceError         the data could not be fetched, is not what was published, or has gone
 ├── TrackingError       the MLflow store cannot be reached or refuses us
 ├── TrialError          this one configuration failed; the sweep goes on
 ├── WorkerDied          a worker process died under its work, as when memory runs out
@@ -39,7 +39,7 @@ class DataError(SweeperError):
 
 
 class SourceError(SweeperError):
-    """The data could not be fetched, or their checksum differs."""
+    """The data could not be fetched, their checksum differs, or they were removed."""
 
 
 class TrackingError(SweeperError):

@@ -18,7 +18,7 @@ from typing import Any
 
 import filelock
 
-from .errors import DataError, NoSpace, SweeperError, WorkFailed
+from .errors import NoSpace, SweeperError, WorkFailed
 from .records import EVENTS, TrialOrder, TrialResult
 
 OUT_OF_MEMORY = 117  # the exit code of a worker that grew too large
@@ -130,10 +130,6 @@ def run_trial(order: TrialOrder) -> TrialResult:
         if _is_full(error):
             raise NoSpace(
                 f"{order.folder}: {getattr(error, 'strerror', None) or _first_line(error)}; what was finished is kept: free some space, then sweeper sweep --resume {Path(order.folder).parent.parent.name}"
-            ) from None
-        if isinstance(error, FileNotFoundError) and not Path(order.prepared).is_dir():
-            raise DataError(
-                f"{order.prepared}: was removed while the sweep ran; it is made again by: sweeper sweep --resume {Path(order.folder).parent.parent.name}"
             ) from None
         return _failed(order, error)
 

@@ -100,6 +100,7 @@ MISTAKES = [
     ("sweep --data latin.csv", "latin.csv:2: byte 0xef at offset 2 of the line is not utf-8; declare the encoding"),
     ("sweep --data torn.conll", "torn.conll:4: expected a word in column 0 and a tag in column -1, found 1"),
     ("sweep --data reviews.csv --label verdict --name ../evil", "--name: must be at most 100 letters, digits"),
+    (f"sweep --data reviews.csv --label verdict --name {'很' * 80}", "--name: must be at most 100 letters, digits"),
     ("ui --port 99999", "--port: must be at most 65535"),
     ("sweep text --resume x", "no sweep is called 'x'"),
     ("sweep text --text review", "--text: describes a file of your own; give it with --data"),

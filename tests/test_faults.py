@@ -23,7 +23,7 @@ import sweeper
 from sweeper import worker
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
-from sweeper.errors import DataError, SweepError, UsageError, WorkerDied
+from sweeper.errors import SourceError, SweepError, UsageError, WorkerDied
 from sweeper.history import SweepFolder, find_folder
 from sweeper.journal import Journal
 from sweeper.models.state import load_arrays, save_arrays
@@ -330,7 +330,7 @@ def test_weights_that_were_damaged_cost_their_trial_and_no_other(order):
 def test_prepared_data_that_vanish_end_the_sweep_and_cost_no_trial(order, tmp_path):
     shutil.rmtree(order(0, 1).prepared)
     with pytest.raises(
-        DataError, match=r"was removed while the sweep ran; it is made again by: sweeper sweep --resume"
+        SourceError, match=r"meta.json: was removed while it was used; it is made again by: sweeper sweep --resume"
     ):
         worker.run_trial(order(0, 1))
 

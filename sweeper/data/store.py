@@ -29,7 +29,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..errors import NoSpace, listed
+from ..errors import NoSpace, SourceError, listed
 from ..journal import sealed, unsealed
 from ..parameters import Facts
 from .cards import PARTS
@@ -112,7 +112,7 @@ class Prepared:
 
     def examples(self, part: str | None = None) -> pd.DataFrame:
         """The table of examples, of one split or of all."""
-        table = pd.read_parquet(self.folder / "examples.parquet")
+        table = pd.read_parquet(_there(self.folder / "examples.parquet"))
         return table if part is None else table.iloc[self.rows(part)].reset_index(drop=True)
 
     def labels(self) -> np.ndarray:
@@ -149,7 +149,7 @@ class Encoded:
 
 def open_prepared(folder: Path) -> Prepared:
     """A prepared folder that is known to be whole."""
-    raw = unsealed((folder / "meta.json").read_text(encoding="utf-8"))
+    raw = unsealed(_there(folder / "meta.json").read_text(encoding="utf-8"))
     return Prepared(
         folder, Meta(**{**raw, **{name: tuple(raw[name]) for name in ("labels", "warnings", "conditions")}})
     )
@@ -160,8 +160,8 @@ def open_encoded(prepared: Prepared, tokens: str, lowercase: bool) -> Encoded:
     folder = prepared.folder / encoding_key(tokens, lowercase)
     return Encoded(
         ids=_mapped(folder / "ids.npy"),
-        offsets=np.load(folder / "offsets.npy", allow_pickle=False),
-        vocabulary=json.loads((folder / "vocabulary.json").read_text(encoding="utf-8")),
+        offsets=np.load(_there(folder / "offsets.npy"), allow_pickle=False),
+        vocabulary=json.loads(_there(folder / "vocabulary.json").read_text(encoding="utf-8")),
     )
 
 
@@ -172,8 +172,15 @@ def open_vectors(prepared: Prepared, tokens: str, lowercase: bool, vectors: str)
 
 
 def _mapped(path: Path) -> np.ndarray:
-    array: np.ndarray = np.load(path, mmap_mode="r", allow_pickle=False)
+    array: np.ndarray = np.load(_there(path), mmap_mode="r", allow_pickle=False)
     return array
+
+
+def _there(path: Path) -> Path:
+    """Prepared data were whole when they were opened; another program may have cleared the cache since."""
+    if not path.is_file():
+        raise SourceError(f"{path}: was removed while it was used; it is made again by: sweeper sweep --resume")
+    return path
 
 
 def encoding_key(tokens: str, lowercase: bool) -> str:
