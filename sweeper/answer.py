@@ -23,7 +23,8 @@ DRAWING = {"label": "", "temperature": 0.7, "top_k": 0, "seed": 0, "length": 200
 def load(folder: str, **drawing: Any) -> Callable[[Sequence[Any]], Iterator[dict[str, Any]]]:
     """A function from texts (or, for a tagger, lists of tokens) to one dictionary each.
 
-    A classifier answers with `label`, `score` and `scores`; a tagger with `tokens` and `tags`; what writes with `output`.
+    A classifier answers with `label`, `score` and `scores`; a tagger with `tokens` and `tags`; what writes with `output`,
+    and with `unknown`, how many symbols of the text were not among those of the training texts.
 
     Args:
         drawing: of a model that goes on with prompts, other values than its own usual ones.
@@ -69,8 +70,8 @@ def rows(columns: dict[str, Any]) -> Iterator[dict[str, Any]]:
             }
         return
     if "output" in columns:
-        for output in columns["output"]:
-            yield {"output": output.decode("utf-8")}
+        for output, unknown in zip(columns["output"], columns["unknown"], strict=True):
+            yield {"output": output.decode("utf-8"), "unknown": int(unknown)}
         return
     for label, score, scores in zip(columns["label"], columns["score"], columns["scores"], strict=True):
         yield {"label": label.decode("utf-8"), "score": float(score), "scores": [float(value) for value in scores]}

@@ -30,6 +30,7 @@ def _as_json(value: Any) -> str:
 
 HIGHEST_PORT = 65_535
 MOST = {"temperature": 1_000, "top_k": 1_000_000, "seed": 2**31 - 1, "length": 100_000}
+AS_THE_FIELD_SAYS = ("bits_per_character", "perplexity")  # scores that are shown beside the one that ranks
 """What a model that goes on with a prompt may be asked for."""
 
 
@@ -95,7 +96,7 @@ def _show_outcome(outcome: Outcome) -> None:
 def _columns(outcome: Outcome) -> list[str]:
     """What fits a terminal: scores, costs, and the parameters that tell most of those that vary."""
     table, objective = outcome.leaderboard, outcome.objective
-    scores = [f"{part}_{name}" for name in (objective, "bits_per_character", "perplexity") for part in ("val", "test")]
+    scores = [f"{part}_{name}" for name in (objective, *AS_THE_FIELD_SAYS) for part in ("val", "test")]
     columns = ["trial", *scores, *_telling(table), "best_epoch", "seconds", "parameters"]
     return [name for name in columns if name in table.columns]
 
@@ -116,8 +117,13 @@ def _verdict(outcome: Outcome) -> str:
         return ""
     baseline = outcome.baselines[-1]
     ours, theirs = outcome.test[outcome.objective], baseline.test[outcome.objective]
+    said = "".join(
+        f"; {name} {outcome.test[name]:.3f} against {baseline.test[name]:.3f}"
+        for name in AS_THE_FIELD_SAYS
+        if name in outcome.test
+    )
     word = "beats" if ours > theirs else "equals" if ours == theirs else "does not beat"
-    return f"on test data, trial {outcome.best.number} ({outcome.objective} {ours:.4f}) {word} the {baseline.name} baseline ({theirs:.4f})"
+    return f"on test data, trial {outcome.best.number} ({outcome.objective} {ours:.4f}) {word} the {baseline.name} baseline ({theirs:.4f}){said}"
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
@@ -196,6 +202,11 @@ def predict(options: argparse.Namespace) -> int:
         print(_as_json({"answers": answers}))
         return 0
     for text, answer in zip(texts, answers, strict=True):
+        if answer.get("unknown"):
+            print(
+                f"sweeper: {text[:60]!r}: {answer['unknown']} of its symbols were not among those of the training texts, and were read as <unk>",
+                file=sys.stderr,
+            )
         print(_line(text, answer, goes_on=drawing is not None))
     return 0
 

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from . import answer
-from .data.batches import load_split
+from .data.batches import UNKNOWN, load_split
 from .data.store import Meta, Prepared
 from .data.texts import load_texts, told_labels
 from .errors import ExportError
@@ -31,6 +31,7 @@ COMPARED = 16  # real rows, from the shortest to the longest
 ODD_TEXTS = ("", " \t\n", "🎬🎬 👨‍👩‍👧", "wow" * 2_000, "a film. " * 2_000, "好" * 3_000, "e\u0301 \u202eabc")
 ODD_PROMPTS = ("", " \t\n", "🎬", "wow" * 100)
 PROMPTED = 12  # symbols of a real text that a prompt has at most
+SHOWN = 60  # names of labels or symbols in a model card
 FULL = ("No usable temporary directory", os.strerror(errno.ENOSPC), os.strerror(errno.EFBIG))
 TOLERANCE = 1e-4  # of scores; labels and tags must be equal
 
@@ -98,10 +99,11 @@ def _expected(
     inputs: list[Any] = []
     expected: list[dict[str, Any]] = []
     for row, example in zip(rows, examples.to_dict("records"), strict=True):
-        logits = learner.answer(split.batch(np.array([row])).ids).numpy()[0]
+        ids = split.batch(np.array([row])).ids
+        logits = learner.answer(ids).numpy()[0]
         if prepared.meta.kind == "sequences":
             inputs.append(example["source"])
-            expected.append({"output": prepared.meta.written(logits)})
+            expected.append({"output": prepared.meta.written(logits), "unknown": int((ids == UNKNOWN).sum())})
         elif split.several:
             inputs.append(list(example["tokens"]))
             expected.append({"tokens": list(example["tokens"]), "tags": [names[place] for place in logits.argmax(-1)]})
@@ -144,7 +146,7 @@ def _going_on(
             np.stack(prompts), lengths, np.zeros(len(prompts), np.int32), **drawing, longest=asked["length"]
         ).numpy()
         for place, (prompt, symbols) in enumerate(zip(prompts, follow, strict=True)):
-            expected[place] = {"output": meta.written([*prompt, *symbols])}
+            expected[place] = {"output": meta.written([*prompt, *symbols]), "unknown": 0}
     return inputs, expected
 
 
@@ -190,7 +192,7 @@ def model_card(order: TrialOrder, meta: Meta, card: Mapping[str, Any]) -> str:
         "",
         str(card.get("about", "")),
         "",
-        f"A recurrent model, trial {order.number} of the sweep `{card.get('sweep', '')}`. It takes raw text and answers with label names.",
+        f"A recurrent model, trial {order.number} of the sweep `{card.get('sweep', '')}`. It {TASKS[meta.task].takes}.",
         "",
         f"## Scores on the {card.get('split', 'test')} split",
         "",
@@ -202,7 +204,7 @@ def model_card(order: TrialOrder, meta: Meta, card: Mapping[str, Any]) -> str:
         "",
         f"- digest: `{meta.digest}`",
         f"- examples: {', '.join(f'{count:,} {part}' for part, count in meta.counts.items())}",
-        f"- labels: {', '.join(' '.join(label.split()) for label in meta.labels[:60])}{' ...' if len(meta.labels) > 60 else ''}",
+        *(f"- {what}: {_some(names)}" for what, names in TASKS[meta.task].named(meta).items()),
         f"- language: {meta.language or 'not stated'}",
         f"- licence: {meta.licence or 'not stated'}",
         "",
@@ -217,6 +219,10 @@ def model_card(order: TrialOrder, meta: Meta, card: Mapping[str, Any]) -> str:
         "",
     ]
     return html.escape("\n".join(lines), quote=False)  # Markdown lets HTML through, and labels are anybody's
+
+
+def _some(names: Sequence[str]) -> str:
+    return f"{', '.join(' '.join(name.split()) or '(blank)' for name in names[:SHOWN])}{' ...' if len(names) > SHOWN else ''}"
 
 
 def _number(value: float | None) -> str:

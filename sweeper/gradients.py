@@ -117,7 +117,7 @@ def _of_examples(learner: Learner[Any], split: Split) -> tuple[np.ndarray, np.nd
 def _of_texts(learner: Learner[Any], split: Texts) -> tuple[np.ndarray, np.ndarray]:
     """As `_of_examples`, of the beginnings of texts."""
     rows = np.argsort(-split.lengths, kind="stable")[:EXAMPLES]
-    window = next(split._windows(rows, FURTHEST))
+    window = next(split.windows(rows, FURTHEST))
     lengths = np.minimum(split.lengths[rows], FURTHEST)
     weights = (np.arange(window.symbols.shape[1]) == lengths[:, None] - 1).astype(np.float32)
     begins = tf.constant(value=True)

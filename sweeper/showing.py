@@ -14,10 +14,11 @@ from .data.store import Prepared
 from .data.texts import Texts, told_labels
 from .fitting import Learner
 from .learners import vocabulary
-from .models import EncoderDecoder, Generator
+from .models import EncoderDecoder
 from .records import EpochEvent, TrialOrder
 from .tasks import TASKS
 from .tasks.base import confusion
+from .telling import Telling
 
 DRAWN = (0.3, 0.6, 0.9)  # whose attention is drawn: examples by their place when sorted by length
 TEMPERATURES = (0.3, 0.7, 1.0)  # at which samples are drawn
@@ -40,7 +41,7 @@ def show(
     """
     folder, meta = Path(order.folder), prepared.meta
     pictures.learning_curve(events, TASKS[order.task].objective(meta), folder / "learning_curve.png")
-    if isinstance(learner.model, Generator):
+    if isinstance(learner, Telling):
         (folder / "samples.txt").write_text(samples(order, prepared, learner), encoding="utf-8")
     elif not isinstance(learner.model, EncoderDecoder):
         table = confusion(validation.truth().labels, answers.labels, len(meta.labels))
@@ -68,23 +69,16 @@ def _alignments(
         )
 
 
-def samples(order: TrialOrder, prepared: Prepared, learner: Learner[Any]) -> str:
+def samples(order: TrialOrder, prepared: Prepared, learner: Telling) -> str:
     """Texts from an empty prompt at three temperatures; each label in turn, where texts have one."""
     meta = prepared.meta
     labels, parts = told_labels(meta, order.configuration) or ("",), []
     rows = SAMPLES * len(labels)
     conditions = np.arange(rows, dtype=np.int32) // SAMPLES
     for temperature in TEMPERATURES:
-        written = learner.model.write(
-            np.zeros((rows, 0), np.int32),
-            np.zeros(rows, np.int32),
-            conditions,
-            temperature=temperature,
-            top_k=0,
-            seed=order.seed,
-            longest=SAMPLED[meta.target_tokens],
-        )
-        for condition, symbols in zip(conditions, np.asarray(written), strict=True):
+        nothing = np.zeros((rows, 0), np.int32), np.zeros(rows, np.int32)
+        written = learner.write(*nothing, conditions, temperature, 0, order.seed, SAMPLED[meta.target_tokens])
+        for condition, symbols in zip(conditions, written.numpy(), strict=True):
             label = labels[condition] and f", {labels[condition]}"
             parts.append(f"--- temperature {temperature}{label}\n{meta.written(symbols)}\n")
     return "\n".join(parts)

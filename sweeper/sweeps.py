@@ -380,7 +380,7 @@ def summary(found: Outcome, results: Sequence[TrialResult]) -> dict[str, float]:
         strongest = baseline is found.baselines[-1]
         name = "baseline" if strongest else f"baseline_{baseline.name.replace(' ', '_')}"
         metrics[f"{name}_val_{found.objective}"] = baseline.validation[found.objective]
-        metrics[f"{name}_test_{found.objective}"] = baseline.test[found.objective]
+        metrics |= {f"{name}_test_{score}": value for score, value in baseline.test.items()}
     return metrics
 
 

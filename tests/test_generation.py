@@ -167,7 +167,15 @@ def drawn(model, prompts=((),), **values):
     )
     asked = {"temperature": 1.0, "top_k": 0, "seed": 0, "longest": 6, **values}
     lengths = np.array([len(prompt) for prompt in prompts], np.int32)
-    return model.write(ids, lengths, np.zeros(len(prompts), np.int32), **asked).numpy()
+    found = model.write(ids, lengths, np.zeros(len(prompts), np.int32), **asked).numpy()
+    return np.pad(found, [(0, 0), (0, asked["longest"] - found.shape[1])])
+
+
+def next_scores(model, symbols):
+    """Logits of what follows some symbols, as the model learns to tell it."""
+    before = tf.constant([[BOUNDARY, *symbols]])
+    found = model(before, before >= 0, tf.constant([0]), tf.constant(value=True), model.begin(1))
+    return found["logits"].numpy()[0, -1]
 
 
 def spread(**values):
@@ -182,15 +190,10 @@ def test_temperature_zero_writes_the_most_probable_symbols_and_so_does_one_choic
     model, prompt = spread(), [3, 5]
     found = []
     for _ in range(6):
-        states, before, begins = model.begin(1), BOUNDARY, True
-        for symbol in [*prompt, *found, None]:
-            logits, states = model.step(tf.constant([before]), tf.constant([0]), tf.constant(begins), states)
-            before, begins = symbol, False
-        best = np.argsort(-logits.numpy()[0])
+        best = np.argsort(-next_scores(model, [*prompt, *found]))
         found.append(int(next(symbol for symbol in best if symbol != UNKNOWN)))
         if found[-1] == BOUNDARY:
             break
-    found += [BOUNDARY] * (6 - len(found))
     assert drawn(model, [prompt], temperature=0.0)[0].tolist() == found
     assert drawn(model, [prompt], top_k=1)[0].tolist() == found
 
@@ -207,7 +210,7 @@ def test_symbols_are_drawn_as_often_as_they_are_probable_and_never_an_unknown_on
     model, many = spread(), 4_000
     for temperature, top_k in ((1.0, 0), (0.5, 0), (1.0, 3)):
         found = drawn(model, [()] * many, temperature=temperature, top_k=top_k, longest=1)[:, 0]
-        logits = model.step(tf.constant([0]), tf.constant([0]), tf.constant(value=True), model.begin(1))[0].numpy()[0]
+        logits = next_scores(model, [])
         logits[UNKNOWN] = -np.inf
         if top_k:
             logits[np.argsort(-logits)[top_k:]] = -np.inf
@@ -349,6 +352,14 @@ def test_a_trial_shows_samples_and_its_export_goes_on_with_prompts(card, request
     assert main(["predict", folder, "an", "--temperature", "0", "--length", "4", "--json"]) == 0
     said = json.loads(capfd.readouterr().out.splitlines()[-1])["answers"][0]["output"]
     assert said.startswith("an")
+    assert main(["predict", folder, "anζ€", "--length", "4"]) == 0
+    said = capfd.readouterr()
+    assert said.out.startswith("anζ€"), "what was given is never altered"
+    assert "'anζ€': 2 of its symbols were not among those of the training texts" in said.err
+    page = (Path(folder) / "model_card.md").read_text()
+    assert "goes on with it" in page
+    assert ("- labels: day, night" in page) == bool(prepared.meta.conditions)
+    assert "- symbols: &lt;stop&gt;, &lt;unk&gt;, " in page
 
 
 def test_words_that_occur_once_are_what_an_unknown_word_is_like(tmp_path):
@@ -460,3 +471,5 @@ def test_a_learner_is_built_for_every_parameter(lines_card, tmp_path):
         loss, states = learner.step(*window[:5], *learner.model.begin(4))
         assert np.isfinite(loss)
         assert [state.shape for state in states] == [(4, 16)] * order.configuration["depth"]
+        nothing, zero = np.zeros((1, 0), np.int32), np.zeros(1, np.int32)
+        assert learner.write(nothing, zero, zero, 1.0, 0, 0, 3).shape[1] <= 3

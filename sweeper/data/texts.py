@@ -88,7 +88,7 @@ class Texts:
         for _ in range(self.passes(batch_size)):  # one after another, so that no batch has a text twice
             batches = self._batches(batch_size, generator)
             for i in generator.permutation(len(batches)):
-                yield from self._windows(batches[i], self.window)
+                yield from self.windows(batches[i], self.window)
 
     def _batches(self, batch_size: int, generator: np.random.Generator) -> list[np.ndarray]:
         """All texts in random order, those of like length together, the longest of a batch first."""
@@ -105,9 +105,9 @@ class Texts:
         order = np.argsort(-self.lengths, kind="stable")
         together = max(1, min(EVALUATED_TOGETHER, MOST_LOGITS // (EVALUATED_WINDOW * self.known)))
         for start in range(0, len(order), together):
-            yield from self._windows(order[start : start + together], EVALUATED_WINDOW)
+            yield from self.windows(order[start : start + together], EVALUATED_WINDOW)
 
-    def _windows(self, rows: np.ndarray, window: int) -> Iterator[Window]:
+    def windows(self, rows: np.ndarray, window: int) -> Iterator[Window]:
         """Args:
         rows: the longest text first; those that have ended are left out.
         """

@@ -82,6 +82,13 @@ class Generator(keras.Model):  # type: ignore[misc]
     def call(
         self, before: Any, real: Any, conditions: Any, begins: Any, states: Sequence[Any], training: bool = False
     ) -> dict[str, Any]:
+        x, after = self._read(before, real, conditions, begins, states, training)
+        return {"logits": self.head(x), "states": after}
+
+    def _read(
+        self, before: Any, real: Any, conditions: Any, begins: Any, states: Sequence[Any], training: bool
+    ) -> tuple[Any, list[Any]]:
+        """What the head looks at, float (batch, time, units), and the states after each row's last real step."""
         x, after = self._inputs(before, conditions, begins), []
         for level, (reader, dropout, first) in enumerate(zip(self.readers, self.dropouts, states, strict=True)):
             if reader is self.recurrent[level]:
@@ -90,14 +97,19 @@ class Generator(keras.Model):  # type: ignore[misc]
                 found, *last = reader(x, real, [first])
             after.append(ops.cast(ops.concatenate(last, axis=-1), "float32"))
             x = dropout(x + found if self.residual and level else found, training=training)
-        return {"logits": self.head(x), "states": after}
+        return x, after
 
-    def step(self, before: Any, conditions: Any, begins: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
-        """Score the next symbol: logits, float32 (batch, symbols), and the states after it. before: int32 (batch,)."""
-        x, after = self._inputs(before[:, None], conditions, begins)[:, 0], []
+    def step(self, before: Any, conditions: Any, states: Sequence[Any]) -> tuple[Any, list[Any]]:
+        """Score a symbol that is not a text's first: logits, float32 (batch, symbols), and the states after it.
+
+        Args:
+            before: int32 (batch,).
+        """
+        x, after = self._inputs(before[:, None], conditions, tf.constant(value=False))[:, 0], []
         for level, (layer, state) in enumerate(zip(self.recurrent, states, strict=True)):
-            found, last = layer.cell(x, self._apart(state))
-            after.append(ops.concatenate(last, axis=-1) if isinstance(last, (list, tuple)) else last)
+            found, last = layer.cell(x, self._apart(ops.cast(state, x.dtype)))
+            last = ops.concatenate(last, axis=-1) if isinstance(last, (list, tuple)) else last
+            after.append(ops.cast(last, "float32"))
             x = x + found if self.residual and level else found
         return self.head(x), after
 
@@ -123,33 +135,27 @@ class Generator(keras.Model):  # type: ignore[misc]
             longest: int.
 
         Returns:
-            int32 (batch, longest): what follows the prompts, `BOUNDARY` after its end. <unk> is never written.
+            int32 (batch, time), time at most `longest`: what follows the prompts, `BOUNDARY` after its end. <unk> is
+            never written.
         """
         batch = tf.shape(prompts)[0]
-        prompts = tf.pad(prompts, [[0, 0], [0, 1]])  # that there is a first one
-        last = tf.reduce_max(lengths) + longest
+        before = tf.pad(prompts, [[0, 0], [1, 0]], constant_values=BOUNDARY)
+        real = tf.sequence_mask(lengths + 1, tf.shape(before)[1])
+        read, states = self._read(before, real, conditions, tf.constant(value=True), self.begin(batch), training=False)
+        logits = self.head(tf.gather(read, lengths, batch_dims=1))
 
-        def goes_on(t: Any, _: Any, ended: Any, *__: Any) -> Any:
-            return (t < last) & ~tf.reduce_all(ended)
+        def goes_on(t: Any, logits: Any, states: Any, ended: Any, written: Any) -> Any:
+            return (t < longest) & ~tf.reduce_all(ended)
 
-        def step(t: Any, before: Any, ended: Any, states: Any, found: Any) -> Any:
-            logits, states = self.step(before, conditions, t == 0, states)
-            drawn = _drawn(logits, temperature, top_k, tf.stack([seed, t]))
-            given = t < lengths
-            ended = ended | (t - lengths >= longest) | (~given & (drawn == BOUNDARY))
-            here = tf.where(given, prompts[:, tf.minimum(t, tf.shape(prompts)[1] - 1)], drawn)
-            here = tf.where(ended, BOUNDARY, here)
-            return t + 1, here, ended, states, found.write(t, here)
+        def step(t: Any, logits: Any, states: Any, ended: Any, written: Any) -> Any:
+            drawn = tf.where(ended, BOUNDARY, _drawn(logits, temperature, top_k, tf.stack([seed, t])))
+            logits, states = self.step(drawn, conditions, states)
+            return t + 1, logits, states, drawn == BOUNDARY, tf.concat([written, drawn[:, None]], axis=1)
 
-        start = [tf.constant(0), tf.fill([batch], BOUNDARY), tf.fill([batch], longest < 1), self.begin(batch)]
-        # One step at least, so that there is something to stack.
-        found = tf.TensorArray(tf.int32, 1, dynamic_size=True, clear_after_read=False, element_shape=[None])
-        found = found.write(0, tf.fill([batch], BOUNDARY))
-        *_, found = tf.while_loop(goes_on, step, [*start, found])
-        whole = tf.transpose(found.stack())
-        at = lengths[:, None] + tf.range(longest)
-        inside = at < tf.shape(whole)[1]
-        return tf.where(inside, tf.gather(whole, tf.where(inside, at, 0), batch_dims=1), BOUNDARY)
+        start = [tf.constant(0), logits, states, tf.fill([batch], value=False), tf.zeros([batch, 0], tf.int32)]
+        shapes = tf.nest.map_structure(lambda tensor: tensor.shape, start)
+        *_, written = tf.while_loop(goes_on, step, start, shape_invariants=[*shapes[:-1], tf.TensorShape([None, None])])
+        return written
 
     def _inputs(self, before: Any, conditions: Any, begins: Any) -> Any:
         """float (batch, time, features)."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -34,6 +35,11 @@ class Task(ABC):
     """One kind of question that a model answers about a text."""
 
     name: str
+    takes = "takes raw text and answers with label names"  # what an exported model does, for its card
+
+    def named(self, meta: Meta) -> dict[str, Sequence[str]]:
+        """The names that such a model reads or answers with, for its card."""
+        return {"labels": meta.labels}
 
     @abstractmethod
     def objective(self, meta: Meta) -> str:

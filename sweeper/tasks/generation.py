@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,6 +31,11 @@ class Generation(Task):
     """
 
     name = "generation"
+    takes = "takes the beginning of a text, and a label where texts have one, and goes on with it"
+
+    def named(self, meta: Meta) -> dict[str, Sequence[str]]:
+        """See `Task`."""
+        return {"labels": meta.conditions, "symbols": meta.labels} if meta.conditions else {"symbols": meta.labels}
 
     def objective(self, meta: Meta) -> str:
         return "probability"

@@ -26,6 +26,11 @@ class Seq2Seq(Task):
     """A target for each source, scored whole and by edit distance; written words also by chrF and BLEU."""
 
     name = "seq2seq"
+    takes = "takes a raw source and writes its target"
+
+    def named(self, meta: Meta) -> dict[str, Sequence[str]]:
+        """See `Task`."""
+        return {"symbols": meta.labels}
 
     def objective(self, meta: Meta) -> str:
         return "chrf" if meta.target_tokens == "words" else "exact"

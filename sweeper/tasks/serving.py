@@ -8,6 +8,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+from ..data.batches import UNKNOWN
 from ..data.cards import WINDOW
 from ..data.store import SYMBOLS, Meta
 from ..data.texts import told_labels
@@ -125,7 +126,10 @@ class WriterModule(tf.Module):  # type: ignore[misc]
 
     def _as_text(self, ids: tf.Tensor, written: tf.Tensor) -> dict[str, tf.Tensor]:
         symbols = tf.ragged.boolean_mask(tf.gather(self.symbols, written), written != BOUNDARY)
-        output = {"output": tf.strings.reduce_join(symbols, axis=1, separator=self._separator)}
+        output = {
+            "output": tf.strings.reduce_join(symbols, axis=1, separator=self._separator),
+            "unknown": tf.math.count_nonzero(ids == UNKNOWN, axis=1, dtype=tf.int32),
+        }
         if not self._attends:
             return output
         # Written anew with the symbols that were chosen, since a search keeps no account of what it looked at.
@@ -197,7 +201,10 @@ class TellerModule(tf.Module):  # type: ignore[misc]
         symbols = tf.ragged.boolean_mask(tf.gather(self.symbols, written), written != BOUNDARY)
         follows = tf.strings.reduce_join(symbols, axis=1, separator=self._separator)
         apart = (prompt != "") & (follows != "")
-        return {"output": tf.strings.join([prompt, tf.where(apart, self._separator, ""), follows])}
+        return {
+            "output": tf.strings.join([prompt, tf.where(apart, self._separator, ""), follows]),
+            "unknown": tf.math.count_nonzero(ids == UNKNOWN, axis=1, dtype=tf.int32),
+        }
 
     def _tokens(self, prompt: tf.Tensor) -> tf.RaggedTensor:
         tokens = tokenize(prompt, self._options)

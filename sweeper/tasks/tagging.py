@@ -22,6 +22,11 @@ class Tagging(Task):
     """One tag a token; padding counts nowhere."""
 
     name = "tagging"
+    takes = "takes raw text, or its tokens, and answers with a tag for each token"
+
+    def named(self, meta: Meta) -> dict[str, Sequence[str]]:
+        """See `Task`."""
+        return {"tags": meta.labels}
 
     def objective(self, meta: Meta) -> str:
         return "f1" if meta.kind == "entities" else "accuracy"
