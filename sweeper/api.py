@@ -18,6 +18,7 @@ from .data.cards import VECTORS, Card
 from .errors import UsageError, unknown
 from .quiet import let_go
 from .spaces import SearchSpace, load_space
+from .wording import visible
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -41,7 +42,7 @@ BUDGET = 300.0  # seconds, where neither trials nor a budget are given
 
 def _to_standard_error(line: str) -> None:
     try:
-        print(line, file=sys.stderr, flush=True)
+        print(visible(line), file=sys.stderr, flush=True)
     except BrokenPipeError:  # whoever read it has seen enough
         let_go()
 
@@ -94,6 +95,9 @@ def sweep(
     from .records import Settings
     from .sweeps import load, run_sweep
 
+    _check_named(
+        task=task, dataset=dataset, data=data, text=text, label=label, encoding=encoding, space=space, resume=resume
+    )
     anew: dict[str, Any] = {"trials": trials, "budget": budget, "trial_limit": trial_limit, "workers": workers}
     anew = {key: value for key, value in anew.items() if value is not None}
     if resume:
@@ -184,6 +188,12 @@ def _check(settings: Any) -> None:
             raise UsageError(f"{flag}: must be above 0, found {value:g}")
     if not 0 <= settings.seed < HIGHEST_SEED:
         raise UsageError(f"--seed: must be from 0 to {HIGHEST_SEED - 1}, found {settings.seed}")
+
+
+def _check_named(**given: Any) -> None:
+    for name, value in given.items():
+        if value == "":
+            raise UsageError(f"--{name}: must name something, found ''; leave it out where you mean nothing")
 
 
 def _check_name(name: str | None) -> None:
@@ -288,7 +298,7 @@ def _export_now(folder: SweepFolder, chosen: TrialResult, *, is_best: bool, to: 
 
     card, space, _ = as_begun(folder)
     prepared = load(card, space, _to_standard_error)
-    folder.note_data(prepared.meta.digest, folder.facts["objective"], folder.facts["vectors"])
+    folder.note_data(prepared.meta.digest, prepared.meta.described, folder.facts["objective"], folder.facts["vectors"])
     order = folder.placed(folder.history().orders[chosen.number], prepared.folder)
     with Workers(1, folder.path / "workers.log") as workers:
         baselines = workers.insist(baselines_of, str(prepared.folder))

@@ -17,7 +17,9 @@ from typing import Any, NoReturn
 from . import __version__
 from . import commands as do
 from .errors import SweeperError, SweepError, UsageError, unknown
+from .predicting import predict
 from .quiet import let_go
+from .wording import first_line, visible, without_secrets
 
 LONGEST = 1e9  # of anything that is timed, in its own unit
 UNITS = {"s": 1, "m": 60, "h": 3600, "": 1}
@@ -31,6 +33,9 @@ class _Parser(argparse.ArgumentParser):
         if choice:
             known = re.findall(r"[\w-]+", choice[3])
             message = f"{choice[1]}: {unknown('choice', choice[2], known)}"
+        if message.endswith("expected one argument"):
+            flag = message.split()[1].rstrip(":").split("/")[0]
+            message += f"; one that begins with a dash is written {flag}=-5"
         raise UsageError(f"{message}\n{self.format_usage().rstrip()}")
 
 
@@ -45,7 +50,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         options = _parser().parse_args(arguments)
         return int(options.run(options))
     except SweeperError as error:
-        print(f"sweeper: {error}", file=sys.stderr)
+        print(f"sweeper: {visible(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
         print("sweeper: interrupted", file=sys.stderr)
@@ -75,10 +80,9 @@ def _unforeseen(error: Exception) -> int:
     import traceback
 
     with tempfile.NamedTemporaryFile("w", prefix="sweeper-", suffix=".txt", delete=False) as file:
-        traceback.print_exception(error, file=file)
-    said = (str(error).splitlines() or [""])[0][:200]
+        file.write(without_secrets("".join(traceback.format_exception(error))))
     print(
-        f"sweeper: {type(error).__name__}: {said}; this should not happen: please report it with {file.name}; "
+        f"sweeper: {visible(first_line(error))}; this should not happen: please report it with {file.name}; "
         "finished trials of a sweep are kept, and --resume goes on",
         file=sys.stderr,
     )
@@ -120,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
         "--trial-limit", type=_seconds, metavar="TIME", help="a trial that takes longer hangs, and fails (6h)"
     )
     sweep.add_argument("--workers", type=_whole, metavar="N", help="worker processes (one a GPU, else one a core)")
-    sweep.add_argument("--seed", type=int, metavar="N", help="of everything random (0)")
+    sweep.add_argument("--seed", type=_number, metavar="N", help="of everything random (0)")
     sweep.add_argument("--name", help="of the sweep")
     sweep.add_argument(
         "--resume",
@@ -141,7 +145,7 @@ def _parser() -> argparse.ArgumentParser:
 
     export = commands.add_parser("export", help="a trial as a SavedModel: raw text in, label names out")
     export.add_argument("sweep", nargs="?", help="the newest by default")
-    export.add_argument("--trial", type=int, metavar="ID", help="the best by default")
+    export.add_argument("--trial", type=_number, metavar="ID", help="the best by default")
     export.add_argument("--to", required=True, metavar="DIR", help="a new folder")
     _json(export, do.export)
 
@@ -166,18 +170,18 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _add_predict(predict: argparse.ArgumentParser) -> None:
-    predict.add_argument("folder", metavar="DIR")
-    predict.add_argument("texts", nargs="*", metavar="TEXT")
-    predict.add_argument("--file", metavar="F", help="texts from a file, one a line; - for standard input")
-    predict.add_argument("--label", help="to go on with a prompt: the text's label, where texts have one")
-    predict.add_argument(
+def _add_predict(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("folder", metavar="DIR")
+    parser.add_argument("texts", nargs="*", metavar="TEXT")
+    parser.add_argument("--file", metavar="F", help="texts from a file, one a line; - for standard input")
+    parser.add_argument("--label", help="to go on with a prompt: the text's label, where texts have one")
+    parser.add_argument(
         "--temperature", type=float, metavar="X", help="to go on with a prompt: 0 for the most probable symbols (0.7)"
     )
-    predict.add_argument("--top-k", type=int, metavar="N", help="so many symbols may be drawn, 0 for all (0)")
-    predict.add_argument("--length", type=int, metavar="N", help="symbols at most (200)")
-    predict.add_argument("--seed", type=int, metavar="N", help="of what is drawn (0)")
-    _json(predict, do.predict)
+    parser.add_argument("--top-k", type=_number, metavar="N", help="so many symbols may be drawn, 0 for all (0)")
+    parser.add_argument("--length", type=_number, metavar="N", help="symbols at most (200)")
+    parser.add_argument("--seed", type=_number, metavar="N", help="of what is drawn (0)")
+    _json(parser, predict)
 
 
 def _json(parser: argparse.ArgumentParser, run: Any) -> None:
@@ -186,8 +190,14 @@ def _json(parser: argparse.ArgumentParser, run: Any) -> None:
 
 
 def _whole(text: str) -> int:
-    if not re.fullmatch(r"\d+", text) or int(text) < 1:
-        raise argparse.ArgumentTypeError(f"must be a whole number above 0, found {text!r}")
+    if not re.fullmatch(r"[0-9]{1,9}", text) or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"must be a whole number from 1 to 999,999,999, found {text[:40]!r}")
+    return int(text)
+
+
+def _number(text: str) -> int:
+    if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
+        raise argparse.ArgumentTypeError(f"must be a whole number, found {text[:40]!r}")
     return int(text)
 
 
@@ -195,5 +205,5 @@ def _seconds(text: str) -> float:
     """A length of time such as 90s, 10m or 1.5h; a bare number is seconds."""
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
     if not match or not 0 < float(match[1]) < LONGEST:
-        raise argparse.ArgumentTypeError(f"must be a length of time such as 90s, 10m or 1.5h, found {text!r}")
+        raise argparse.ArgumentTypeError(f"must be a length of time such as 90s, 10m or 1.5h, found {text[:40]!r}")
     return float(match[1]) * UNITS[match[2]]

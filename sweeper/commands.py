@@ -10,10 +10,11 @@ import json
 import shlex
 import sys
 from collections.abc import Iterable, Mapping, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .errors import DataError, UsageError, unknown
+from .errors import UsageError, unknown
+from .predicting import as_json
+from .wording import visible_line, without_secrets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -21,17 +22,8 @@ if TYPE_CHECKING:
     from .sweeps import Outcome
 
 INTERRUPTED = 130
-
-
-def _as_json(value: Any) -> str:
-    """In the characters that standard output has; others as JSON's own escapes."""
-    return json.dumps(value, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"))
-
-
 HIGHEST_PORT = 65_535
-MOST = {"temperature": 1_000, "top_k": 1_000_000, "seed": 2**31 - 1, "length": 100_000}
 AS_THE_FIELD_SAYS = ("bits_per_character", "perplexity")  # scores that are shown beside the one that ranks
-"""What a model that goes on with a prompt may be asked for."""
 
 
 def sweep(options: argparse.Namespace) -> int:
@@ -59,7 +51,7 @@ def sweep(options: argparse.Namespace) -> int:
     outcome = api.sweep(**{name: getattr(options, name) for name in names})
     _show_outcome(outcome)
     if options.json:
-        print(_as_json(_outcome(outcome)))
+        print(as_json(_outcome(outcome)))
     return INTERRUPTED if outcome.ended == "interrupted" else 0
 
 
@@ -155,7 +147,7 @@ def leaderboard(options: argparse.Namespace) -> int:
 
     table = api.leaderboard(options.sweep)
     if options.json:
-        print(_as_json({"leaderboard": json.loads(table.to_json(orient="records"))}))
+        print(as_json({"leaderboard": json.loads(table.to_json(orient="records"))}))
     else:
         from .terminal import console, leaderboard_table
 
@@ -172,94 +164,8 @@ def export(options: argparse.Namespace) -> int:
     from . import api
 
     folder = api.export(options.sweep, trial=options.trial, to=options.to)
-    print(_as_json({"export": str(folder)}) if options.json else f"exported to {folder}")
+    print(as_json({"export": str(folder)}) if options.json else f"exported to {folder}")
     return 0
-
-
-def predict(options: argparse.Namespace) -> int:
-    if not (Path(options.folder) / "saved_model.pb").is_file():
-        raise UsageError(f"{options.folder}: holds no exported model; make one with: sweeper export --to DIR")
-    texts = [*options.texts, *_lines(options.file)] if options.file else options.texts
-    drawing = _drawing(options)
-    if not texts and drawing is None:
-        raise UsageError("give texts, or --file F")
-    texts = texts or [""]  # a prompt may be empty
-    for text in texts:
-        if any("\ud800" <= character <= "\udfff" for character in text):
-            raise UsageError(
-                f"{text.encode('utf-8', 'replace').decode()!r}: is not UTF-8; write it in a UTF-8 terminal or file"
-            )
-    from .answer import load
-    from .quiet import without_chatter
-
-    with without_chatter():
-        try:
-            answers = list(load(options.folder, **(drawing or {}))(texts))
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            said = (str(error).splitlines() or [type(error).__name__])[0]
-            raise UsageError(f"{options.folder}: is no model that sweeper has exported: {said[:200]}") from None
-    if options.json:
-        print(_as_json({"answers": answers}))
-        return 0
-    for text, answer in zip(texts, answers, strict=True):
-        if answer.get("unknown"):
-            print(
-                f"sweeper: {text[:60]!r}: {answer['unknown']} of its symbols were not among those of the training texts, and were read as <unk>",
-                file=sys.stderr,
-            )
-        print(_line(text, answer, goes_on=drawing is not None))
-    return 0
-
-
-def _drawing(options: argparse.Namespace) -> dict[str, Any] | None:
-    """How a model that goes on with prompts is asked; None for one that does not.
-
-    Raises:
-        UsageError: an option is out of its bounds, or of another kind of model.
-    """
-    names = ("label", "temperature", "top_k", "seed", "length")
-    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    described = Path(options.folder) / "drawing.json"
-    if not described.exists():
-        for name in given:
-            raise UsageError(
-                f"--{name.replace('_', '-')}: is for models that go on with a prompt, and {options.folder} holds another"
-            )
-        return None
-    try:
-        usual = dict(json.loads(described.read_text(encoding="utf-8")))
-        labels = list(json.loads(described.with_name("labels.json").read_text(encoding="utf-8")))
-    except (OSError, ValueError, TypeError) as error:
-        raise UsageError(f"{options.folder}: is no model that sweeper has exported: {error}") from None
-    for name, most in MOST.items():
-        if not 0 <= given.get(name, 0) <= most:
-            raise UsageError(f"--{name.replace('_', '-')}: must be from 0 to {most:,}, found {given[name]:g}")
-    if given.get("label", "") and not labels:
-        raise UsageError("--label: the texts that this model has read had no labels; leave it out")
-    if "label" in given and labels and given["label"] not in labels:
-        raise UsageError(f"--label: {unknown('label', given['label'], labels)}")
-    return {**usual, **given}
-
-
-def _line(text: str, answer: Mapping[str, Any], *, goes_on: bool) -> str:
-    if "label" in answer:
-        return f"{answer['label']}\t{answer['score']:.4f}\t{text}"
-    if "output" in answer:
-        return str(answer["output"]) if goes_on else f"{answer['output']}\t{text}"
-    return " ".join(f"{token}/{tag}" for token, tag in zip(answer["tokens"], answer["tags"], strict=True))
-
-
-def _lines(file: str) -> list[str]:
-    from .adapters import Document
-
-    path = Path("/dev/stdin" if file == "-" else file)
-    if not path.exists() or path.is_dir():
-        raise UsageError(f"--file: {file}: no such file")
-    try:
-        lines = [line for _, line in Document(path, file).lines(("utf-8",))]
-    except DataError as error:
-        raise UsageError(f"--file: must be UTF-8: {str(error).partition(';')[0]}") from None
-    return lines[:-1] if lines and not lines[-1] else lines
 
 
 # ---------------------------------------------------------------- declarations
@@ -273,7 +179,7 @@ def datasets(options: argparse.Namespace) -> int:
     card = cards.load_card(_named(options, "dataset"))
     if options.action == "show":
         print(
-            _as_json({"dataset": card.name, "card": card.text}) if options.json else card.text,
+            as_json({"dataset": card.name, "card": card.text}) if options.json else card.text,
             end="\n" if options.json else "",
         )
         return 0
@@ -292,7 +198,7 @@ def datasets(options: argparse.Namespace) -> int:
             "labels": list(meta.labels),
             "warnings": list(meta.warnings),
         }
-    print(_as_json(found) if options.json else "\n".join(_facts(found)))
+    print(as_json(found) if options.json else "\n".join(_facts(found)))
     return 0
 
 
@@ -318,12 +224,12 @@ def spaces(options: argparse.Namespace) -> int:
     space = load_space(_named(options, "space"))
     if options.action == "show":
         print(
-            _as_json({"space": space.name, "declaration": space.text}) if options.json else space.text,
+            as_json({"space": space.name, "declaration": space.text}) if options.json else space.text,
             end="\n" if options.json else "",
         )
         return 0
     found = {"space": space.name, "task": space.task, "parameters": [p.name for p in space], "first": space.first()}
-    print(_as_json(found) if options.json else "\n".join(_facts(found)))
+    print(as_json(found) if options.json else "\n".join(_facts(found)))
     return 0
 
 
@@ -340,17 +246,17 @@ def _facts(found: Mapping[str, Any]) -> Iterable[str]:
             shown = ", ".join(f"{key} {item}" for key, item in value.items())
         elif isinstance(value, list):
             shown = ", ".join(map(str, value)) or "none"
-        yield f"{name + ':':<12} {shown}"
+        yield f"{name + ':':<12} {visible_line(str(shown))}"
 
 
 def _print_rows(
     options: argparse.Namespace, what: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]
 ) -> int:
     if options.json:
-        print(_as_json({what: [dict(row) for row in rows]}))
+        print(as_json({what: [dict(row) for row in rows]}))
         return 0
-    widths = [max(len(column), *(len(str(row[column])) for row in rows)) for column in columns]
-    for cells in (columns, *([str(row[column]) for column in columns] for row in rows)):
+    widths = [max(len(column), *(len(visible_line(str(row[column]))) for row in rows)) for column in columns]
+    for cells in (columns, *([visible_line(str(row[column])) for column in columns] for row in rows)):
         print("  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
     return 0
 
@@ -361,7 +267,7 @@ def _print_rows(
 def ui(options: argparse.Namespace) -> int:
     if options.port > HIGHEST_PORT:
         raise UsageError(f"--port: must be at most {HIGHEST_PORT}, found {options.port}")
-    from .track.store import serve, store, without_secrets
+    from .track.store import serve, store
 
     print(
         f"MLflow on http://127.0.0.1:{options.port}, store {without_secrets(store())}; Ctrl-C ends it", file=sys.stderr

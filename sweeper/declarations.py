@@ -139,10 +139,14 @@ def read(path: Path) -> Fields:
         raise DeclarationError(
             f"{path}: a declaration is UTF-8, found byte {error.object[error.start]:#04x} at offset {error.start}"
         ) from None
+    except RecursionError:
+        raise DeclarationError(f"{path}: has brackets in brackets deeper than Python reads; write fewer") from None
     except tomllib.TOMLDecodeError as error:
         line = re.search(r"at line (\d+)", str(error))
         where = f"{path}:{line[1]}" if line else f"{path}"
         raise DeclarationError(f"{where}: not TOML: {error}") from None
+    except ValueError:
+        raise DeclarationError(f"{path}: has a number of thousands of digits; write a smaller one") from None
 
 
 def _line_of(text: str, keys: tuple[str, ...], key: str | None) -> int:

@@ -11,7 +11,8 @@ from importlib import metadata
 from .data.downloads import cache_folder
 from .devices import cores, memory, seen_by_tensorflow
 from .errors import SweeperError
-from .track.store import store, without_secrets
+from .track.store import store
+from .wording import without_secrets
 
 NEEDED = ("tensorflow", "keras", "keras-tuner", "mlflow", "pandas", "pebble", "unearth")
 ROOM = 2 << 30  # bytes of disk below which a sweep may fill it

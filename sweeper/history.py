@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import filelock
 
-from .errors import UsageError, unknown
+from .errors import DataError, UsageError, unknown
 from .journal import Journal, write_atomically
 from .records import BEST, LAST, TRACKED, TrialOrder, TrialResult
 
@@ -70,8 +70,21 @@ class History:
                 history._take(event, folder, prepared)
             except (KeyError, TypeError, ValueError):
                 raise history.journal.altered() from None
+        history._check_uncut(folder)
         history.unfinished = [order for number, order in history.orders.items() if number not in history.results]
         return history
+
+    def _check_uncut(self, folder: SweepFolder) -> None:
+        """A trial's folder is made after it was asked for, so that each one must be known.
+
+        Raises:
+            DataError: one is not.
+        """
+        for path in sorted((folder.path / "trials").glob("[0-9]*")):
+            if path.name.isdecimal() and int(path.name) not in self.orders:
+                raise DataError(
+                    f"{self.journal.path}: does not have trial {int(path.name)}, whose folder is there, so lines of it were lost; put the file back from a copy, or start a new sweep"
+                )
 
     def _take(self, event: dict[str, Any], folder: SweepFolder, prepared: Path | None) -> None:
         if "asked" in event:
@@ -228,27 +241,31 @@ class SweepFolder:
     def note_run(self, run: str) -> None:
         self._note(run=run)
 
-    def note_data(self, digest: str, objective: str, vectors: dict[str, str]) -> None:
+    def note_data(self, digest: str, described: str, objective: str, vectors: dict[str, str]) -> None:
         """Keep what the sweep is about.
 
         Args:
+            described: the data in a few words, for a person to compare.
             vectors: fingerprints of pretrained vectors, by name.
 
         Raises:
             UsageError: it began with other data.
         """
-        before = self.facts.get("digest", digest)
+        facts = self.facts
+        before = facts.get("digest", digest)
         if before != digest:
+            was = facts.get("data", "other ones")
+            change = "as many, with other content" if was == described else f"{was} then, {described} now"
             raise UsageError(
-                f"--resume: the data of {self.name} have changed since it began: their digest was {before[:16]} and is now {digest[:16]}; "
+                f"--resume: the data of {self.name} have changed since it began: {change} (digest {before[:16]} then, {digest[:16]} now); "
                 "scores on other data do not compare: put the old data back, or start a new sweep"
             )
-        for name, was in self.facts.get("vectors", vectors).items():
-            if vectors.get(name) != was:
+        for name, known in facts.get("vectors", vectors).items():
+            if vectors.get(name) != known:
                 raise UsageError(
                     f"--resume: the vectors {name} have changed since {self.name} began; put the old file back, or start a new sweep"
                 )
-        self._note(digest=digest, objective=objective, vectors=vectors)
+        self._note(digest=digest, data=described, objective=objective, vectors=vectors)
 
     def note_baselines(self, baselines: Sequence[dict[str, Any]]) -> None:
         self._note(baselines=list(baselines))

@@ -111,7 +111,8 @@ def run_sweep(
         Workers(settings.workers, folder.path / "workers.log", limit=settings.trial_limit) as workers,
     ):
         folder.remove_strays()
-        folder.note_data(prepared.meta.digest, objective, {name: vectors_fingerprint(name) for name in vectors(space)})
+        fingerprints = {name: vectors_fingerprint(name) for name in vectors(space)}
+        folder.note_data(prepared.meta.digest, prepared.meta.described, objective, fingerprints)
         workers.warm_up()  # they import TensorFlow while we import MLflow
         with tracked(card, space, settings, prepared, folder) as tracker:
             folder.note_settings(dataclasses.asdict(settings))

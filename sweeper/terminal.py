@@ -15,6 +15,7 @@ from rich.text import Text
 
 from .quiet import let_go
 from .records import EpochEvent, TrialOrder, TrialResult
+from .wording import visible
 
 PLAIN_WIDTH = 160  # columns, where no terminal says
 
@@ -145,7 +146,7 @@ class Screen:
 
     def say(self, line: str) -> None:
         """A line that stays."""
-        self.console.print(line, markup=False)
+        self.console.print(visible(line), markup=False)
 
     def began(self, order: TrialOrder) -> None:
         self.board.began(order)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shlex
 from pathlib import Path
 
 import pytest
@@ -73,7 +74,10 @@ MISTAKES = [
         "sweep --data reviews.csv --label verdict --algorithm bayes",
         "--algorithm: no algorithm is called 'bayes'. Did you mean 'bayesian'",
     ),
-    ("sweep --data reviews.csv --label verdict --trials 0", "--trials: must be a whole number above 0, found '0'"),
+    (
+        "sweep --data reviews.csv --label verdict --trials 0",
+        "--trials: must be a whole number from 1 to 999,999,999, found '0'",
+    ),
     (
         "sweep --data reviews.csv --label verdict --budget soon",
         "must be a length of time such as 90s, 10m or 1.5h, found 'soon'",
@@ -107,11 +111,21 @@ MISTAKES = [
     ("sweep --data people.conll --text word", "--text: names a column of a table, and people.conll is none"),
     ("sweep --data mistyped.conll", "mistyped.conll:7: 'b-person' is no tag of a span, as the others are; correct it"),
     ("sweep --data list.jsonl", "list.jsonl:1: expected one JSON object a line, found list"),
-    ("sweep --data deep.jsonl", "deep.jsonl:1: not JSON"),
+    ("sweep --data deep.jsonl", "deep.jsonl:1: holds a number of too many digits, or too many brackets"),
+    ("sweep --dataset ''", "--dataset: must name something, found ''"),
+    ("sweep --data ''", "--data: must name something, found ''"),
+    ("sweep --resume ''", "--resume: must name something, found ''"),
+    ("sweep text --budget -5m", "--budget: expected one argument; one that begins with a dash is written --budget=-5"),
+    (f"sweep text --trials {'9' * 5000}", f"from 1 to 999,999,999, found '{'9' * 40}'"),
+    (f"sweep text --seed {'9' * 5000}", f"--seed: must be a whole number, found '{'9' * 40}'"),
+    ("sweep --data /dev/null", "/dev/null: is neither a file nor a folder; write what it gives into a file"),
     ("sweep --data semicolons.csv", "if ';' parts its columns, say so in a card: separator = "),
     ("sweep --data reviews.csv --label verdict --seed -5", "--seed: must be from 0 to"),
     ("sweep text --dataset nosum.toml", "sha256: must be 64 hexadecimal digits, found '00'"),
-    ("sweep text --dataset noscheme.toml", "a.csv: could not be fetched from foo/a.csv"),
+    (
+        "sweep text --dataset noscheme.toml",
+        "source.url: must begin with https:// or http:// or file:// and a host, found 'foo/a.csv'",
+    ),
     ("sweep text --dataset twochars.toml", "separator: must be one character, found ';;'"),
     ("sweep text --dataset badseed.toml", "seed: must be 0 or more, found -1"),
     ("spaces check infinite.toml", "low: must be a number, found inf"),
@@ -137,7 +151,7 @@ MISTAKES = [
 
 @pytest.mark.parametrize(("line", "complaint"), MISTAKES, ids=[line for line, _ in MISTAKES])
 def test_a_mistake_is_one_clear_message_and_leaves_nothing_behind(files, capfd, line, complaint):
-    assert main(line.split()) == 2
+    assert main(shlex.split(line)) == 2
     said = capfd.readouterr()
     assert complaint in said.err
     complaints = [text for text in said.err.splitlines() if text.startswith("sweeper: ")]

@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "sweeper"
 FLOORS = [  # ground floor first
-    {"errors", "quiet", "versions", "answer", "served"},
+    {"errors", "quiet", "versions", "wording", "answer", "served"},
     {"devices", "journal"},
     {"records"},
     {"registry", "declarations", "parameters"},
@@ -29,6 +29,7 @@ FLOORS = [  # ground floor first
     {"exports", "search", "resume", "doctor"},
     {"sweeps"},
     {"api"},
+    {"predicting"},
     {"commands"},
     {"cli"},
     {"__init__", "__main__"},

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
 
 from sweeper.cli import main
@@ -44,6 +46,7 @@ ENCODING = (
     'is not utf-8; declare the encoding in the card\'s [adapter], for example encoding = ["gb18030"], '
     "or pass --encoding gb18030"
 )
+MUCH = "holds a number of too many digits, or too many brackets; is it text? Then quote it"
 ALIKE = "labels that differ only by case, blanks or how a number is written are kept apart"
 
 # Name, file and its content, the card's [adapter], and what is said: of good data on standard output, else as an error.
@@ -51,7 +54,7 @@ DATA = [
     ("an empty csv", "f.csv", "", LABELLED, "f.csv: is empty; expected a header line with the columns 'text' and 'label'"),
     ("an empty tsv", "f.tsv", "", LABELLED, "f.tsv: is empty; expected a header line with the columns 'text' and 'label'"),
     ("an empty jsonl", "f.jsonl", "", LABELLED, "f.jsonl: holds no examples; the file is empty"),
-    ("an empty parquet", "f.parquet", "", LABELLED, "f.parquet: not a Parquet file: Parquet file size is 0 bytes"),
+    ("an empty parquet", "f.parquet", "", LABELLED, "f.parquet: not a Parquet file, or a damaged one; put a whole one in its place: ArrowInvalid: Parquet file size is 0 bytes"),
     ("an empty conll", "f.conll", "", COLUMNS, "f.conll: holds no examples; the file is empty"),
     ("an empty conllu", "f.conllu", "", CONLLU, "f.conllu: holds no examples; the file is empty"),
     ("an empty word/TAG text", "f.txt", "", WORDTAG, "f.txt: holds no examples; the file is empty"),
@@ -108,13 +111,21 @@ DATA = [
     ("half a surrogate pair", "f.jsonl", '{"text": "\\ud800", "label": "x"}\n', LABELLED, "f.jsonl:1: column 'text' holds half of a surrogate pair; write the whole character"),
     ("a line that is no JSON", "f.jsonl", '{"text": \n', LABELLED, "f.jsonl:1: not JSON: Expecting value: line 1 column 10 (char 9)"),
     ("a line that is no object", "f.jsonl", "[1, 2]\n", LABELLED, "f.jsonl:1: expected one JSON object a line, found list"),
-    ("JSON without end", "f.jsonl", "[" * 100_000 + "\n", LABELLED, "f.jsonl:1: not JSON: maximum recursion depth exceeded while decoding a JSON array from a unicode string"),
-    ("a table that is no Parquet", "f.parquet", HEAD + ROWS, LABELLED, "f.parquet: not a Parquet file: Parquet magic bytes not found in footer. Either the file is corrupted or this is not a parquet file."),
+    ("JSON without end", "f.jsonl", "[" * 100_000 + "\n", LABELLED, f"f.jsonl:1: {MUCH}"),
+    ("a number without end", "f.jsonl", f'{{"text": "a", "label": {"9" * 5000}}}\n', LABELLED, f"f.jsonl:1: {MUCH}"),
+    ("a name twice", "f.jsonl", '{"text": "a", "text": "b", "label": "x"}\n', LABELLED, "f.jsonl:1: names 'text' more than once; keep one of them"),
+    ("words of two parts by tabs", "f.conll", "".join(f"New York{n}\tB-x\nis\tO\n\n" for n in range(20)), COLUMNS, good("16 2 2", "O, B-x")),
+    ("words with no-break blanks", "f.conll", "".join(f"a\u00a0{n} B-x\nis O\n\n" for n in range(20)), COLUMNS, good("16 2 2", "O, B-x")),
+    ("a tab and no tag", "f.conll", f"New York\t\n\n{SENTENCES}", COLUMNS, "f.conll:1: the tag is empty: 'New York'"),
+    ("labels that would clear a screen", "f.csv", labelled_by("a\x1b[2J", "b\x07"), LABELLED, good("48 6 6", "a\\x1b[2J, b\\x07")),
+    ("a table that is no Parquet", "f.parquet", HEAD + ROWS, LABELLED, "f.parquet: not a Parquet file, or a damaged one; put a whole one in its place: ArrowInvalid: Parquet magic bytes not found in footer. Either the file is corrupted or this is not a parquet file."),
     ("right to left, combining, emoji", "f.csv", HEAD + "".join(f"{ODD[n % 4]} {n},{'ab'[n % 2]}\n" for n in range(40)), LABELLED, PLAIN),
     ("emoji and Hebrew words", "f.conll", "".join(f"👍{n} B-x\nשלום O\n\n" for n in range(20)), COLUMNS, good("16 2 2", "O, B-x")),
     ("a word without a tag", "f.conll", f"lonely\n\n{SENTENCES}", COLUMNS, "f.conll:1: expected a word in column 0 and a tag in column -1, found 1 column(s): 'lonely'"),
     ("a word without a tag in a text", "f.txt", f"lonely\n{WORDS}", WORDTAG, "f.txt:1: expected word/TAG, found 'lonely'"),
     ("nine columns of ten", "f.conllu", "1\ta\t_\tNOUN\t_\t_\t_\t_\t_\n", CONLLU, "f.conllu:1: expected 10 columns parted by tabs, found 9: '1\\ta\\t_\\tNOUN\\t_\\t_\\t_\\t_\\t_'"),
+    ("a word without a number", "f.conllu", "x" + TREES[1:], CONLLU, "f.conllu:1: the first column must be the word's number, a range such as 3-4 or an empty node such as 5.1, found 'x'"),
+    ("a number without a word", "f.conllu", TREES.replace("word0", ""), CONLLU, "f.conllu:1: the word in the second column is empty; write it, or _ for none"),
     ("a word without a part of speech", "f.conllu", "1\ta\t_\t_\tNN\t_\t_\t_\t_\t_\n", CONLLU, "f.conllu:1: 'a' has no upos tag; the other kind is tags = 'xpos'"),
     ("transitions that the scheme forbids", "f.conll", f"a O\nb I-x\nc I-x\n\n{SENTENCES}", COLUMNS, good("17 2 2", "O, B-x, I-x", "1 tags follow one that their scheme forbids and were read as the official scorers read them")),
     ("an empty file of pairs", "f.tsv", "", PAIRS, "f.tsv: holds no examples; the file is empty"),
@@ -149,8 +160,15 @@ CARDS = [
     ("no source", CARD + FORMAT, "c.toml:1: needs a table [source]"),
     ("an unknown format", f'{CARD}{FILE}[adapter]\nformat = "labeled"\n', "c.toml:6: adapter.format: no format is called 'labeled'. Did you mean 'labelled'? Known: columns, conllu, labelled, lines, pairs, pronunciations, vectors, wordtag"),
     ("a split beyond all", f"{CARD}{FILE}{FORMAT}[split]\ntest = 0.7\nvalidation = 0.6\n", "c.toml:9: split.validation: validation and test leave nothing to train on: 0.6 + 0.7"),
-    ("a password in an address", f'{CARD}[source]\nurl = "https://me:secret@x/f.csv"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:4: source.url: must not hold a user or password: a card is kept and logged with each sweep; fetch the file, and name it as file"),
+    ("a password in an address", f'{CARD}[source]\nurl = "https://me:secret@x/f.csv"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:4: source.url: must not hold a user, a password or a query: a card is kept and logged with each sweep; fetch the file, and name it as file"),
     ("an address that is none", f'{CARD}[source]\nurl = "http://[::1"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:4: source.url: is no address: Invalid IPv6 URL"),
+    ("a key in an address", f'{CARD}[source]\nurl = "https://x/f.csv?key=secret"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:4: source.url: must not hold a user, a password or a query: a card is kept and logged with each sweep; fetch the file, and name it as file"),
+    ("an address of another kind", f'{CARD}[source]\nurl = "ftp://x/f.csv"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:4: source.url: must begin with https:// or http:// or file:// and a host, found 'ftp://x/f.csv'"),
+    ("an address without a host", f'{CARD}[source]\nurl = "https://"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:4: source.url: must begin with https:// or http:// or file:// and a host, found 'https://'"),
+    ("brackets without end", f'{CARD}x = {"[" * 20_000}\n', "c.toml: has brackets in brackets deeper than Python reads; write fewer"),
+    ("a number without end", f'{CARD}{FILE}{FORMAT}[split]\nseed = {"9" * 5_000}\n', "c.toml: has a number of thousands of digits; write a smaller one"),
+    ("a label without a name", f'{CARD}{FILE}{FORMAT}names = {{ a = "" }}\n', "c.toml:7: adapter.names: must give each label some name, found an empty one"),
+    ("a column without a name", f'{CARD}{FILE}{FORMAT}text = ""\n', "c.toml:7: adapter.text: must name a column, found ''"),
     ("a file beside none", f'{CARD}{FILE}beside = ["a", "b"]\n{FORMAT}', "c.toml:5: source.beside: must name one file for each that file or member names"),
     ("a member out of its package", f'{CARD}[source]\npypi = "x==1"\nmember = "x/../../f.csv"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:5: source.member: must be a path inside the package, without '..', found 'x/../../f.csv'"),
     ("a member from the root", f'{CARD}[source]\npypi = "x==1"\nmember = {{ train = "/f.csv" }}\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:5: source.member: must be a path inside the package, without '..', found '/f.csv'"),
@@ -186,6 +204,16 @@ LINKS = [
     ("all of it by a link", "linked", "data", PLAIN),
 ]  # fmt: skip
 
+# Name, what lies in a folder of texts beside those of two classes, and what is said.
+ROUND = [
+    ("a hidden folder", "data/.git/1", PLAIN),
+    ("a hidden file", "data/a/.1.txt", PLAIN),
+    ("a folder too deep", "data/a/sub/1.txt", "data/a/sub/1.txt: lies deeper than the folders of the classes, in 'a/sub'; give each class one folder with its texts in it"),
+    ("a file beside the folders", "data/1.txt", "data/1.txt: lies beside the folders of the classes; move it into one, or away"),
+    ("a class in another encoding", b"data/a\xff/1.txt", "'data/a\\udcff/1.txt': a name in it is not UTF-8; rename it"),
+    ("a pipe", "data/a/pipe", "data/a/pipe: is neither a file nor a folder; write what it gives into a file, and name that"),
+]  # fmt: skip
+
 # Name, file of vectors and its content, and what is said.
 WIDTH = "expected a word and 3 numbers, found"
 VECTOR_FILES = [
@@ -209,20 +237,27 @@ def answer(capfd, *arguments):
     return code, said.out.strip(), said.err.strip()
 
 
-@pytest.mark.parametrize(("name", "file", "content", "adapter", "said"), DATA, ids=names(DATA))
-def test_data(tmp_path, capfd, name, file, content, adapter, said):
-    tasks = {
-        "columns": "tagging",
-        "conllu": "tagging",
-        "wordtag": "tagging",
-        "pairs": "seq2seq",
-        "pronunciations": "seq2seq",
-    }
-    task = tasks.get(adapter.split('"')[1], "text")
-    (tmp_path / "work" / file).write_bytes(content if isinstance(content, bytes) else content.encode())
+TASKS = {
+    "columns": "tagging",
+    "conllu": "tagging",
+    "wordtag": "tagging",
+    "pairs": "seq2seq",
+    "pronunciations": "seq2seq",
+}
+
+
+def checked(tmp_path, capfd, file, adapter, content, task=None):
+    """The answer to a file that a card describes."""
+    (tmp_path / "work" / file).write_bytes(content)
+    task = task or TASKS.get(adapter.split('"')[1], "text")
     card = f'about = "x"\ntask = "{task}"\n[source]\nfile = "{file}"\n[adapter]\n{adapter}\n'
     (tmp_path / "work" / "c.toml").write_text(card)
-    found = answer(capfd, "datasets", "check", "c.toml")
+    return answer(capfd, "datasets", "check", "c.toml")
+
+
+@pytest.mark.parametrize(("name", "file", "content", "adapter", "said"), DATA, ids=names(DATA))
+def test_data(tmp_path, capfd, name, file, content, adapter, said):
+    found = checked(tmp_path, capfd, file, adapter, content if isinstance(content, bytes) else content.encode())
     assert found == ((0, said, "") if said.startswith("dataset:") else (2, "", f"sweeper: {said}"))
 
 
@@ -239,13 +274,84 @@ def test_spaces(tmp_path, capfd, name, text, said):
     assert answer(capfd, "spaces", "check", "c.toml") == (2, "", f"sweeper: {said}")
 
 
-@pytest.mark.parametrize(("name", "link", "to", "said"), LINKS, ids=names(LINKS))
-def test_links(tmp_path, capfd, name, link, to, said):
-    (tmp_path / "work" / "f.csv").write_text(HEAD + ROWS)
+# For each format a good file, with "%s" where a long word fits.
+GOOD = [
+    ("text", "f.csv", LABELLED, HEAD + ROWS + "%s,a\n"),
+    ("text", "f.tsv", LABELLED, (HEAD + ROWS + "%s,a\n").replace(",", "\t")),
+    ("text", "f.jsonl", LABELLED, objects('"a"', '"b"') + '{"text": "%s", "label": "a"}\n'),
+    ("tagging", "f.conll", COLUMNS, SENTENCES + "%s O\n\n"),
+    ("tagging", "f.conllu", CONLLU, TREES + "1\t%s\t_\tNOUN\tNN\t_\t_\t_\t_\t_\n\n"),
+    ("tagging", "f.txt", WORDTAG, WORDS + "%s/n\n"),
+    ("seq2seq", "f.tsv", PAIRS, "".join(f"w{n}\tla la\n" for n in range(40)) + "%s\tla\n"),
+    (
+        "seq2seq",
+        "f.dict",
+        SPOKEN,
+        "".join(f"w{'abcdefghij'[n % 10]}{'abcd'[n // 10]} AH B\n" for n in range(40)) + "%s AH\n",
+    ),
+    ("generation", "f.txt", 'format = "lines"', "".join(f"line {n}\n" for n in range(40)) + "%s\n"),
+]
+ODDITIES = [
+    ("a byte order mark", lambda text: b"\xef\xbb\xbf" + text),
+    ("carriage returns and line feeds", lambda text: text.replace(b"\n", b"\r\n")),
+    ("carriage returns alone", lambda text: text.replace(b"\n", b"\r")),
+    ("mixed line ends", lambda text: text.replace(b"\n", b"\r\n", 7)),
+    ("no end of the last line", lambda text: text.rstrip(b"\n")),
+]
+
+
+@pytest.mark.parametrize("oddity", [odd for _, odd in ODDITIES], ids=names(ODDITIES))
+@pytest.mark.parametrize(
+    ("task", "file", "adapter", "content"), GOOD, ids=[f"{task}-{file}" for task, file, *_ in GOOD]
+)
+def test_every_format_is_read_the_same_however_its_lines_begin_and_end(
+    tmp_path, capfd, task, file, adapter, content, oddity
+):
+    plain = (content % "last").encode()
+    expected = checked(tmp_path, capfd, file, adapter, plain, task)
+    assert expected[0] == 0
+    assert checked(tmp_path, capfd, file, adapter, oddity(plain), task) == expected
+
+
+@pytest.mark.parametrize(
+    ("task", "file", "adapter", "content"), GOOD, ids=[f"{task}-{file}" for task, file, *_ in GOOD]
+)
+def test_every_format_has_an_answer_to_a_line_of_10_mb_and_to_bytes_of_no_text(
+    tmp_path, capfd, task, file, adapter, content
+):
+    code, _, said = checked(tmp_path, capfd, file, adapter, (content % ("w" * 10_000_000)).encode(), task)
+    assert (code, said) == (0, "")
+    for bad, complaint in (("\0", NUL), ("\udcff", "byte 0xff at offset")):
+        code, _, said = checked(
+            tmp_path, capfd, file, adapter, (content % f"a{bad}").encode("utf-8", "surrogateescape"), task
+        )
+        assert code == 2
+        assert said.startswith(f"sweeper: {file}:")
+        assert complaint in said
+
+
+@pytest.mark.parametrize(("name", "path", "said"), ROUND, ids=names(ROUND))
+def test_folders_of_texts(tmp_path, capfd, name, path, said):
+    texts_of_two_classes(tmp_path)
+    (tmp_path / "work" / "c.toml").write_text(CARD + f'[source]\nfile = "data"\n{FORMAT}layout = "folders"\n')
+    other = tmp_path / "work" / os.fsdecode(path)
+    other.parent.mkdir(parents=True, exist_ok=True)
+    os.mkfifo(other) if name == "a pipe" else other.write_text("text 99")
+    found = answer(capfd, "datasets", "check", "c.toml")
+    assert found == ((0, said, "") if said.startswith("dataset:") else (2, "", f"sweeper: {said}"))
+
+
+def texts_of_two_classes(tmp_path):
     for number in range(40):
         file = tmp_path / "work" / "data" / "ab"[number % 2] / f"{number}.txt"
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(f"text {number}")
+
+
+@pytest.mark.parametrize(("name", "link", "to", "said"), LINKS, ids=names(LINKS))
+def test_links(tmp_path, capfd, name, link, to, said):
+    (tmp_path / "work" / "f.csv").write_text(HEAD + ROWS)
+    texts_of_two_classes(tmp_path)
     (tmp_path / "work" / link).unlink(missing_ok=True)
     (tmp_path / "work" / link).symlink_to(to)
     card = CARD + f'[source]\nfile = "{link.partition("/")[0]}"\n{FORMAT}layout = "folders"\n'

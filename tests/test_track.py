@@ -21,8 +21,9 @@ from sweeper.journal import Journal
 from sweeper.records import EpochEvent, TrialResult
 from sweeper.track.replay import JOURNAL, POSITION
 from sweeper.track.runs import Refused, Runs
-from sweeper.track.store import serve, store, without_secrets
+from sweeper.track.store import serve, store
 from sweeper.track.tracker import Tracker
+from sweeper.wording import without_secrets
 
 from .conftest import write
 
@@ -433,6 +434,12 @@ def test_a_server_that_goes_away_and_comes_back_misses_nothing(folder, tmp_path,
         ("no http://u:p@ss@host:9/x here", "no http://host:9/x here"),
         ("http://u:p/ss@host/x", "http://host/x"),
         ("postgresql://db/m?user=me&password=pw", "postgresql://db/m"),
+        (
+            "at http://host:9/?token=t: retries exceeded with url: /?token=t/api/2.0 (Caused",
+            "at http://host:9/ retries exceeded with url: / (Caused",
+        ),
+        ("refused '/?token=t'", "refused '/'"),
+        ("is http://host/x there? and/or what?", "is http://host/x there? and/or what?"),
     ],
 )
 def test_credentials_are_left_out(text, shown):

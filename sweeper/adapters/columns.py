@@ -10,6 +10,8 @@ from ..errors import DataError
 from ..records import TaggedSentence
 from .documents import Document
 
+BLANKS = " \t"
+
 
 @dataclass(frozen=True)
 class Options:
@@ -20,7 +22,7 @@ class Options:
         tag: column of its tag, likewise.
         scheme: how spans are tagged; "auto" looks at the tags, "none" leaves them as they are.
         comment: lines that begin so are skipped.
-        separator: between columns; any blanks where it is not given.
+        separator: between columns; where it is not given a tab in a line that has one, else any number of blanks.
         skip: lines that begin with this cell are skipped, such as -DOCSTART-.
         longest: sentences of more tokens are split at sentence ends, then at commas, never inside a span.
         encoding: encodings to try, in order.
@@ -47,8 +49,8 @@ def read(document: Document, options: Options) -> Iterator[TaggedSentence]:
     for number, line in document.lines(options.encoding):
         if options.comment and line.startswith(options.comment):
             continue
-        cells = line.split(options.separator)
-        if not line.strip():
+        cells = _cells(line, options.separator)
+        if not line.strip(BLANKS):
             if words:
                 yield TaggedSentence(tuple(words), tuple(tags))
             words, tags = [], []
@@ -67,6 +69,13 @@ def read(document: Document, options: Options) -> Iterator[TaggedSentence]:
         tags.append(tag)
     if words:  # the last sentence often has no blank line after it
         yield TaggedSentence(tuple(words), tuple(tags))
+
+
+def _cells(line: str, separator: str | None) -> list[str]:
+    """The columns of a line. A word may hold what is no plain blank, and where tabs part the columns blanks as well."""
+    if separator is None and "\t" in line:
+        separator = "\t"
+    return line.split(separator) if separator else [cell for cell in line.split(" ") if cell]
 
 
 def _too_few(document: Document, number: int, options: Options, cells: list[str], line: str) -> str:

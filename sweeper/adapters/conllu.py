@@ -5,6 +5,7 @@ Source: universaldependencies.org, "CoNLL-U Format".
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
@@ -56,8 +57,16 @@ def read(document: Document, options: Options) -> Iterator[TaggedSentence]:
             raise DataError(
                 f"{document.name}:{number}: expected {COLUMNS} columns parted by tabs, found {len(cells)}: {line.strip()[:60]!r}"
             )
-        if "-" in cells[0] or "." in cells[0]:
+        if re.fullmatch(r"\d+[-.]\d+", cells[0]):
             continue
+        if not cells[0].isdecimal():
+            raise DataError(
+                f"{document.name}:{number}: the first column must be the word's number, a range such as 3-4 or an empty node such as 5.1, found {cells[0]!r}"
+            )
+        if not cells[FORM].strip():
+            raise DataError(
+                f"{document.name}:{number}: the word in the second column is empty; write it, or _ for none"
+            )
         if cells[column] in ("", "_") and cells[FORM] != "_":
             raise DataError(
                 f"{document.name}:{number}: {cells[FORM]!r} has no {options.tags} tag; the other kind is tags = {'xpos' if column == UPOS else 'upos'!r}"

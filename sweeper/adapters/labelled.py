@@ -2,20 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import csv
 import io
 import json
 import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import DataError, listed, unknown
 from ..records import LabelledText, TokenKind
+from ..wording import first_line
 from .documents import Document
 
+if TYPE_CHECKING:
+    import pyarrow.parquet
+
 ROW = tuple[int, Mapping[str, Any]]
-FOLDER = "folder"
+JSON_LINES = (".jsonl", ".ndjson")
 
 
 @dataclass(frozen=True)
@@ -54,6 +59,10 @@ def read(document: Document, options: Options) -> Iterator[LabelledText]:
             or a file that is not of its format.
     """
     if options.layout == "folders":
+        if "/" in document.folder:
+            raise DataError(
+                f"{document.name}: lies deeper than the folders of the classes, in {document.folder!r}; give each class one folder with its texts in it"
+            )
         if not document.folder:
             raise DataError(f"{document.name}: lies beside the folders of the classes; move it into one, or away")
         yield LabelledText(document.text(options.encoding).strip(), _named(options, document.folder, document.name))
@@ -72,6 +81,22 @@ def read(document: Document, options: Options) -> Iterator[LabelledText]:
         if not label:
             raise DataError(f"{place}: the label in column {options.label!r} is empty; give it one or remove the row")
         yield LabelledText(_cell(row[options.text], options.text, place), _named(options, label, place))
+
+
+def columns(document: Document, encodings: tuple[str, ...]) -> list[str]:
+    """The names of a table's columns; of JSON lines those of the first object.
+
+    Raises:
+        DataError: as `read`.
+    """
+    ending = document.path.suffix.lower()
+    if ending == ".parquet":
+        with _opened(document) as table:
+            return list(table.schema_arrow.names)
+    if ending in JSON_LINES:
+        return next((list(row) for _, row in _jsonl(document, Options(encoding=encodings))), [])
+    first = next((line for _, line in document.lines(encodings)), "")
+    return next(csv.reader([first], delimiter=_separator(ending)), [])
 
 
 def _named(options: Options, label: str, place: str) -> str:
@@ -110,10 +135,13 @@ def _rows(document: Document, options: Options) -> Iterator[ROW]:
     ending = document.path.suffix.lower()
     if ending == ".parquet":
         return _parquet(document)
-    if ending in (".jsonl", ".ndjson"):
+    if ending in JSON_LINES:
         return _jsonl(document, options)
-    separator = options.separator or ("\t" if ending in (".tsv", ".tab") else ",")
-    return _delimited(document, options, separator)
+    return _delimited(document, options, options.separator or _separator(ending))
+
+
+def _separator(ending: str) -> str:
+    return "\t" if ending in (".tsv", ".tab") else ","
 
 
 def _delimited(document: Document, options: Options, separator: str) -> Iterator[ROW]:
@@ -157,24 +185,48 @@ def _jsonl(document: Document, options: Options) -> Iterator[ROW]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
-        except (ValueError, RecursionError) as error:  # also of a number with thousands of digits
+            row = json.loads(line, object_pairs_hook=_once_each)
+        except _Repeated as error:
+            raise DataError(f"{document.name}:{number}: names {error} more than once; keep one of them") from None
+        except json.JSONDecodeError as error:
             raise DataError(f"{document.name}:{number}: not JSON: {error}") from None
+        except (ValueError, RecursionError):  # of a number with thousands of digits, or brackets in brackets
+            raise DataError(
+                f"{document.name}:{number}: holds a number of too many digits, or too many brackets; is it text? Then quote it"
+            ) from None
         if not isinstance(row, dict):
             raise DataError(f"{document.name}:{number}: expected one JSON object a line, found {type(row).__name__}")
         yield number, row
 
 
+class _Repeated(Exception):
+    """A name that an object has twice."""
+
+
+def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise _Repeated(listed(sorted({repr(name) for name, _ in pairs if [n for n, _ in pairs].count(name) > 1})))
+    return found
+
+
 def _parquet(document: Document) -> Iterator[ROW]:
+    with _opened(document) as table:
+        _header(document, table.schema_arrow.names, 1)
+        rows = (row for batch in table.iter_batches() for row in batch.to_pylist())
+        yield from enumerate(rows, start=1)
+
+
+@contextlib.contextmanager
+def _opened(document: Document) -> Iterator[pyarrow.parquet.ParquetFile]:
     import pyarrow
     import pyarrow.parquet
 
     try:
         with pyarrow.parquet.ParquetFile(document.path) as table:
-            number = 0
-            for batch in table.iter_batches():
-                for row in batch.to_pylist():
-                    number += 1
-                    yield number, row
-    except (pyarrow.ArrowInvalid, OSError) as error:
-        raise DataError(f"{document.name}: not a Parquet file: {error}") from None
+            yield table
+    except (pyarrow.ArrowException, OSError) as error:
+        said = first_line(error)
+        raise DataError(
+            f"{document.name}: not a Parquet file, or a damaged one; put a whole one in its place: {said}"
+        ) from None

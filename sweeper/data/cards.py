@@ -103,6 +103,9 @@ def as_name(stem: str) -> str:
     return re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "data"
 
 
+SCHEMES = ("https", "http", "file")
+
+
 @dataclass(frozen=True)
 class _Header:
     about: str
@@ -148,6 +151,10 @@ def parse_card(fields: Fields, name: str) -> Card:
         raise adapter.error("label", f"must be another column than the text, found {options.label!r} for both")
     if not getattr(options, "encoding", ("utf-8",)):
         raise adapter.error("encoding", 'needs at least one encoding, such as ["utf-8"]')
+    if "" in getattr(options, "names", {}).values():
+        raise adapter.error("names", "must give each label some name, found an empty one")
+    if form == "labelled" and options.layout == "table" and not options.text:
+        raise adapter.error("text", "must name a column, found ''")
     separator = getattr(options, "separator", None)
     if separator is not None and (not separator or (form == "labelled" and len(separator) != 1)):
         raise adapter.error(
@@ -196,13 +203,17 @@ def _source(fields: Fields) -> Source:
             raise fields.error("sha256", f"must be 64 hexadecimal digits, found {checksum!r}")
     for url in source.url.values() if isinstance(source.url, dict) else [source.url]:
         try:
-            named = url is not None and urllib.parse.urlparse(url).username is not None
+            parts = urllib.parse.urlparse(url or "https://none")
         except ValueError as error:
             raise fields.error("url", f"is no address: {error}") from None
-        if named:
+        if parts.scheme not in SCHEMES or not (parts.netloc or parts.scheme == "file"):
+            raise fields.error(
+                "url", f"must begin with {' or '.join(f'{one}://' for one in SCHEMES)} and a host, found {url!r}"
+            )
+        if parts.username is not None or parts.query:
             raise fields.error(
                 "url",
-                "must not hold a user or password: a card is kept and logged with each sweep; fetch the file, and name it as file",
+                "must not hold a user, a password or a query: a card is kept and logged with each sweep; fetch the file, and name it as file",
             )
     if isinstance(source.url, dict) and not (isinstance(source.sha256, dict) and set(source.sha256) == set(source.url)):
         raise fields.error("sha256", f"needs one checksum for each of {', '.join(source.url)}")

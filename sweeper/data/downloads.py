@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SourceError, UsageError
+from ..wording import first_line, without_secrets
 
 Downloader = Callable[[str, Any, Any], None]
 """What writes an address's content to a path: (url, path, pooch)."""
@@ -88,7 +89,7 @@ def download(url: str, checksum: str, name: str, downloader: Downloader | None =
                 f"{name}: its sha256 is {other[0]}, the card says {checksum}; it is not the file that was declared"
             ) from None
         raise SourceError(
-            f"{name}: could not be fetched from {without_secrets(url)}: {short(error)}; is the address right? Connect to the network once, then it is cached"
+            f"{name}: could not be fetched from {without_secrets(url)}: {first_line(error)}; is the address right? Connect to the network once, then it is cached"
         ) from None
     return path
 
@@ -105,15 +106,3 @@ def _downloader(url: str) -> Downloader:
 def copy_local(url: str, output_file: Any, _: Any) -> None:
     """An address may be a file of this machine."""
     shutil.copyfile(urllib.parse.unquote(urllib.parse.urlparse(url).path), output_file)
-
-
-def without_secrets(url: str) -> str:
-    """An address as it may be shown."""
-    parts = urllib.parse.urlparse(url)
-    return parts._replace(netloc=parts.netloc.rpartition("@")[2], query="").geturl()
-
-
-def short(error: Exception) -> str:
-    """The kind and first line of an error, without credentials."""
-    first = str(error).splitlines()[0] if str(error) else ""
-    return f"{type(error).__name__}: {re.sub(r'//[^ ]*@', '//', first)[:200]}"

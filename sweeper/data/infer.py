@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import csv
 import json
 import re
 from collections import Counter
@@ -10,7 +9,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from .. import adapters
-from ..adapters import schemes
+from ..adapters import labelled, schemes
 from ..declarations import Fields
 from ..errors import DataError, UsageError, listed, unknown
 from ..records import LabelledText, TaggedSentence
@@ -63,6 +62,8 @@ def infer_card(
     if not path.exists():
         near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
         raise UsageError(f"--data: {data}: no such file{f'; {path.parent} has {listed(near)}' if near else ''}")
+    if not path.is_dir():
+        sources.check_file(path)
     if task == "seq2seq":
         return _pairs_card(path, text or label, encoding)
     if task == "generation":
@@ -113,7 +114,7 @@ def _texts_card(path: Path, text: str | None, label: str | None, encoding: str |
             f"--data: generation reads a .txt file of one text a line, a table ({', '.join(TABLES)}) with --text, or a folder of texts for each label; for another layout of {path.name} write a card"
         )
     if ending in TABLES and not path.is_dir():
-        header = _header(path, encoding or "utf-8")
+        header = labelled.columns(adapters.Document(path, str(path)), (encoding or "utf-8",))
         adapter["text"] = _column(path, "--text", text, TEXT_NAMES, header)
         adapter["label"] = "" if label is None else _column(path, "--label", label, LABEL_NAMES, header)
     card = _card(path, adapter, "generation")
@@ -132,7 +133,7 @@ def _adapter(path: Path, text: str | None, label: str | None, encoding: str | No
     if path.is_dir():
         return {"format": "labelled", "layout": "folders", **common}
     if ending in TABLES:
-        header = _header(path, encoding or "utf-8")
+        header = labelled.columns(adapters.Document(path, str(path)), (encoding or "utf-8",))
         columns = {
             "text": _column(path, "--text", text, TEXT_NAMES, header),
             "label": _column(path, "--label", label, LABEL_NAMES, header),
@@ -171,31 +172,6 @@ def _comment_mark(lines: Sequence[str]) -> str:
             if other:
                 return mark
     return ""
-
-
-def _header(path: Path, encoding: str) -> list[str]:
-    """The columns of a table."""
-    ending = path.suffix.lower()
-    document = adapters.Document(path, str(path))
-    if ending == ".parquet":
-        import pyarrow
-        import pyarrow.parquet
-
-        try:
-            return list(pyarrow.parquet.read_schema(path).names)
-        except (pyarrow.ArrowInvalid, OSError) as error:
-            raise DataError(f"{path}: not a Parquet file: {error}") from None
-    if ending in (".jsonl", ".ndjson"):
-        first = next((line for _, line in document.lines((encoding,)) if line.strip()), "")
-        try:
-            row = json.loads(first or "{}")
-        except (ValueError, RecursionError) as error:
-            raise DataError(f"{path}:1: not JSON: {error}") from None
-        if not isinstance(row, dict):
-            raise DataError(f"{path}:1: expected one JSON object a line, found {type(row).__name__}")
-        return list(row)
-    first = next((line for _, line in document.lines((encoding,))), "")
-    return next(csv.reader([first], delimiter="\t" if ending in (".tsv", ".tab") else ","), [])
 
 
 def _column(path: Path, flag: str, given: str | None, usual: tuple[str, ...], header: list[str]) -> str:

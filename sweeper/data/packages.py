@@ -23,7 +23,8 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import SourceError, listed
-from .downloads import Downloader, copy_local, download, kept, place, short, without_secrets
+from ..wording import first_line, without_secrets
+from .downloads import Downloader, copy_local, download, kept, place
 
 if TYPE_CHECKING:
     from unearth.fetchers import PyPIClient
@@ -103,7 +104,7 @@ def fetch_package(requirement: str, members: Sequence[str], checksum: str) -> Pa
             links = [package.link for package in finder.find_matches(requirement, allow_yanked=True) if package.link]
         except (httpx2.HTTPError, httpx2.InvalidURL, UnpackError, OSError) as error:
             raise SourceError(
-                f"{requirement}: no answer from {_places(settings)}: {short(error)}; connect to the network once, then it is cached"
+                f"{requirement}: no answer from {_places(settings)}: {first_line(error)}; connect to the network once, then it is cached"
             ) from None
         fitting = [link for link in links if link.is_wheel == wants_wheel]
         if not fitting:

@@ -223,7 +223,9 @@ def _symbols(targets: pd.Series, tokens: str, training: int, kind: str) -> _Labe
     names = (*SYMBOLS, *(name for name in ranked(frequencies) if name not in SYMBOLS))
     if len(names) == len(SYMBOLS):
         raise DataError(
-            f"no {tokens} of the training texts occur twice, so that there is nothing to learn; give more texts, or read characters"
+            "no text is left to learn from; give more of them, and such as differ"
+            if tokens == "verbatim"
+            else f"no {tokens} of the training texts occur twice, so that there is nothing to learn; give more texts, or read characters"
         )
     ids = {name.encode(): number for number, name in enumerate(names)}
     ends = np.cumsum(counts)

@@ -12,8 +12,9 @@ from pathlib import Path, PurePosixPath
 
 from ..adapters import Document
 from ..errors import SourceError, listed
+from ..wording import first_line
 from .cards import Card, Where
-from .downloads import cache_folder, download, sha256, short
+from .downloads import cache_folder, download, sha256
 from .packages import fetch_package, opened_archive
 
 
@@ -59,14 +60,19 @@ def _files(card: Card) -> Iterator[tuple[Document, str]]:
     for part, written in _named(card.source.file, card.source.beside):
         path = card.folder / written
         if path.is_dir():
-            found = sorted(p for p in path.rglob("*") if (p.is_file() or p.is_symlink()) and not p.name.startswith("."))
+            found = sorted(
+                p for p in path.rglob("*") if not (p.is_dir() and not p.is_symlink()) and not _hidden(p, path)
+            )
             if not found:
                 raise SourceError(f"{path}: the folder holds no files")
             for file in found:
                 _check_link(file, path)
+                check_file(file)
                 below = file.relative_to(path)
-                yield Document(file, str(file), part, below.parent.name), below.as_posix()
-        elif path.is_file():
+                folder = below.parent.as_posix() if len(below.parts) > 1 else ""
+                yield Document(file, str(file), part, folder), below.as_posix()
+        elif path.exists():
+            check_file(path)
             yield Document(path, str(path), part, path.parent.name), path.name
         elif path.is_symlink():
             raise SourceError(f"{path}: is a link that leads nowhere, to {path.readlink()}")
@@ -74,6 +80,22 @@ def _files(card: Card) -> Iterator[tuple[Document, str]]:
             near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
             hint = f"; {path.parent} has {listed(near)}" if near else ""
             raise SourceError(f"{path}: no such file{hint}")
+
+
+def _hidden(path: Path, folder: Path) -> bool:
+    return any(name.startswith(".") for name in path.relative_to(folder).parts)
+
+
+def check_file(path: Path) -> None:
+    """Raises:
+    SourceError: it is a pipe, a device or the like, or nothing that a card could name.
+    """
+    if not path.is_file():
+        raise SourceError(f"{path}: is neither a file nor a folder; write what it gives into a file, and name that")
+    try:
+        str(path).encode()
+    except UnicodeEncodeError:
+        raise SourceError(f"{str(path)!a}: a name in it is not UTF-8; rename it") from None
 
 
 def _check_link(file: Path, folder: Path) -> None:
@@ -165,7 +187,7 @@ def _huggingface(card: Card) -> list[Document]:
                 cache_dir=cache_folder() / "huggingface",
             )
         except (HfHubHTTPError, OSError, ValueError) as error:
-            raise SourceError(f"{card.source.huggingface}: could not be fetched: {short(error)}") from None
+            raise SourceError(f"{card.source.huggingface}: could not be fetched: {first_line(error)}") from None
         if isinstance(card.source.sha256, str) and sha256(Path(path)) != card.source.sha256:
             raise SourceError(f"{card.source.huggingface}: the sha256 of {member} is not {card.source.sha256}")
         documents.append(Document(Path(path), f"{card.source.huggingface}:{member}", part))

@@ -83,6 +83,12 @@ class Meta:
         return self.separator.join(self.labels[symbol] for symbol in itertools.takewhile(bool, symbols))
 
     @property
+    def described(self) -> str:
+        """How many examples and labels there are, in words."""
+        examples = ", ".join(f"{count:,} {part}" for part, count in self.counts.items())
+        return f"{examples} examples, {len(self.labels):,} labels or symbols"
+
+    @property
     def separator(self) -> str:
         """What stands between two symbols."""
         return "" if self.target_tokens == "characters" else " "

@@ -15,6 +15,7 @@ waits until an earlier one, whose parent was killed, has ended.
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import signal
@@ -31,6 +32,7 @@ import filelock
 from ..errors import TrackingError
 from ..journal import Journal, write_atomically
 from ..records import TRACKED, EpochEvent, TrialResult
+from ..wording import first_line, without_secrets
 from .runs import Gone, Refused, Runs
 
 JOURNAL, POSITION, LOCK = TRACKED, "tracking.json", "tracking.lock"
@@ -77,10 +79,20 @@ class Replay:
         self.runs, self._anew = self._new_runs(), False
         self._position = folder / POSITION
         self.journal = Journal(folder / JOURNAL)
-        if self._position.exists():
-            at = json.loads(self._position.read_text())
-            if self.journal.ends_at(at["read"]):
-                self.journal.read, self.runs.parent = at["read"], at["run"]
+        with contextlib.suppress(FileNotFoundError):
+            self._go_on_at(self._position.read_text(errors="replace"))
+
+    def _go_on_at(self, noted: str) -> None:
+        try:
+            at = json.loads(noted)
+            read, run = int(at["read"]), str(at["run"])
+        except (ValueError, KeyError, TypeError):
+            self.parent.tell(
+                refused=f"{self._position}: was altered since it was written; MLflow is asked again what it knows"
+            )
+            return
+        if self.journal.ends_at(read):
+            self.journal.read, self.runs.parent = read, run
 
     def run(self) -> None:
         """Until the parent is gone and all is told.
@@ -180,9 +192,9 @@ def foreseen(function: Callable[..., _T], *arguments: Any, **options: Any) -> _T
     except TrackingError:
         raise
     except Exception as error:  # noqa: BLE001 - recorded, not hidden: see above
-        traceback.print_exc()
+        print(without_secrets(traceback.format_exc()), file=sys.stderr)
         what = options.get("what", "this sweep")
-        raise Unforeseen(f"MLflow was not told of {what}: {type(error).__name__}: {error}") from None
+        raise Unforeseen(f"MLflow was not told of {what}: {first_line(error)}") from None
 
 
 def told(runs: Runs, what: str, **facts: Any) -> Any:

@@ -23,8 +23,9 @@ import filelock
 from ..data.downloads import cache_folder
 from ..errors import TrackingError
 from ..records import EpochEvent, TrialResult
+from ..wording import without_secrets
 from .exported import log_export, quietly
-from .store import DATABASE, store, without_secrets
+from .store import DATABASE, store
 
 ARTIFACTS = "mlartifacts"
 STATUS = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
@@ -88,7 +89,7 @@ class Runs:
         for name, value in DEFAULTS.items():
             os.environ.setdefault(name, value)
         warnings.filterwarnings("ignore", module="mlflow")
-        for name in ("mlflow", "alembic", "sqlalchemy"):
+        for name in ("mlflow", "alembic", "sqlalchemy", "urllib3"):
             logging.getLogger(name).setLevel(logging.ERROR)
         import mlflow
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import re
 import socket
 import subprocess
 import sys
@@ -20,12 +19,6 @@ def store() -> str:
     The path is made whole, because MLflow keeps one open store for each address it was given.
     """
     return os.environ.get("MLFLOW_TRACKING_URI") or f"sqlite:///{(Path.cwd() / DATABASE).as_posix()}"
-
-
-def without_secrets(text: str) -> str:
-    """`text` with the user, the password and the query of any address in it left out."""
-    # To the last @: a password may hold one, and a slash.
-    return re.sub(r"(\w+://\S*?)\?[^\s'\"]*", r"\1", re.sub(r"(\w+://)\S*@", r"\1", text))
 
 
 def serve(port: int) -> int:

@@ -259,7 +259,7 @@ class Tracker:
 
     def _told_up_to(self) -> int:
         """Bytes of the journal that MLflow has been told."""
-        with contextlib.suppress(OSError, ValueError, KeyError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
             return int(json.loads((self._folder / POSITION).read_text())["read"])
         return 0
 
