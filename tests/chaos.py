@@ -14,18 +14,22 @@ import datetime
 import os
 import resource
 import signal
+import socket
 import sqlite3
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 import mlflow
 import numpy as np
 import pandas as pd
+
+from tests.conftest import card_text, reviews
+from tests.test_track import serving, stop
 
 REPORT = Path(__file__).parent.parent / "docs" / "chaos.md"
 SPACE = """about = "Six small readers."
@@ -71,6 +75,7 @@ class Storm(NamedTuple):
     strike: does it to a running sweep; False where there was nothing to strike.
     algorithm: of the sweep.
     ends: exit codes with which a sweep may end that was struck.
+    served: whether MLflow is reached through a server.
     """
 
     what: str
@@ -78,6 +83,7 @@ class Storm(NamedTuple):
     strike: Callable[[subprocess.Popen[bytes], str], bool]
     algorithm: str = "grid"
     ends: tuple[int, ...] = (KILLED,)
+    served: bool = False
 
 
 def parent(process: subprocess.Popen[bytes], name: str) -> bool:
@@ -96,6 +102,53 @@ def everything(process: subprocess.Popen[bytes], name: str) -> bool:
 def interrupt(process: subprocess.Popen[bytes], name: str) -> bool:
     process.send_signal(signal.SIGINT)
     return True
+
+
+def interrupt_twice(process: subprocess.Popen[bytes], name: str) -> bool:
+    process.send_signal(signal.SIGINT)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    return True
+
+
+def end(process: subprocess.Popen[bytes], name: str) -> bool:
+    process.terminate()
+    return True
+
+
+def alter(process: subprocess.Popen[bytes], name: str) -> bool:
+    """Kill the sweep, and add a byte to what it has prepared."""
+    process.kill()
+    process.wait()
+    for path in Path(os.environ["SWEEPER_CACHE"]).glob("prepared/*/*/ids.npy"):
+        path.write_bytes(path.read_bytes() + b"!")
+    return True
+
+
+class Server:
+    """MLflow's server on the same SQLite file that other sweeps use themselves."""
+
+    def __init__(self) -> None:
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self.port = free.getsockname()[1]
+
+    def __enter__(self) -> Server:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        stop(self.process)
+
+    def start(self) -> None:
+        self.process = serving(self.port, Path.cwd(), "mlflow.db")
+
+    def away(self, process: subprocess.Popen[bytes], name: str) -> bool:
+        """Kill it, and start it again after ten seconds."""
+        stop(self.process)
+        time.sleep(10)
+        self.start()
+        return True
 
 
 def worker(process: subprocess.Popen[bytes], name: str, struck: set[tuple[str, int]] = set()) -> bool:  # noqa: B006
@@ -134,22 +187,31 @@ def locked(process: subprocess.Popen[bytes], name: str) -> bool:
     return True
 
 
-STORMS = (
-    Storm("the sweep's process killed (SIGKILL)", 20, parent),
-    Storm("the same, with random search", 6, parent, "random"),
-    Storm("the same, with bayesian search", 6, parent, "bayesian"),
-    Storm("the same, with hyperband", 6, parent, "hyperband"),
-    Storm("the sweep and all its processes killed at once (SIGKILL)", 10, everything),
-    Storm("interrupted (SIGINT)", 10, interrupt, ends=(INTERRUPTED,)),
-    Storm("a worker killed under its trial (SIGKILL)", 10, worker),
-    Storm("the process that tells MLflow killed (SIGKILL)", 6, replay),
-    Storm("the disk full for the sweep and its worker", 6, full, ends=(MUST_EDIT,)),
-    Storm("MLflow's SQLite file locked by another process for 8 s", 6, locked, ends=()),
-)
+def storms(server: Server) -> tuple[Storm, ...]:
+    return (
+        Storm("the sweep's process killed (SIGKILL)", 20, parent),
+        Storm("the same, with random search", 6, parent, "random"),
+        Storm("the same, with bayesian search", 6, parent, "bayesian"),
+        Storm("the same, with hyperband", 6, parent, "hyperband"),
+        Storm("the sweep and all its processes killed at once (SIGKILL)", 10, everything),
+        Storm("interrupted (SIGINT)", 10, interrupt, ends=(INTERRUPTED,)),
+        Storm("interrupted twice (SIGINT)", 6, interrupt_twice, ends=(INTERRUPTED,)),
+        Storm("ended (SIGTERM)", 6, end, ends=(INTERRUPTED,)),
+        Storm("a worker killed under its trial (SIGKILL)", 10, worker),
+        Storm("the process that tells MLflow killed (SIGKILL)", 6, replay),
+        Storm("the disk full for the sweep and its worker", 6, full, ends=(MUST_EDIT,)),
+        Storm("MLflow's SQLite file locked by another process for 8 s", 6, locked, ends=()),
+        Storm("MLflow's server killed, and started again after 10 s", 6, server.away, ends=(MUST_EDIT,), served=True),
+        Storm("the sweep killed, and its prepared data altered", 4, alter),
+    )
 
 
-def struck_until_it_ends(name: str, storm: Storm, most: int, generator: np.random.Generator) -> int:
-    """Run a sweep through at most so many strikes; returns how many hit."""
+def struck_until_it_ends(name: str, storm: Storm, most: int, generator: np.random.Generator, served: str) -> int:
+    """Run a sweep through at most so many strikes; returns how many hit.
+
+    Args:
+        served: the address of MLflow's server, if it is reached through one.
+    """
     hits = 0
     while True:
         known = (Path("sweeps") / name / "sweep.json").exists()
@@ -158,6 +220,7 @@ def struck_until_it_ends(name: str, storm: Storm, most: int, generator: np.rando
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
+            env={**os.environ, **({"MLFLOW_TRACKING_URI": served} if served else {})},
         )
         while process.poll() is None:
             try:
@@ -198,20 +261,26 @@ def faults(name: str, algorithm: str) -> Iterator[str]:
 
 def weather() -> Iterator[tuple[str, int, int, list[str]]]:
     """For each storm: what, how often it struck, in how many sweeps, and what was lost."""
-    from tests.conftest import card_text, reviews
-
     Path("reviews.csv").write_text(reviews(), encoding="utf-8")
     Path("reviews.toml").write_text(card_text("reviews.csv", task="sentiment"), encoding="utf-8")
     Path("space.toml").write_text(SPACE, encoding="utf-8")
-    for algorithm in dict.fromkeys(storm.algorithm for storm in STORMS):
+    with Server() as server:
+        yield from _strike(storms(server), f"http://127.0.0.1:{server.port}")
+
+
+def _strike(storms: Sequence[Storm], address: str) -> Iterator[tuple[str, int, int, list[str]]]:
+    """Args:
+    address: of MLflow's server.
+    """
+    for algorithm in dict.fromkeys(storm.algorithm for storm in storms):
         calm = fresh(f"calm-{algorithm}", algorithm)
         subprocess.run([*SWEEPER, *calm], check=True, capture_output=True)
     generator = np.random.default_rng(0)
-    for place, storm in enumerate(STORMS):
+    for place, storm in enumerate(storms):
         hits, sweeps, lost = 0, 0, []
         while hits < storm.count:
             name = f"storm-{place}-{sweeps}"
-            hits += struck_until_it_ends(name, storm, storm.count - hits, generator)
+            hits += struck_until_it_ends(name, storm, storm.count - hits, generator, address if storm.served else "")
             sweeps += 1
             lost += list(faults(name, storm.algorithm))
         yield storm.what, hits, sweeps, lost

@@ -15,6 +15,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from sweeper import answer, exports, winner
+from sweeper.cli import main
 from sweeper.data import cards
 from sweeper.data.batches import load_split
 from sweeper.data.prepare import prepare
@@ -118,6 +119,19 @@ def test_a_tagger_with_attention_reads_a_long_text_in_windows(tmp_path, people_c
     window = served.of_text(tf.constant(["us " * 512]))["tags"].numpy()[0]
     assert (tags[:512] == window).all()
     assert (tags[512:1_024] == window).all()
+
+
+@pytest.mark.parametrize(
+    "damaged", ["saved_model.pb", "variables/variables.index", "variables/variables.data-00000-of-00001"]
+)
+def test_an_export_that_was_cut_is_named(tmp_path, reviews_card, capfd, damaged):
+    order, _ = run(tmp_path, reviews_card)
+    folder = exports.export_trial(order, str(tmp_path / "out"), {})
+    path = tmp_path / "out" / damaged
+    path.write_bytes(path.read_bytes()[:100])
+    capfd.readouterr()
+    assert main(["predict", folder, "a film"]) == 2
+    assert f"{folder}: is no model that sweeper has exported, or was damaged since" in capfd.readouterr().err
 
 
 def test_what_comes_from_data_is_escaped_in_the_model_card(tmp_path, people_card):

@@ -395,6 +395,17 @@ def test_a_finished_trial_that_mlflow_was_not_told_is_told_when_the_sweep_is_tak
     assert sorted(run.data.tags["sweeper.trial"] for run in finished) == ["0", "1"]
 
 
+@pytest.mark.parametrize("altered", ['{"x"', "[]", '{"read": 3, "run": "none"}'])
+def test_a_note_of_what_mlflow_was_told_that_was_altered_doubles_nothing(reviews_card, tiny_space, capfd, altered):
+    settings = {"dataset": str(reviews_card), "space": str(tiny_space), "workers": 1, "trials": 2, "epochs": 1}
+    folder = sweeper.sweep(**settings, name="s").folder
+    (folder / "tracking.json").write_text(altered)
+    assert len(sweeper.sweep(resume="s", trials=3).leaderboard) == 5
+    assert ("tracking.json: was altered" in capfd.readouterr().err) == ("read" not in altered)
+    found = [run for run in runs("sentiment/reviews") if run.info.status == "FINISHED"]
+    assert sorted(run.data.tags.get("sweeper.trial", "") for run in found) == ["", "0", "1", "2"]
+
+
 def test_a_server_that_goes_away_for_good_ends_no_sweep_and_is_told_all_when_it_is_taken_up(
     reviews_card, tiny_space, tmp_path, monkeypatch
 ):

@@ -356,6 +356,13 @@ def test_a_trial_shows_samples_and_its_export_goes_on_with_prompts(card, request
     said = capfd.readouterr()
     assert said.out.startswith("anζ€"), "what was given is never altered"
     assert "'anζ€': 2 of its symbols were not among those of the training texts" in said.err
+    for name in ("drawing.json", "labels.json"):
+        kept = (Path(folder) / name).read_text()
+        for worse in ("{", "3", ""):
+            (Path(folder) / name).write_text(worse)
+            assert main(["predict", folder, "an"]) == 2
+            assert f"{name}: was damaged since it was exported" in capfd.readouterr().err
+        (Path(folder) / name).write_text(kept)
     page = (Path(folder) / "model_card.md").read_text()
     assert "goes on with it" in page
     assert ("- labels: day, night" in page) == bool(prepared.meta.conditions)

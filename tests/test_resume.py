@@ -69,6 +69,12 @@ def test_a_line_of_the_history_that_says_something_else_is_refused(folder, line)
         folder.history()
 
 
+def test_a_history_that_lost_whole_lines_is_refused(folder):
+    (folder.path / "trials" / "000").mkdir()
+    with pytest.raises(DataError, match=r"history.jsonl: does not have trial 0, whose folder is there"):
+        folder.history()
+
+
 def test_a_name_that_is_taken_in_the_same_moment_is_said(folder, monkeypatch):
     make = tempfile.mkdtemp
 

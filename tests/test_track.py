@@ -381,9 +381,9 @@ def test_a_sqlite_file_that_another_process_holds_is_waited_for(folder):
     assert statuses() == ["FINISHED"] * 2
 
 
-def serving(port, place):
+def serving(port, place, database="server.db"):
     """A real MLflow server on a SQLite file, once it answers."""
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{place}/server.db"]
+    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", f"sqlite:///{place}/{database}"]
     options = ["--artifacts-destination", str(place), "--port", str(port), "--workers", "1"]
     process = subprocess.Popen(
         [*command, *options], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, start_new_session=True
