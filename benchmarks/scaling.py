@@ -113,7 +113,7 @@ def parent(folder: Path) -> Iterator[Row]:
 
 def simulated(folder: Path, workers: int, trials: int) -> tuple[list[float], float]:
     """Processor seconds of the parent between one trial's end and the next one's, and those of telling MLflow."""
-    from sweeper.history import new_folder
+    from sweeper.folders import new_folder
     from sweeper.sweeps import open_tracker
 
     folder.mkdir()

@@ -23,9 +23,9 @@ from .wording import visible
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .history import SweepFolder
+    from .folders import SweepFolder
+    from .outcome import Outcome
     from .records import TrialResult
-    from .sweeps import Outcome
 
 DEFAULT_DATASETS = {
     "sentiment": "rotten-tomatoes",
@@ -91,7 +91,7 @@ def sweep(
     Raises:
         SweeperError: see `errors`.
     """
-    from .history import find_folder
+    from .folders import find_folder
     from .records import Settings
     from .sweeps import load, run_sweep
 
@@ -204,7 +204,7 @@ def _check_name(name: str | None) -> None:
 
 
 def _new_folder(name: str | None, card: Card, space: SearchSpace, settings: Any) -> SweepFolder:
-    from .history import NameTaken, free_name, new_folder
+    from .folders import NameTaken, free_name, new_folder
 
     began = datetime.datetime.now(datetime.UTC)
     facts = {
@@ -241,7 +241,7 @@ def load_dataset(name: str) -> pd.DataFrame:
 def leaderboard(sweep: str | None = None) -> pd.DataFrame:
     """The leaderboard of a sweep, the newest by default; see `report.leaderboard`."""
     from . import report
-    from .history import find_folder
+    from .folders import find_folder
     from .tasks import Baseline
 
     folder = find_folder(sweep)
@@ -265,7 +265,7 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
     Raises:
         SweeperError: see `errors`; ExportError if the exported model answers otherwise than the trained one.
     """
-    from .history import check_free, copy_whole, find_folder
+    from .folders import check_free, copy_whole, find_folder
 
     folder = find_folder(sweep)
     check_free(Path(to))
@@ -294,7 +294,8 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
 def _export_now(folder: SweepFolder, chosen: TrialResult, *, is_best: bool, to: str) -> None:
     from .pool import Workers
     from .resume import as_begun
-    from .sweeps import baselines_of, card_facts, export_in_worker, load, score_in_worker
+    from .shipping import card_facts, export_in_worker, score_in_worker
+    from .sweeps import baselines_of, load
 
     card, space, _ = as_begun(folder)
     prepared = load(card, space, _to_standard_error)

@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from . import __version__
 from . import commands as do
 from .errors import SweeperError, SweepError, UsageError, unknown
+from .listing import show_datasets, show_spaces
 from .predicting import predict
 from .quiet import let_go
 from .wording import first_line, visible, without_secrets
@@ -154,12 +155,12 @@ def _parser() -> argparse.ArgumentParser:
     datasets = commands.add_parser("datasets", help="declared datasets: list, show, check, fetch")
     datasets.add_argument("action", choices=["list", "show", "check", "fetch"])
     datasets.add_argument("name", nargs="?")
-    _json(datasets, do.datasets)
+    _json(datasets, show_datasets)
 
     spaces = commands.add_parser("spaces", help="search spaces: list, show, check; parameters of a task")
     spaces.add_argument("action", choices=["list", "show", "check", "parameters"])
     spaces.add_argument("name", nargs="?", help="a space, or for parameters a task")
-    _json(spaces, do.spaces)
+    _json(spaces, show_spaces)
 
     ui = commands.add_parser("ui", help="browse the trials in MLflow's own page, on the loopback address only")
     ui.add_argument("--port", type=_whole, default=5000, metavar="N")

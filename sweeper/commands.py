@@ -9,17 +9,16 @@ import argparse
 import json
 import shlex
 import sys
-from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .errors import UsageError, unknown
+from .errors import UsageError
 from .predicting import as_json
-from .wording import visible_line, without_secrets
+from .wording import without_secrets
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .sweeps import Outcome
+    from .outcome import Outcome
 
 INTERRUPTED = 130
 HIGHEST_PORT = 65_535
@@ -165,99 +164,6 @@ def export(options: argparse.Namespace) -> int:
 
     folder = api.export(options.sweep, trial=options.trial, to=options.to)
     print(as_json({"export": str(folder)}) if options.json else f"exported to {folder}")
-    return 0
-
-
-# ---------------------------------------------------------------- declarations
-
-
-def datasets(options: argparse.Namespace) -> int:
-    from .data import cards
-
-    if options.action == "list":
-        return _print_rows(options, "datasets", cards.summaries(), ("dataset", "task", "language", "about"))
-    card = cards.load_card(_named(options, "dataset"))
-    if options.action == "show":
-        print(
-            as_json({"dataset": card.name, "card": card.text}) if options.json else card.text,
-            end="\n" if options.json else "",
-        )
-        return 0
-    if options.action == "fetch" or card.task == cards.VECTORS:
-        from .data import sources
-
-        with sources.opened(card) as documents:
-            found: dict[str, Any] = {"dataset": card.name, "files": [document.name for document in documents]}
-    else:
-        from .data.prepare import prepare
-
-        meta = prepare(card, encodings=()).meta
-        found = {
-            "dataset": card.name,
-            "examples": meta.counts,
-            "labels": list(meta.labels),
-            "warnings": list(meta.warnings),
-        }
-    print(as_json(found) if options.json else "\n".join(_facts(found)))
-    return 0
-
-
-def spaces(options: argparse.Namespace) -> int:
-    from . import declarations, parameters
-    from .spaces import load_space
-
-    if options.action == "list":
-        spaces = [load_space(str(path)) for path in declarations.declared("search_spaces").values()]
-        return _print_rows(
-            options,
-            "spaces",
-            [{"space": s.name, "task": s.task, "about": s.about} for s in spaces],
-            ("space", "task", "about"),
-        )
-    if options.action == "parameters":
-        task = _named(options, "task")
-        if task not in parameters.tasks():
-            raise UsageError(unknown("task", task, parameters.tasks()))
-        return _print_rows(
-            options, "parameters", list(parameters.describe(task)), ("parameter", "default", "values", "when", "about")
-        )
-    space = load_space(_named(options, "space"))
-    if options.action == "show":
-        print(
-            as_json({"space": space.name, "declaration": space.text}) if options.json else space.text,
-            end="\n" if options.json else "",
-        )
-        return 0
-    found = {"space": space.name, "task": space.task, "parameters": [p.name for p in space], "first": space.first()}
-    print(as_json(found) if options.json else "\n".join(_facts(found)))
-    return 0
-
-
-def _named(options: argparse.Namespace, what: str) -> str:
-    if options.name is None:
-        raise UsageError(f"{options.action}: name a {what}")
-    return str(options.name)
-
-
-def _facts(found: Mapping[str, Any]) -> Iterable[str]:
-    for name, value in found.items():
-        shown = value
-        if isinstance(value, Mapping):
-            shown = ", ".join(f"{key} {item}" for key, item in value.items())
-        elif isinstance(value, list):
-            shown = ", ".join(map(str, value)) or "none"
-        yield f"{name + ':':<12} {visible_line(str(shown))}"
-
-
-def _print_rows(
-    options: argparse.Namespace, what: str, rows: Sequence[Mapping[str, Any]], columns: Sequence[str]
-) -> int:
-    if options.json:
-        print(as_json({what: [dict(row) for row in rows]}))
-        return 0
-    widths = [max(len(column), *(len(visible_line(str(row[column]))) for row in rows)) for column in columns]
-    for cells in (columns, *([visible_line(str(row[column])) for column in columns] for row in rows)):
-        print("  ".join(f"{cell:<{width}}" for cell, width in zip(cells, widths, strict=True)).rstrip())
     return 0
 
 

@@ -22,7 +22,7 @@ from .data.store import Meta, Prepared
 from .data.texts import load_texts, told_labels
 from .errors import ExportError
 from .fitting import Fitting, Learner
-from .history import check_free
+from .folders import check_free
 from .learners import decoding, trained, vocabulary
 from .records import TrialOrder
 from .tasks import TASKS

@@ -14,7 +14,7 @@ from .data.cards import Card
 from .data.infer import card_from_text, infer_card
 from .declarations import Fields
 from .errors import UsageError
-from .history import SweepFolder
+from .folders import SweepFolder
 from .records import Settings
 from .spaces import SearchSpace, load_space, parse_space
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import parameters
 from .data.store import Prepared
-from .history import SweepFolder
+from .folders import SweepFolder
 from .pool import Workers, answer
 from .quiet import without_chatter
 from .records import Settings, TrialOrder, TrialResult

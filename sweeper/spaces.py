@@ -12,8 +12,9 @@ from typing import Any, Literal
 
 from . import declarations, parameters
 from .declarations import Fields
+from .domains import Real
 from .errors import DeclarationError, unknown
-from .parameters import Facts, Real
+from .parameters import Facts
 
 When = Mapping[str, tuple[Any, ...]]
 """Parameters on which another depends, each with the values that switch it on; all must hold."""

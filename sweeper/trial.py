@@ -19,7 +19,7 @@ from .fitting import Epoch, Learner, Predictions, fit, latency_ms, parameter_cou
 from .journal import Journal
 from .learners import as_served, build_learner, load
 from .models import EncoderDecoder, kernels, state
-from .models.decoder import forcing
+from .models.encoder_decoder import forcing
 from .records import BEST, EVENTS, LAST, EpochEvent, Scores, TrialOrder, TrialResult
 from .showing import show
 from .tasks import TASKS

@@ -11,7 +11,9 @@ import tensorflow as tf
 from sweeper.fitting import Fitting
 from sweeper.learners import _places
 from sweeper.models import Sizes, build_encoder_decoder
-from sweeper.models.decoder import BOUNDARY, Memory, forcing
+from sweeper.models.beam import search
+from sweeper.models.decoder import BOUNDARY, Memory
+from sweeper.models.encoder_decoder import forcing
 from sweeper.models.optimizers import build_optimizer
 from sweeper.parameters import complete
 
@@ -91,7 +93,7 @@ def test_a_beam_of_one_is_greedy(values, sources):
     model = built(**values)
     memory = Memory(**model.encoder(sources))
     greedy = model.write(sources).symbols.numpy()
-    searched = model.decoder.search(memory, LONGEST, 1, 0.7).numpy()
+    searched = search(model.decoder, memory, LONGEST, 1, 0.7).numpy()
     assert np.array_equal(searched[:, : greedy.shape[1]], greedy)
     assert not searched[:, greedy.shape[1] :].any()
 
@@ -113,7 +115,7 @@ def test_a_beam_as_wide_as_the_symbols_finds_what_trying_everything_finds(decode
     lengths = np.array([1 if a == BOUNDARY else 2 for a, _ in candidates])[:, None]
     for penalty in (0.0, 1.0):
         best = np.argmax(np.array(scores) / lengths**penalty, axis=0)
-        found = model.decoder.search(memory, 2, SYMBOLS, penalty).numpy()
+        found = search(model.decoder, memory, 2, SYMBOLS, penalty).numpy()
         assert [tuple(row) for row in found] == [candidates[place] for place in best]
 
 

@@ -20,7 +20,7 @@ from sweeper.data import cards
 from sweeper.data.batches import load_split
 from sweeper.data.prepare import prepare
 from sweeper.errors import ExportError, UsageError
-from sweeper.history import check_free
+from sweeper.folders import check_free
 from sweeper.learners import trained
 from sweeper.parameters import complete
 from sweeper.records import TrialOrder

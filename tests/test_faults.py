@@ -24,7 +24,7 @@ from sweeper import worker
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
 from sweeper.errors import SourceError, SweepError, UsageError, WorkerDied
-from sweeper.history import SweepFolder, find_folder
+from sweeper.folders import SweepFolder, find_folder
 from sweeper.journal import Journal
 from sweeper.models.state import load_arrays, save_arrays
 from sweeper.parameters import complete

@@ -7,8 +7,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper import parameters
+from sweeper.domains import Text, Whole, Words
 from sweeper.errors import DeclarationError
-from sweeper.parameters import Text, Whole, Words
 from sweeper.tasks import TASKS
 
 

@@ -10,7 +10,7 @@ import pytest
 from sweeper.data import cards
 from sweeper.data.downloads import cache_folder
 from sweeper.errors import DataError, UsageError
-from sweeper.history import NameTaken, find_folder, new_folder
+from sweeper.folders import NameTaken, find_folder, new_folder
 from sweeper.resume import as_begun, refuse_changes
 from sweeper.spaces import load_space
 

@@ -18,7 +18,7 @@ import pytest
 import sweeper
 from sweeper import answer, report
 from sweeper.errors import DataError, SweepError, TrackingError, UsageError
-from sweeper.history import find_folder, free_name
+from sweeper.folders import find_folder, free_name
 from sweeper.records import TrialResult
 from sweeper.terminal import Board
 from sweeper.track.store import store

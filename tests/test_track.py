@@ -19,8 +19,9 @@ import pytest
 from sweeper.errors import TrackingError, UsageError
 from sweeper.journal import Journal
 from sweeper.records import EpochEvent, TrialResult
+from sweeper.track.connection import Refused
 from sweeper.track.replay import JOURNAL, POSITION
-from sweeper.track.runs import Refused, Runs
+from sweeper.track.runs import Runs
 from sweeper.track.store import serve, store
 from sweeper.track.tracker import Tracker
 from sweeper.wording import without_secrets

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import asdict
@@ -17,15 +15,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 import pandas as pd
 
-from .. import adapters
 from ..adapters import schemes
-from ..errors import DataError, DeclarationError
-from ..journal import write_atomically
+from ..errors import DataError
 from ..quiet import without_chatter
-from . import cards, sources, splits
+from . import sources, splits
 from .cards import PARTS, VECTORS, Card
-from .downloads import cache_folder, sha256
+from .downloads import cache_folder
 from .examples import FEWEST, are_stars, label_names, read_examples, warnings
+from .pretrained import write_vectors
 from .store import (
     SYMBOLS,
     Meta,
@@ -73,7 +70,7 @@ def prepare(
             with without_chatter():
                 write_whole(place, partial(_write_encoding, prepared, tokens, lowercase))
         for name in vectors:
-            _write_vectors(
+            write_vectors(
                 name, open_encoded(prepared, tokens, lowercase).vocabulary, place / f"{vectors_key(name)}.npy"
             )
     return prepared
@@ -294,52 +291,3 @@ def _cut(texts: pd.Series, options: TokenOptions) -> tuple[np.ndarray, np.ndarra
 
     ragged = tokenize(tf.constant(texts.tolist()), options)
     return ragged.flat_values.numpy(), ragged.row_lengths().numpy()
-
-
-def _write_vectors(name: str, vocabulary: list[str], target: Path) -> None:
-    """The rows of a vocabulary, unless they are there and their source has not changed."""
-    noted, current = target.with_suffix(".source"), vectors_fingerprint(name)
-    if target.is_file() and noted.is_file() and noted.read_text(encoding="utf-8") == f"{current} {sha256(target)}":
-        return
-    found, width = load_vectors(name, set(vocabulary))
-    matrix = np.full((len(vocabulary), width), np.nan, np.float32)
-    for row, word in enumerate(vocabulary):
-        if word in found:
-            matrix[row] = found[word]
-    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".npy", delete=False) as file:
-        np.save(file, matrix)
-    os.replace(file.name, target)
-    write_atomically(noted, f"{current} {sha256(target)}")
-
-
-def _own_file(name: str) -> Path | None:
-    """The path, where `name` is a file of vectors and not a card."""
-    path = Path(name)
-    return path if path.is_file() and path.suffix != ".toml" else None
-
-
-def _vectors_card(name: str) -> Card:
-    card = cards.load_card(name)
-    if card.task != VECTORS:
-        raise DeclarationError(f"{name}: is a dataset for {card.task}, not of word vectors")
-    return card
-
-
-def vectors_fingerprint(name: str) -> str:
-    """What the content of pretrained vectors is known by."""
-    path = _own_file(name)
-    return sha256(path) if path else sources.fingerprint(_vectors_card(name))
-
-
-def load_vectors(name: str, wanted: set[str]) -> tuple[dict[str, np.ndarray], int]:
-    """Vectors by word, float32 (width,), and the width.
-
-    Args:
-        name: a declared dataset of vectors, or a path to a word2vec or GloVe text file.
-    """
-    path = _own_file(name)
-    if path:
-        return adapters.vectors.load([adapters.Document(path, name)], adapters.vectors.Options(), wanted)
-    card = _vectors_card(name)
-    with sources.opened(card) as documents:
-        return adapters.vectors.load(documents, card.options, wanted)

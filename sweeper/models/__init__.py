@@ -1,7 +1,7 @@
 """Builders: a configuration and a few sizes in, a keras.Model out."""
 
 from .build import Sizes, build_classifier, build_encoder_decoder, build_generator, build_tagger
-from .decoder import EncoderDecoder
+from .encoder_decoder import EncoderDecoder
 from .generator import Generator
 
 __all__ = [

@@ -14,7 +14,8 @@ from keras import ops
 from ..layers.attention import LuongAttention
 from ..layers.ordinal import OrdinalHead
 from ..records import Configuration
-from .decoder import Decoder, EncoderDecoder
+from .decoder import Decoder
+from .encoder_decoder import EncoderDecoder
 from .generator import Generator
 from .recurrent import drop, drop_words, embed, last_state, one_hot_width, pool, recurrent_stack
 

@@ -5,7 +5,6 @@ Symbol 0 is the boundary: it stands before the first symbol, and is written afte
 
 from __future__ import annotations
 
-import math
 from typing import Any, NamedTuple
 
 import keras
@@ -18,7 +17,6 @@ from ..records import Configuration
 from .recurrent import CELLS, packed_layer
 
 BOUNDARY = 0
-IMPOSSIBLE = -1e9  # as a log-probability
 
 
 class Memory(NamedTuple):
@@ -172,7 +170,7 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         *_, logits, attention = tf.while_loop(
             lambda t, *_: t < steps,
             step,
-            [tf.constant(0), previous[:, 0], states, self._nothing(context), *found],
+            [tf.constant(0), previous[:, 0], states, self.nothing(context), *found],
         )
         return tuple(ops.transpose(array.stack(), (1, 0, 2)) for array in (logits, attention))
 
@@ -231,50 +229,9 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
             ended = ended | (best == BOUNDARY)
             return t + 1, best, ended, states, fed, symbols.write(t, best), attention.write(t, looked)
 
-        start = [tf.constant(0), tf.fill([batch], BOUNDARY), tf.fill([batch], False), states, self._nothing(context)]
+        start = [tf.constant(0), tf.fill([batch], BOUNDARY), tf.fill([batch], False), states, self.nothing(context)]
         *_, symbols, attention = tf.while_loop(goes_on, step, [*start, *found])
         return Written(tf.transpose(symbols.stack()), tf.transpose(attention.stack(), (1, 0, 2)))
-
-    def search(self, memory: Memory, longest: int, width: Any, length_penalty: Any) -> Any:
-        """Targets by beam search: of `width` beginnings at a time, the best by log-probability / length^penalty.
-
-        Args:
-            width: int, tensor or not, at least 1; 1 is `write`.
-            length_penalty: float; 0 for the most probable target, 1 for the most probable symbols.
-
-        Returns:
-            int32 (batch, longest), `BOUNDARY` after the end.
-        """
-        batch = tf.shape(memory.mask)[0]
-        memory = Memory(*(tf.repeat(part, width, axis=0) for part in memory))
-        context, states = self.begin(memory)
-        one = tf.one_hot(tf.zeros([batch], tf.int32), width, on_value=0.0, off_value=IMPOSSIBLE)
-        nothing = tf.zeros([batch, width], tf.int32)
-        rows = tf.range(batch)[:, None] * width
-
-        def goes_on(t: Any, written: Any, length: Any, ended: Any, *_: Any) -> Any:
-            return (t < longest) & ~tf.reduce_all(ended)
-
-        def step(t: Any, written: Any, length: Any, ended: Any, score: Any, states: Any, fed: Any) -> Any:
-            previous = tf.cond(t > 0, lambda: written[:, :, tf.maximum(t - 1, 0)], lambda: nothing)
-            logits, _, states, fed = self.step(tf.reshape(previous, [-1]), states, fed, memory, context)
-            each = tf.reshape(tf.nn.log_softmax(logits), [batch, width, self.symbols])
-            only_end = tf.one_hot(BOUNDARY, self.symbols, on_value=0.0, off_value=IMPOSSIBLE)
-            total = score[:, :, None] + tf.where(ended[:, :, None], only_end, each)
-            length = length + tf.cast(~ended, tf.int32)
-            ranked = total / tf.cast(length, tf.float32)[:, :, None] ** length_penalty
-            best = tf.math.top_k(tf.reshape(ranked, [batch, -1]), width).indices
-            source, symbol = best // self.symbols, best % self.symbols
-            flat = tf.reshape(rows + source, [-1])
-            written, length, ended = (tf.gather(one, source, batch_dims=1) for one in (written, length, ended))
-            written = tf.where(tf.range(longest) == t, symbol[:, :, None], written)
-            score = tf.gather(tf.reshape(total, [batch, -1]), best, batch_dims=1)
-            states, fed = [tf.gather(state, flat) for state in states], tf.gather(fed, flat)
-            return t + 1, written, length, ended | (symbol == BOUNDARY), score, states, fed
-
-        written = tf.fill([batch, width, longest], BOUNDARY)
-        begin = [tf.constant(0), written, nothing, tf.cast(nothing, tf.bool), one, states, self._nothing(context)]
-        return tf.while_loop(goes_on, step, begin)[1][:, 0]
 
     # ------------------------------------------------------------ parts
 
@@ -306,7 +263,8 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         attended, weights = self.attention(states, memory.states, mask=memory.mask)
         return self.fusion(states, attended), ops.cast(weights, "float32")
 
-    def _nothing(self, context: Any) -> Any:
+    def nothing(self, context: Any) -> Any:
+        """What attention has given before the first step."""
         return tf.zeros_like(context)
 
 
@@ -334,70 +292,6 @@ class Fusion(keras.layers.Layer):  # type: ignore[misc]
             return states + self.inner(attended)
         fused = self.inner(ops.concatenate([attended, states], axis=-1))
         return self.outer(fused) if self.outer else fused
-
-
-class EncoderDecoder(keras.Model):  # type: ignore[misc]
-    """Reads a source and writes a target.
-
-    Args:
-        encoder: from ids, int32 (batch, time), 0 on padding, to a dictionary with the parts of `Memory`.
-        longest: the most symbols that it writes, the `BOUNDARY` included.
-
-    Attributes:
-        beam_width, length_penalty: how `answer` searches; see `Decoder.search`.
-
-    Call arguments:
-        ids: int32 (batch, time).
-        labels, real: the true target, as in `Decoder.call`.
-
-    Returns:
-        A dictionary: `logits` and `attention`, as in `Decoder.call`.
-    """
-
-    def __init__(self, encoder: keras.Model, decoder: Decoder, longest: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.encoder, self.decoder, self.longest = encoder, decoder, longest
-        self.beam_width, self.length_penalty = 1, 0.0
-        one = tf.ones((1, 2), tf.int32)
-        self(one, one, tf.cast(one, tf.bool))  # which makes every weight
-
-    def call(self, ids: Any, labels: Any, real: Any, training: bool = False) -> dict[str, Any]:
-        memory = Memory(**self.encoder(ids, training=training))
-        logits, attention = self.decoder(memory, labels, real, training=training)
-        return {"logits": logits, "attention": attention}
-
-    def write(self, ids: Any) -> Written:
-        """Targets for sources, int32 (batch, time), greedily."""
-        return self.decoder.write(Memory(**self.encoder(ids, training=False)), self.longest)
-
-    def answer(self, ids: Any) -> Any:
-        """Targets for sources, int32 (batch, time), both; by beam search where that was found to be better."""
-        if self.beam_width == 1:
-            return self.write(ids).symbols
-        return self.search(ids, self.beam_width, self.length_penalty)
-
-    def search(self, ids: Any, width: Any, length_penalty: Any) -> Any:
-        """As `answer`, by beam search."""
-        memory = Memory(**self.encoder(ids, training=False))
-        return self.decoder.search(memory, self.longest, width, length_penalty)
-
-
-def forcing(configuration: Configuration, epochs: int) -> float:
-    """The share of true symbols among those that training shows a decoder, after so many epochs.
-
-    Source: Bengio et al. 2015, "Scheduled Sampling for Sequence Prediction", section 2.4, by epoch where the paper
-    counts batches.
-    """
-    decay = configuration.get("forcing_decay", 0.0)
-    match configuration.get("teacher_forcing", "always"):
-        case "linear":
-            return float(max(0.0, 1.0 - decay * epochs))
-        case "exponential":
-            return float((1.0 - decay) ** epochs)
-        case "inverse_sigmoid":  # k / (k + e^(i / k)) with k = 1 / d
-            return float(1.0 / (1.0 + decay * math.exp(decay * epochs)))
-        case _:
-            return 1.0
 
 
 def _embedding(configuration: Configuration, symbols: int, seed: int) -> keras.layers.Layer:

@@ -33,7 +33,8 @@ from ..errors import TrackingError
 from ..journal import Journal, write_atomically
 from ..records import TRACKED, EpochEvent, TrialResult
 from ..wording import first_line, without_secrets
-from .runs import Gone, Refused, Runs
+from .connection import Gone, Refused
+from .runs import Runs
 
 JOURNAL, POSITION, LOCK = TRACKED, "tracking.json", "tracking.lock"
 GATHERED = ("trial_started", "epoch_ended", "trial_ended")  # written together with what follows

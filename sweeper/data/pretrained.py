@@ -1,0 +1,65 @@
+"""Pretrained vectors of words: found by name or path, and kept beside the vocabulary that they are for."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+
+from .. import adapters
+from ..errors import DeclarationError
+from ..journal import write_atomically
+from . import cards, sources
+from .cards import VECTORS, Card
+from .downloads import sha256
+
+
+def write_vectors(name: str, vocabulary: list[str], target: Path) -> None:
+    """The rows of a vocabulary, unless they are there and their source has not changed."""
+    noted, current = target.with_suffix(".source"), vectors_fingerprint(name)
+    if target.is_file() and noted.is_file() and noted.read_text(encoding="utf-8") == f"{current} {sha256(target)}":
+        return
+    found, width = load_vectors(name, set(vocabulary))
+    matrix = np.full((len(vocabulary), width), np.nan, np.float32)
+    for row, word in enumerate(vocabulary):
+        if word in found:
+            matrix[row] = found[word]
+    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".npy", delete=False) as file:
+        np.save(file, matrix)
+    os.replace(file.name, target)
+    write_atomically(noted, f"{current} {sha256(target)}")
+
+
+def _own_file(name: str) -> Path | None:
+    """The path, where `name` is a file of vectors and not a card."""
+    path = Path(name)
+    return path if path.is_file() and path.suffix != ".toml" else None
+
+
+def _vectors_card(name: str) -> Card:
+    card = cards.load_card(name)
+    if card.task != VECTORS:
+        raise DeclarationError(f"{name}: is a dataset for {card.task}, not of word vectors")
+    return card
+
+
+def vectors_fingerprint(name: str) -> str:
+    """What the content of pretrained vectors is known by."""
+    path = _own_file(name)
+    return sha256(path) if path else sources.fingerprint(_vectors_card(name))
+
+
+def load_vectors(name: str, wanted: set[str]) -> tuple[dict[str, np.ndarray], int]:
+    """Vectors by word, float32 (width,), and the width.
+
+    Args:
+        name: a declared dataset of vectors, or a path to a word2vec or GloVe text file.
+    """
+    path = _own_file(name)
+    if path:
+        return adapters.vectors.load([adapters.Document(path, name)], adapters.vectors.Options(), wanted)
+    card = _vectors_card(name)
+    with sources.opened(card) as documents:
+        return adapters.vectors.load(documents, card.options, wanted)

@@ -1,0 +1,111 @@
+"""How a sweep ended, and what is written of that: leaderboard, page, and the parent run's metrics."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pandas as pd
+
+from . import parameters, report
+from .data.cards import Card
+from .data.store import Prepared
+from .journal import write_atomically
+from .records import Scores, Settings, TrialResult
+from .spaces import SearchSpace
+from .tasks import Baseline
+
+if TYPE_CHECKING:
+    from .track.tracker import Tracker
+
+COUNTED = {"done": ("done", "stopped"), "failed": ("failed",), "pruned": ("pruned",)}
+"""The states of trials behind each of the parent run's counts."""
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How a sweep ended.
+
+    Args:
+        ended: "trials", "budget", "exhausted", "failures" or "interrupted".
+        objective: the score that chose.
+        leaderboard: see `report.leaderboard`.
+        best: the winner; `test` are its scores on the test split.
+        baselines: the strongest last.
+        export: the SavedModel's folder; `model` its name and version in MLflow.
+        example: a text that the model was not trained on, to ask it.
+        missed: why MLflow could not be told all of it; "" as a rule.
+        pictures: of the whole sweep.
+    """
+
+    folder: Path
+    ended: str
+    objective: str
+    leaderboard: pd.DataFrame
+    best: TrialResult | None = None
+    test: Scores = field(default_factory=dict)
+    baselines: Sequence[Baseline] = ()
+    export: Path | None = None
+    model: str | None = None
+    example: str = ""
+    missed: str = ""
+    pictures: Sequence[Path] = ()
+
+
+def close(
+    found: Outcome, results: Sequence[TrialResult], facts: Mapping[str, str], prepared: Prepared, tracker: Tracker
+) -> Outcome:
+    """Write the leaderboard and the page, and end the parent run."""
+    test = {found.best.number: found.test} if found.best else {}
+    table = report.leaderboard(results, found.baselines, found.objective, test)
+    files = [found.folder / "leaderboard.csv", found.folder / "report.html", *found.pictures]
+    write_atomically(files[0], table.to_csv(index=False))
+    meta = prepared.meta
+    known = parameters.known(meta.task)
+    constant = set(known) - set(report.varying(table, list(known)))
+    page = report.page(f"{meta.task} on {meta.name}", facts, table, meta.warnings, sorted(constant))
+    write_atomically(files[1], page)
+    status = "KILLED" if found.ended == "interrupted" else "FINISHED" if found.best else "FAILED"
+    pruned = {result.number for result in results if result.state == "pruned"}
+    promoted = {result.number for result in results if result.state == "done"} if pruned else set()
+    tracker.trials_settled(pruned=sorted(pruned), done=sorted(promoted))
+    missed = tracker.sweep_ended(summary(found, results), {"sweeper.ended": found.ended}, files, status)
+    return dataclasses.replace(found, leaderboard=table, missed=missed or found.missed)
+
+
+def summary(found: Outcome, results: Sequence[TrialResult]) -> dict[str, float]:
+    """The parent run's metrics: few, and named so that sweeps compare."""
+    metrics: dict[str, float] = {
+        f"trials_{name}": sum(result.state in states for result in results) for name, states in COUNTED.items()
+    }
+    if found.best is not None:
+        metrics[f"best_val_{found.objective}"] = found.best.scores[found.objective]
+        metrics |= {f"best_test_{name}": value for name, value in found.test.items()}
+    for baseline in found.baselines:
+        strongest = baseline is found.baselines[-1]
+        name = "baseline" if strongest else f"baseline_{baseline.name.replace(' ', '_')}"
+        metrics[f"{name}_val_{found.objective}"] = baseline.validation[found.objective]
+        metrics |= {f"{name}_test_{score}": value for score, value in baseline.test.items()}
+    return metrics
+
+
+def describe(found: Outcome, card: Card, space: SearchSpace, settings: Settings, prepared: Prepared) -> dict[str, str]:
+    """The head of the report page."""
+    meta = prepared.meta
+    facts = {
+        "sweep": found.folder.name,
+        "about": card.about,
+        "data digest": meta.digest,
+        "examples": ", ".join(f"{count:,} {part}" for part, count in meta.counts.items()),
+        "space": f"{space.name}: {space.about}",
+        "search": f"{settings.algorithm}, seed {settings.seed}; ended by {found.ended}",
+        "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
+    }
+    if found.best is not None and found.test:
+        scores = ", ".join(f"{name} {value:.4f}" for name, value in found.test.items())
+        facts["best"] = f"trial {found.best.number}: test {scores}"
+    return facts

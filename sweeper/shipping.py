@@ -1,0 +1,107 @@
+"""The winner of a sweep: scored once on test data, exported, compared, logged and registered."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from .data.cards import Card
+from .data.store import Prepared
+from .errors import TrackingError, TrialError, WorkerDied, WorkFailed
+from .folders import SweepFolder
+from .outcome import Outcome
+from .pool import Workers
+from .records import Scores, TrialOrder
+from .tasks import Baseline
+from .versions import versions
+
+if TYPE_CHECKING:
+    from .track.tracker import Tracker
+
+
+def ship(
+    found: Outcome, order: TrialOrder, card: Card, folder: SweepFolder, workers: Workers, tracker: Tracker
+) -> Outcome:
+    """Score the winner once on test data, export it, compare, log and register it.
+
+    A sweep that was taken up and has the winner that it had is not shipped again.
+    """
+    if folder.shipped(order.number) is None:
+        workers.insist(choose_decoding_in_worker, order)
+        test, target = workers.insist(score_in_worker, order), folder.new_export()
+        facts = card_facts(card, folder.name, "test", test, found.baselines)
+        workers.insist(export_in_worker, order, str(target), facts)
+        folder.note_winner(order.number, test, target.name)
+    target = folder.path / folder.facts["export"]
+    if folder.facts["model"] is None:
+        name = f"sweeper-{card.task}-{card.name}"
+        try:
+            version = tracker.log_model(target, name)
+        except TrackingError as error:  # the export is there all the same, and the rest is told
+            found = dataclasses.replace(found, missed=f"the model is not registered: {error}")
+        else:
+            folder.note_model(f"{name} version {version}" if version else f"{name}, once MLflow is back")
+    return dataclasses.replace(found, test=folder.facts["test"], export=target, model=folder.facts["model"])
+
+
+def card_facts(card: Card, sweep: str, split: str, scores: Scores, baselines: Sequence[Baseline]) -> dict[str, Any]:
+    """What a model card says beyond what the data and the model know.
+
+    Args:
+        split: which one `scores` are of: "test" for a winner, else "validation", since test data choose nothing.
+    """
+    theirs = {baseline.name: baseline.test if split == "test" else baseline.validation for baseline in baselines}
+    said = {"about": card.about, "sweep": sweep, "split": split, "versions": versions()}
+    return {**said, "scores": scores, "baselines": theirs}
+
+
+def gradients_of(order: TrialOrder, folder: SweepFolder, workers: Workers, say: Callable[[str], None]) -> list[Path]:
+    """The picture of how far the winner's gradients reach, and those of a plain network that is trained beside it."""
+    place = folder.path / "gradients"
+    shutil.rmtree(place, ignore_errors=True)
+    try:
+        picture = workers.insist(gradients_in_worker, order, str(place))
+    except (TrialError, WorkerDied, WorkFailed) as error:
+        say(f"no picture of gradients: {error}")
+        return []
+    say(f"how far gradients reach: {picture}")
+    return [Path(picture)]
+
+
+def gradients_in_worker(order: TrialOrder, folder: str) -> str:
+    from .gradients import draw_gradients
+
+    return draw_gradients(order, folder)
+
+
+def choose_decoding_in_worker(order: TrialOrder) -> None:
+    from .winner import choose_decoding
+
+    choose_decoding(order)
+
+
+def score_in_worker(order: TrialOrder) -> Scores:
+    from .winner import score_test
+
+    return score_test(order)
+
+
+def export_in_worker(order: TrialOrder, to: str, card: Mapping[str, Any]) -> str:
+    from .exports import export_trial
+
+    return export_trial(order, to, card)
+
+
+def example_of(prepared: Prepared) -> str:
+    """A short text of the test split, as a person would type it."""
+    table = prepared.examples("test")
+    if "tokens" in table.columns:
+        # Characters are written without blanks between them.
+        texts = table["tokens"].map(lambda tokens: ("" if max(map(len, tokens)) == 1 else " ").join(tokens))
+    else:
+        texts = table["source" if "source" in table.columns else "text"].str.split().str.join(" ")
+    fitting = texts[texts.str.len().between(4 if "source" in table.columns else 8, 48)]
+    return str(fitting.iloc[0]) if len(fitting) else str(texts.iloc[0])[:48]
