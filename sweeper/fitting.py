@@ -18,8 +18,7 @@ from tensorflow.python.framework import ops
 
 from .data.batches import Answers, Split
 from .errors import TrialError
-from .models import EncoderDecoder, state
-from .models.decoder import BOUNDARY
+from .models import state
 from .models.optimizers import summed
 from .records import Scores
 
@@ -118,13 +117,12 @@ class Fitting(Learner[Split]):
     """Learns the labels of examples.
 
     Args:
-        model: from ids, int32 (batch, time), to a dictionary with `logits`; or an `EncoderDecoder`.
+        model: from ids, int32 (batch, time), to a dictionary with `logits`.
         several: whether an example may have several labels; see `Split`.
     """
 
     def __init__(self, model: keras.Model, optimizer: keras.optimizers.Optimizer, *, several: bool) -> None:
         super().__init__(model, optimizer)
-        self._writes = isinstance(model, EncoderDecoder)
         ids = tf.TensorSpec([None, None], tf.int32)
         labels, weights = ([None, None], [None, None]) if several else ([None], [None])
         signature = [ids, tf.TensorSpec(labels, tf.int32), tf.TensorSpec(weights, tf.float32)]
@@ -140,25 +138,27 @@ class Fitting(Learner[Split]):
         sentences as in one of short ones.
         """
         with tf.GradientTape() as tape:
-            logits = self._logits(ids, labels, weights, training=True)
+            logits = self.logits(ids, labels, weights, training=True)
             loss = _cross_entropy(labels, logits, weights) / tf.cast(tf.shape(ids)[0], tf.float32)
             total = self.optimizer.scale_loss(tf.add_n([loss, *self.model.losses]))
         self.descend(tape, total)
         return loss
 
-    def _logits(self, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, *, training: bool) -> tf.Tensor:
-        given = (ids, labels, weights > 0) if self._writes else (ids,)
-        return self.model(*given, training=training)["logits"]
+    def logits(self, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, *, training: bool) -> tf.Tensor:
+        """Scores of every label; the true ones are for models that may look at those before."""
+        return self.model(ids, training=training)["logits"]
 
     def _evaluate(self, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The loss of all true labels together, and the model's own: int32 (batch,) or (batch, time)."""
-        logits = self._logits(ids, labels, weights, training=False)
-        answers = self._answer(ids) if self._writes else tf.argmax(logits, axis=-1, output_type=tf.int32)
-        return _cross_entropy(labels, logits, weights), answers
+        logits = self.logits(ids, labels, weights, training=False)
+        return _cross_entropy(labels, logits, weights), self._own(ids, logits)
+
+    def _own(self, ids: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        """The model's own labels."""
+        return tf.argmax(logits, axis=-1, output_type=tf.int32)
 
     def _answer(self, ids: tf.Tensor) -> tf.Tensor:
-        """Logits, or the symbols that are written, int32 (batch, time)."""
-        return self.model.answer(ids) if self._writes else self.model(ids, training=False)["logits"]
+        return self.model(ids, training=False)["logits"]
 
     def train_epoch(self, split: Split, batch_size: int, generator: np.random.Generator) -> tuple[float, int]:
         """See `Learner`."""
@@ -185,27 +185,9 @@ class Fitting(Learner[Split]):
         ids = split.batch(np.argsort(split.lengths)[len(split) // 2 : len(split) // 2 + 1]).ids
         return lambda: self.answer(ids).numpy()
 
-    def searched(self, split: Split) -> Callable[[int, float], Answers]:
-        """From a beam's width and length penalty to what an `EncoderDecoder` then writes for every example."""
-        signature = [
-            tf.TensorSpec(shape, kind) for shape, kind in (([None, None], tf.int32), ([], tf.int32), ([], tf.float32))
-        ]
-        search = tf.function(self.model.search, input_signature=signature, autograph=False)
-
-        def answers(width: int, length_penalty: float) -> Answers:
-            found: list[np.ndarray] = [np.zeros(0, np.int32)] * len(split)
-            for batch in split.evaluation():
-                for row, label in zip(batch.rows, search(batch.ids, width, length_penalty).numpy(), strict=True):
-                    found[row] = self._of_one(label, 0)
-            return Answers.of(found)
-
-        return answers
-
     def _of_one(self, label: np.ndarray, length: int) -> np.ndarray:
         """An example's labels, from its row in a batch."""
-        if not self._writes:
-            return np.atleast_1d(label)[:length]
-        return label[: np.argmax(np.append(label, BOUNDARY) == BOUNDARY)]
+        return np.atleast_1d(label)[:length]
 
 
 def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:

@@ -21,6 +21,7 @@ from .models import EncoderDecoder, Generator
 from .parameters import complete
 from .records import BEST, LAST, TrialOrder
 from .trial import run_trial
+from .writing import Writing
 
 EXAMPLES = 64  # over which the median is taken
 FURTHEST = 200  # steps back; longer examples are left out, or of texts only the beginning is read
@@ -102,14 +103,11 @@ def _of_examples(learner: Learner[Any], split: Split) -> tuple[np.ndarray, np.nd
     rows = rows[np.argsort(-split.lengths[rows], kind="stable")][:EXAMPLES]
     batch, lengths = split.batch(rows), split.lengths[rows]
     weights = (batch.weights > 0).astype(np.float32)
-    if split.several and not isinstance(learner.model, EncoderDecoder):
+    if split.several and not isinstance(learner, Writing):
         weights *= np.arange(weights.shape[1]) == lengths[:, None] - 1
-    given = batch.ids, batch.labels, weights > 0
 
     def logits() -> Any:
-        return learner.model(*(given if isinstance(learner.model, EncoderDecoder) else given[:1]), training=False)[
-            "logits"
-        ]
+        return learner.logits(batch.ids, batch.labels, weights, training=False)
 
     return _norms(learner.model, logits, batch.labels, weights, batch.ids.shape), lengths
 

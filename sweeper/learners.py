@@ -15,11 +15,12 @@ from .data.store import Prepared, open_encoded, open_prepared, open_vectors
 from .data.texts import Texts, load_texts
 from .errors import TrialError
 from .fitting import Fitting, Learner
-from .models import Generator, Sizes, kernels, state
+from .models import EncoderDecoder, Generator, Sizes, kernels, state
 from .models.optimizers import build_optimizer
 from .records import BEST, TrialOrder
 from .tasks import TASKS
 from .telling import Telling
+from .writing import Writing
 
 DECODING = "decoding.json"
 
@@ -46,6 +47,8 @@ def build_learner(order: TrialOrder, prepared: Prepared, steps: int, kernel: str
     optimizer = build_optimizer(order.configuration, steps)
     if isinstance(model, Generator):
         return Telling(model, optimizer)
+    if isinstance(model, EncoderDecoder):
+        return Writing(model, optimizer)
     return Fitting(model, optimizer, several=prepared.meta.kind != "labels")
 
 

@@ -14,11 +14,11 @@ from .data.store import Prepared
 from .data.texts import Texts, told_labels
 from .fitting import Learner
 from .learners import vocabulary
-from .models import EncoderDecoder
 from .records import EpochEvent, TrialOrder
 from .tasks import TASKS
 from .tasks.base import confusion
 from .telling import Telling
+from .writing import Writing
 
 DRAWN = (0.3, 0.6, 0.9)  # whose attention is drawn: examples by their place when sorted by length
 TEMPERATURES = (0.3, 0.7, 1.0)  # at which samples are drawn
@@ -43,7 +43,7 @@ def show(
     pictures.learning_curve(events, TASKS[order.task].objective(meta), folder / "learning_curve.png")
     if isinstance(learner, Telling):
         (folder / "samples.txt").write_text(samples(order, prepared, learner), encoding="utf-8")
-    elif not isinstance(learner.model, EncoderDecoder):
+    elif not isinstance(learner, Writing):
         table = confusion(validation.truth().labels, answers.labels, len(meta.labels))
         pictures.confusion_picture(table, meta.labels, folder / "confusion.png")
     elif order.configuration["attention"] != "none":

@@ -18,11 +18,12 @@ from .errors import DataError, TrialError
 from .fitting import Epoch, Learner, Predictions, fit, latency_ms, parameter_count
 from .journal import Journal
 from .learners import as_served, build_learner, load
-from .models import EncoderDecoder, kernels, state
+from .models import kernels, state
 from .models.encoder_decoder import forcing
 from .records import BEST, EVENTS, LAST, EpochEvent, Scores, TrialOrder, TrialResult
 from .showing import show
 from .tasks import TASKS
+from .writing import Writing
 
 
 def run_trial(order: TrialOrder) -> TrialResult:
@@ -119,7 +120,7 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
         return _told_to_stop(order)
 
     def before_epoch(epochs: int) -> None:
-        if isinstance(learner.model, EncoderDecoder):
+        if isinstance(learner, Writing):
             learner.model.decoder.forcing.assign(forcing(configuration, epochs))
 
     ending = fit(

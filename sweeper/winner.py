@@ -8,12 +8,11 @@ from pathlib import Path
 import numpy as np
 
 from .data.batches import Split
-from .fitting import Fitting
 from .journal import write_atomically
 from .learners import DECODING, load, trained
-from .models import EncoderDecoder
 from .records import Scores, TrialOrder
 from .tasks import TASKS
+from .writing import Writing
 
 DECODINGS = ((1, 0.0), *((width, penalty) for width in (3, 6) for penalty in (0.0, 0.5, 1.0)))
 """Beam widths and length penalties that are tried once a search is over."""
@@ -25,11 +24,10 @@ def choose_decoding(order: TrialOrder) -> dict[str, float]:
     """The beam search with the best validation score, of a finished trial that writes sequences; kept beside its
     weights. {} for one that does not."""
     prepared, learner = trained(order)
-    if not isinstance(learner.model, EncoderDecoder):
+    if not isinstance(learner, Writing):
         return {}
     task, split = TASKS[order.task], load(order, prepared, "validation")
     assert isinstance(split, Split)
-    assert isinstance(learner, Fitting)
     split = split.some(SEARCHED, np.random.default_rng(order.seed))
     answers, truth, objective = learner.searched(split), split.truth(), task.objective(prepared.meta)
     scores = {one: task.scores(prepared.meta, truth, answers(*one), split.groups)[objective] for one in DECODINGS}

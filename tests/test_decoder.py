@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sweeper.fitting import Fitting
 from sweeper.learners import _places
 from sweeper.models import Sizes, build_encoder_decoder
 from sweeper.models.beam import search
@@ -16,6 +15,7 @@ from sweeper.models.decoder import BOUNDARY, Memory
 from sweeper.models.encoder_decoder import forcing
 from sweeper.models.optimizers import build_optimizer
 from sweeper.parameters import complete
+from sweeper.writing import Writing
 
 DECODERS = ("initial_state", "repeat", "feedback", "start_token")
 SYMBOLS, TIME, LONGEST = 5, 6, 4
@@ -227,7 +227,7 @@ def test_attention_copies_and_reverses_twenty_symbols_and_a_first_state_alone_do
     values = {"decoder": decoder, "attention": attention, "cell": "gru", "units": 32, "embedding_units": 16}
     configuration = complete("seq2seq", {**SMALL, **values, "learning_rate": 0.006, "batch_size": 64})
     model = build_encoder_decoder(configuration, Sizes(12, 12, seed=1, kernel="packed", longest=21))
-    fitting = Fitting(model, build_optimizer(configuration, 1_500), several=True)
+    fitting = Writing(model, build_optimizer(configuration, 1_500))
     everything = np.ones((64, 21), np.float32) / 21
 
     def batch(count):

@@ -20,7 +20,7 @@ FLOORS = [  # ground floor first
     {"models"},
     {"tasks"},
     {"fitting", "pictures"},
-    {"telling"},
+    {"telling", "writing"},
     {"learners"},
     {"showing", "winner"},
     {"trial"},

@@ -10,6 +10,7 @@ import socket
 import sqlite3
 import subprocess
 import sys
+import threading
 import time
 from pathlib import Path
 
@@ -401,6 +402,19 @@ def serving(port, place, database="server.db"):
 def stop(process):
     os.killpg(process.pid, signal.SIGKILL)
     process.wait()
+
+
+@pytest.mark.slow
+def test_a_sqlite_file_that_is_held_when_a_sweep_begins_is_waited_for(folder, tmp_path):
+    begun(folder).abandon("KILLED")  # which makes the file
+    other = tmp_path / "other"
+    other.mkdir()
+    with contextlib.closing(sqlite3.connect("mlflow.db", isolation_level=None, check_same_thread=False)) as holder:
+        holder.execute("BEGIN EXCLUSIVE")
+        threading.Timer(20, holder.execute, ["COMMIT"]).start()
+        tracker = begun(other)
+    assert tracker.sweep_ended({}, {}, [], "FINISHED") == ""
+    assert statuses() == ["FINISHED", "KILLED"]
 
 
 @pytest.mark.slow

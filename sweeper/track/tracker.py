@@ -22,6 +22,7 @@ from .replay import JOURNAL, POSITION
 
 MOST_BEGUN = 3  # times that the other process is started in a row without having told anything
 PATIENCE = 60.0  # seconds that the end of a sweep waits for a store that is away
+LOCKED = "database is locked"  # as SQLite says it, by another process
 GONE = {"gone": True}
 
 
@@ -217,10 +218,17 @@ class Tracker:
         return cast(TextIO, self._replay.stdin)
 
     def _answer(self, patience: float) -> Any:
-        """What the last event that asked is answered with; waits, but at most `patience` for a store that is away."""
+        """What the last event that asked is answered with.
+
+        Args:
+            patience: seconds to wait for a store that is away; one that is only locked is there, and worth `PATIENCE`.
+        """
         began = time.monotonic()
         while not self._lost:
-            left = None if self._away is None else max(0.0, max(began, self._away) + patience - time.monotonic())
+            left = None
+            if self._away is not None:
+                waits = PATIENCE if LOCKED in self._reason else patience
+                left = max(0.0, max(began, self._away) + waits - time.monotonic())
             try:
                 fact = self._said.get(timeout=left)
             except queue.Empty:
