@@ -36,7 +36,7 @@ class _Parser(argparse.ArgumentParser):
             message = f"{choice[1]}: {unknown('choice', choice[2], known)}"
         if message.endswith("expected one argument"):
             flag = message.split()[1].rstrip(":").split("/")[0]
-            message += f"; one that begins with a dash is written {flag}=-5"
+            message += f"; one that begins with a dash is joined to it, as in {flag}=-x"
         raise UsageError(f"{message}\n{self.format_usage().rstrip()}")
 
 
@@ -68,7 +68,7 @@ def _refused(error: OSError) -> int:
         let_go()
         return 0
     print(
-        f"sweeper: {error.filename or 'the system'}: {error.strerror or error}; sweeps/, mlflow.db and mlartifacts/ are "
+        f"sweeper: {visible(str(error.filename or 'the system'))}: {error.strerror or error}; sweeps/, mlflow.db and mlartifacts/ are "
         "written into the working folder and the cache where SWEEPER_CACHE says: may they be written, and is there room?",
         file=sys.stderr,
     )
@@ -198,7 +198,7 @@ def _whole(text: str) -> int:
 
 def _number(text: str) -> int:
     if not re.fullmatch(r"[+-]?[0-9]{1,18}", text):
-        raise argparse.ArgumentTypeError(f"must be a whole number, found {text[:40]!r}")
+        raise argparse.ArgumentTypeError(f"must be a whole number of at most 18 digits, found {text[:40]!r}")
     return int(text)
 
 

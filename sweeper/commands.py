@@ -12,8 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
-from .predicting import as_json
-from .wording import without_secrets
+from .wording import as_json, visible_line, without_secrets
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,7 +76,7 @@ def _show_outcome(outcome: Outcome) -> None:
     say.print(f"the best is exported to {outcome.export}{registered}", markup=False)
     say.print("next:", markup=False)
     for command, what in (
-        (f"sweeper predict {outcome.export} {shlex.quote(outcome.example)}", "ask the model"),
+        (f"sweeper predict {outcome.export} {shlex.quote(visible_line(outcome.example))}", "ask the model"),
         ("make ui   (or: sweeper ui)", "browse the trials"),
         ("make export   (or: sweeper export --to DIR)", "the SavedModel where you want it"),
     ):

@@ -154,13 +154,13 @@ class SweepFolder:
             was = facts.get("data", "other ones")
             change = "as many, with other content" if was == described else f"{was} then, {described} now"
             raise UsageError(
-                f"--resume: the data of {self.name} have changed since it began: {change} (digest {before[:16]} then, {digest[:16]} now); "
+                f"the data of {self.name} have changed since it began: {change} (digest {before[:16]} then, {digest[:16]} now); "
                 "scores on other data do not compare: put the old data back, or start a new sweep"
             )
         for name, known in facts.get("vectors", vectors).items():
             if vectors.get(name) != known:
                 raise UsageError(
-                    f"--resume: the vectors {name} have changed since {self.name} began; put the old file back, or start a new sweep"
+                    f"the vectors {name} have changed since {self.name} began; put the old file back, or start a new sweep"
                 )
         self._note(digest=digest, data=described, objective=objective, vectors=vectors)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -43,26 +44,29 @@ class History:
             prepared: where the prepared dataset lies now, if orders are to be run or exported.
         """
         history = cls(Journal(folder.path / "history.jsonl"))
+        begun = {int(path.name) for path in (folder.path / "trials").glob("[0-9]*") if path.name.isdecimal()}
         for event in history.journal.news():
             try:
                 history._take(event, folder, prepared)
             except (KeyError, TypeError, ValueError):
                 raise history.journal.altered() from None
-        history._check_uncut(folder)
+        history._check(begun - history.orders.keys(), "trial {}, whose folder is there")
         history.unfinished = [order for number, order in history.orders.items() if number not in history.results]
         return history
 
-    def _check_uncut(self, folder: SweepFolder) -> None:
-        """A trial's folder is made after it was asked for, so that each one must be known.
+    def check_whole(self, told: Set[int]) -> None:
+        """Whether every result is there that MLflow was to be told, which is written here first.
 
         Raises:
-            DataError: one is not.
+            DataError: lines were lost.
         """
-        for path in sorted((folder.path / "trials").glob("[0-9]*")):
-            if path.name.isdecimal() and int(path.name) not in self.orders:
-                raise DataError(
-                    f"{self.journal.path}: does not have trial {int(path.name)}, whose folder is there, so lines of it were lost; put the file back from a copy, or start a new sweep"
-                )
+        self._check(told - self.results.keys(), "the result of trial {}, which MLflow was told")
+
+    def _check(self, lost: Set[int], what: str) -> None:
+        if lost:
+            raise DataError(
+                f"{self.journal.path}: does not have {what.format(min(lost))}, so lines of it were lost; put the file back from a copy, or start a new sweep"
+            )
 
     def _take(self, event: dict[str, Any], folder: SweepFolder, prepared: Path | None) -> None:
         if "asked" in event:

@@ -7,8 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from .errors import UsageError, unknown
-from .predicting import as_json
-from .wording import visible_line
+from .wording import as_json, visible_line
 
 
 def show_datasets(options: argparse.Namespace) -> int:

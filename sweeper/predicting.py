@@ -9,15 +9,11 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from .answer import DRAWING
 from .errors import DataError, UsageError, unknown
-from .wording import first_line, visible, visible_line
+from .wording import as_json, first_line, visible, visible_line
 
 MOST = {"temperature": 1_000, "top_k": 1_000_000, "seed": 2**31 - 1, "length": 100_000}
-
-
-def as_json(value: Any) -> str:
-    """In the characters that standard output has; others as JSON's own escapes."""
-    return json.dumps(value, ensure_ascii=not (sys.stdout.encoding or "").lower().startswith("utf"))
 
 
 def predict(options: argparse.Namespace) -> int:
@@ -90,6 +86,11 @@ def _drawing(options: argparse.Namespace) -> dict[str, Any] | None:
             )
         return None
     usual = _kept(described, dict)
+    for name, value in DRAWING.items():
+        if not isinstance(usual.get(name), (int, float) if isinstance(value, float) else type(value)):
+            raise UsageError(
+                f"{described}: was damaged since it was exported: {name} is {usual.get(name)!r}; export it again"
+            )
     labels = _kept(described.with_name("labels.json"), list)
     for name, most in MOST.items():
         if not 0 <= given.get(name, 0) <= most:

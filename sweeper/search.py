@@ -73,6 +73,7 @@ class Search:
         Returns:
             "trials", "budget", "exhausted", "failures" or "interrupted".
         """
+        self.history.check_whole(self.tracker.told)
         for result in sorted(self.history.results.values(), key=lambda result: result.number):
             screen.board.ended(result)
             self._tidy(result)

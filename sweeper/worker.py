@@ -20,6 +20,7 @@ import filelock
 
 from .errors import NoSpace, SweeperError, WorkFailed
 from .records import EVENTS, TrialOrder, TrialResult
+from .wording import first_line
 
 OUT_OF_MEMORY = 117  # the exit code of a worker that grew too large
 STATUS = Path("/proc/self/statm")
@@ -99,9 +100,9 @@ def call(module: str, name: str, *arguments: Any) -> Any:
         raise
     except Exception as error:  # noqa: BLE001 - the outermost frame: recorded in the log, and told in our words
         if _is_full(error):
-            raise NoSpace(f"no space is left: {_first_line(error)}; free some, and do it again") from None
+            raise NoSpace(f"no space is left: {first_line(error)}; free some, and do it again") from None
         traceback.print_exc()
-        raise WorkFailed(f"{name} failed: {type(error).__name__}: {_first_line(error)}; see workers.log") from None
+        raise WorkFailed(f"{name} failed: {first_line(error)}; see workers.log") from None
     finally:
         release_memory()
 
@@ -110,10 +111,6 @@ def _is_full(error: Exception) -> bool:
     """Whether the disk is full, as the system or as TensorFlow says it."""
     said = ("No space left on device", "File too large", "Disk quota exceeded")
     return getattr(error, "errno", None) in FULL or any(words in str(error) for words in said)
-
-
-def _first_line(error: Exception) -> str:
-    return str(error).splitlines()[0] if str(error) else ""
 
 
 def run_trial(order: TrialOrder) -> TrialResult:
@@ -129,11 +126,11 @@ def run_trial(order: TrialOrder) -> TrialResult:
     except Exception as error:  # noqa: BLE001 - recorded, not hidden: see above
         if _is_full(error):
             raise NoSpace(
-                f"{order.folder}: {getattr(error, 'strerror', None) or _first_line(error)}; what was finished is kept: free some space, then sweeper sweep --resume {Path(order.folder).parent.parent.name}"
+                f"{order.folder}: {getattr(error, 'strerror', None) or first_line(error)}; what was finished is kept: free some space, then sweeper sweep --resume {Path(order.folder).parent.parent.name}"
             ) from None
         return _failed(order, error)
 
 
 def _failed(order: TrialOrder, error: Exception) -> TrialResult:
-    reason = f"{type(error).__name__}: {_first_line(error)}"
+    reason = f"{first_line(error)}"
     return TrialResult(order.number, order.configuration, "failed", error=reason, trace=traceback.format_exc())

@@ -23,7 +23,7 @@ import sweeper
 from sweeper import worker
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
-from sweeper.errors import SourceError, SweepError, UsageError, WorkerDied
+from sweeper.errors import DataError, SourceError, SweepError, UsageError, WorkerDied
 from sweeper.folders import SweepFolder, find_folder
 from sweeper.journal import Journal
 from sweeper.models.state import load_arrays, save_arrays
@@ -393,6 +393,16 @@ def test_a_finished_trial_that_mlflow_was_not_told_is_told_when_the_sweep_is_tak
     trials = [run for run in runs("sentiment/reviews") if run.data.tags["sweeper.kind"] == "trial"]
     finished = [run for run in trials if run.info.status == "FINISHED"]
     assert sorted(run.data.tags["sweeper.trial"] for run in finished) == ["0", "1"]
+
+
+def test_a_result_that_mlflow_was_told_and_the_history_lost_is_missed(reviews_card, tiny_space):
+    settings = {"dataset": str(reviews_card), "space": str(tiny_space), "workers": 1, "trials": 1, "epochs": 1}
+    history = sweeper.sweep(**settings, name="s").folder / "history.jsonl"
+    lines = history.read_text().splitlines(keepends=True)
+    history.write_text("".join(line for line in lines if '"asked"' in line))
+    with pytest.raises(DataError, match=r"history.jsonl: does not have the result of trial 0, which MLflow was told"):
+        sweeper.sweep(resume="s")
+    assert [run.info.status for run in runs("sentiment/reviews")].count("RUNNING") == 0
 
 
 @pytest.mark.parametrize("altered", ['{"x"', "[]", '{"read": 3, "run": "none"}'])

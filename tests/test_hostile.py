@@ -116,7 +116,9 @@ DATA = [
     ("a name twice", "f.jsonl", '{"text": "a", "text": "b", "label": "x"}\n', LABELLED, "f.jsonl:1: names 'text' more than once; keep one of them"),
     ("words of two parts by tabs", "f.conll", "".join(f"New York{n}\tB-x\nis\tO\n\n" for n in range(20)), COLUMNS, good("16 2 2", "O, B-x")),
     ("words with no-break blanks", "f.conll", "".join(f"a\u00a0{n} B-x\nis O\n\n" for n in range(20)), COLUMNS, good("16 2 2", "O, B-x")),
-    ("a tab and no tag", "f.conll", f"New York\t\n\n{SENTENCES}", COLUMNS, "f.conll:1: the tag is empty: 'New York'"),
+    ("a tab and no word", "f.conll", f"\tO\n\n{SENTENCES}", COLUMNS, "f.conll:1: expected a word in column 0 and a tag in column -1, found 1 column(s): '\\tO'"),
+    ("tabs at the ends of lines", "f.conll", SENTENCES.replace("O\n", "O\t\n"), COLUMNS, good("16 2 2", "O, B-x")),
+    ("sentences parted by no-break blanks", "f.conll", SENTENCES.replace("\n\n", "\n\u00a0\n"), COLUMNS, good("16 2 2", "O, B-x")),
     ("labels that would clear a screen", "f.csv", labelled_by("a\x1b[2J", "b\x07"), LABELLED, good("48 6 6", "a\\x1b[2J, b\\x07")),
     ("a table that is no Parquet", "f.parquet", HEAD + ROWS, LABELLED, "f.parquet: not a Parquet file, or a damaged one; put a whole one in its place: ArrowInvalid: Parquet magic bytes not found in footer. Either the file is corrupted or this is not a parquet file."),
     ("right to left, combining, emoji", "f.csv", HEAD + "".join(f"{ODD[n % 4]} {n},{'ab'[n % 2]}\n" for n in range(40)), LABELLED, PLAIN),
@@ -163,8 +165,10 @@ CARDS = [
     ("a password in an address", f'{CARD}[source]\nurl = "https://me:secret@x/f.csv"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:4: source.url: must not hold a user, a password or a query: a card is kept and logged with each sweep; fetch the file, and name it as file"),
     ("an address that is none", f'{CARD}[source]\nurl = "http://[::1"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:4: source.url: is no address: Invalid IPv6 URL"),
     ("a key in an address", f'{CARD}[source]\nurl = "https://x/f.csv?key=secret"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:4: source.url: must not hold a user, a password or a query: a card is kept and logged with each sweep; fetch the file, and name it as file"),
-    ("an address of another kind", f'{CARD}[source]\nurl = "ftp://x/f.csv"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:4: source.url: must begin with https:// or http:// or file:// and a host, found 'ftp://x/f.csv'"),
-    ("an address without a host", f'{CARD}[source]\nurl = "https://"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:4: source.url: must begin with https:// or http:// or file:// and a host, found 'https://'"),
+    ("an address of another kind", f'{CARD}[source]\nurl = "ftp://x/f.csv"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:4: source.url: must begin with https:// or http:// or file:// and end with a file's name, found 'ftp://x/f.csv'"),
+    ("an address of no file", f'{CARD}[source]\nurl = "https://x"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:4: source.url: must begin with https:// or http:// or file:// and end with a file's name, found 'https://x'"),
+    ("a password in an address of another kind", f'{CARD}[source]\nurl = "ftp://me:secret@x/f.csv"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:4: source.url: must begin with https:// or http:// or file:// and end with a file's name, found 'ftp://x/f.csv'"),
+    ("an address without a host", f'{CARD}[source]\nurl = "https://"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:4: source.url: must begin with https:// or http:// or file:// and end with a file's name, found 'https://'"),
     ("brackets without end", f'{CARD}x = {"[" * 20_000}\n', "c.toml: has brackets in brackets deeper than Python reads; write fewer"),
     ("a number without end", f'{CARD}{FILE}{FORMAT}[split]\nseed = {"9" * 5_000}\n', "c.toml: has a number of thousands of digits; write a smaller one"),
     ("a label without a name", f'{CARD}{FILE}{FORMAT}names = {{ a = "" }}\n', "c.toml:7: adapter.names: must give each label some name, found an empty one"),
@@ -173,7 +177,7 @@ CARDS = [
     ("a member out of its package", f'{CARD}[source]\npypi = "x==1"\nmember = "x/../../f.csv"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:5: source.member: must be a path inside the package, without '..', found 'x/../../f.csv'"),
     ("a member from the root", f'{CARD}[source]\npypi = "x==1"\nmember = {{ train = "/f.csv" }}\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:5: source.member: must be a path inside the package, without '..', found '/f.csv'"),
     ("a file that is not there", f'{CARD}[source]\nfile = "g.csv"\n{FORMAT}', "g.csv: no such file; . has f.csv"),
-    ("a checksum too short", f'{CARD}[source]\nurl = "https://x"\nsha256 = "00"\n{FORMAT}', "c.toml:5: source.sha256: must be 64 hexadecimal digits, found '00'"),
+    ("a checksum too short", f'{CARD}[source]\nurl = "https://x/f.csv"\nsha256 = "00"\n{FORMAT}', "c.toml:5: source.sha256: must be 64 hexadecimal digits, found '00'"),
 ]  # fmt: skip
 
 SPACES = [

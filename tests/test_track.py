@@ -25,7 +25,7 @@ from sweeper.track.replay import JOURNAL, POSITION
 from sweeper.track.runs import Runs
 from sweeper.track.store import serve, store
 from sweeper.track.tracker import Tracker
-from sweeper.wording import without_secrets
+from sweeper.wording import as_json, visible, visible_line, without_secrets
 
 from .conftest import write
 
@@ -454,11 +454,26 @@ def test_a_server_that_goes_away_and_comes_back_misses_nothing(folder, tmp_path,
             "at http://host:9/ retries exceeded with url: / (Caused",
         ),
         ("refused '/?token=t'", "refused '/'"),
+        ("(url=/?token=t) went", "(url=/ went"),
+        ("at //me:pw@host/x", "at //host/x"),
         ("is http://host/x there? and/or what?", "is http://host/x there? and/or what?"),
     ],
 )
 def test_credentials_are_left_out(text, shown):
     assert without_secrets(text) == shown
+
+
+def test_a_store_that_is_a_server_has_a_page_of_its_own(monkeypatch):
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://me:pw@host:1/?token=t")
+    with pytest.raises(UsageError, match=r"names a server, which has a page of its own: open http://host:1/$"):
+        serve(5000)
+
+
+def test_what_a_terminal_obeys_is_shown_as_an_escape():
+    assert visible("a\x1b[2J\u202eb\tc\n好") == "a\\x1b[2J\\u202eb\tc\n好"
+    assert visible_line("a\tb\n") == "a\\tb\\n"
+    assert json.loads(as_json("a\x9b\u202eb")) == "a\x9b\u202eb"
+    assert "\x9b" not in as_json("a\x9b")
 
 
 def test_a_port_that_is_taken_is_refused():

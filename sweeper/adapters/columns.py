@@ -50,7 +50,7 @@ def read(document: Document, options: Options) -> Iterator[TaggedSentence]:
         if options.comment and line.startswith(options.comment):
             continue
         cells = _cells(line, options.separator)
-        if not line.strip(BLANKS):
+        if not line.strip():
             if words:
                 yield TaggedSentence(tuple(words), tuple(tags))
             words, tags = [], []
@@ -64,7 +64,7 @@ def read(document: Document, options: Options) -> Iterator[TaggedSentence]:
         if cells[0] == options.skip:
             continue
         if not word or not tag:
-            raise DataError(f"{document.name}:{number}: the {'word' if not word else 'tag'} is empty: {line.strip()!r}")
+            raise DataError(f"{document.name}:{number}: the {'word' if not word else 'tag'} is empty: {line[:60]!r}")
         words.append(word)
         tags.append(tag)
     if words:  # the last sentence often has no blank line after it
@@ -73,13 +73,14 @@ def read(document: Document, options: Options) -> Iterator[TaggedSentence]:
 
 def _cells(line: str, separator: str | None) -> list[str]:
     """The columns of a line. A word may hold what is no plain blank, and where tabs part the columns blanks as well."""
-    if separator is None and "\t" in line:
-        separator = "\t"
+    if separator is None:
+        line = line.strip(BLANKS)
+        separator = "\t" if "\t" in line else None
     return line.split(separator) if separator else [cell for cell in line.split(" ") if cell]
 
 
 def _too_few(document: Document, number: int, options: Options, cells: list[str], line: str) -> str:
     return (
         f"{document.name}:{number}: expected a word in column {options.token} and a tag in column {options.tag}, "
-        f"found {len(cells)} column(s): {line.strip()[:60]!r}"
+        f"found {len(cells)} column(s): {line[:60]!r}"
     )

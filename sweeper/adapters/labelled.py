@@ -95,7 +95,7 @@ def columns(document: Document, encodings: tuple[str, ...]) -> list[str]:
             return list(table.schema_arrow.names)
     if ending in JSON_LINES:
         return next((list(row) for _, row in _jsonl(document, Options(encoding=encodings))), [])
-    first = next((line for _, line in document.lines(encodings)), "")
+    first = next((line for _, line in document.lines(encodings) if line), "")
     return next(csv.reader([first], delimiter=_separator(ending)), [])
 
 

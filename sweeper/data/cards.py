@@ -12,7 +12,9 @@ from typing import Any
 from .. import adapters, declarations, parameters
 from ..declarations import Fields
 from ..errors import unknown
+from ..wording import without_secrets
 
+SCHEMES = ("https", "http", "file")  # of the addresses of data
 PARTS = ("train", "validation", "test")
 Where = str | tuple[str, ...] | dict[str, str]
 """One path, several that belong together, or one for each given part of the split."""
@@ -101,9 +103,6 @@ def load_card(name: str) -> Card:
 def as_name(stem: str) -> str:
     """A file's stem as it may stand in the names of folders, experiments and registered models."""
     return re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "data"
-
-
-SCHEMES = ("https", "http", "file")
 
 
 @dataclass(frozen=True)
@@ -206,11 +205,13 @@ def _source(fields: Fields) -> Source:
             parts = urllib.parse.urlparse(url or "https://none")
         except ValueError as error:
             raise fields.error("url", f"is no address: {error}") from None
-        if parts.scheme not in SCHEMES or not (parts.netloc or parts.scheme == "file"):
+        named = PurePosixPath(parts.path).name not in ("", "..")
+        if url is not None and not (re.match(rf"({'|'.join(SCHEMES)})://", url) and named):
             raise fields.error(
-                "url", f"must begin with {' or '.join(f'{one}://' for one in SCHEMES)} and a host, found {url!r}"
+                "url",
+                f"must begin with {' or '.join(f'{one}://' for one in SCHEMES)} and end with a file's name, found {without_secrets(url)!r}",
             )
-        if parts.username is not None or parts.query:
+        if parts.username is not None or parts.query or parts.fragment:
             raise fields.error(
                 "url",
                 "must not hold a user, a password or a query: a card is kept and logged with each sweep; fetch the file, and name it as file",

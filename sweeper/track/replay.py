@@ -87,7 +87,7 @@ class Replay:
         try:
             at = json.loads(noted)
             read, run = int(at["read"]), str(at["run"])
-        except (ValueError, KeyError, TypeError):
+        except (ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
             self.parent.tell(
                 refused=f"{self._position}: was altered since it was written; MLflow is asked again what it knows"
             )

@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 from ..errors import UsageError
+from ..wording import without_secrets
 
 DATABASE = "mlflow.db"
 
@@ -25,8 +26,12 @@ def serve(port: int) -> int:
     """Run MLflow's own web page on the loopback address until it is stopped; returns its exit code.
 
     Raises:
-        UsageError: the port is taken, or not ours to take.
+        UsageError: the port is taken, or not ours to take; or the store is a server, which has a page of its own.
     """
+    if store().startswith(("http://", "https://")):
+        raise UsageError(
+            f"MLFLOW_TRACKING_URI: names a server, which has a page of its own: open {without_secrets(store())}"
+        )
     with socket.socket() as asking:
         asking.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
@@ -35,10 +40,10 @@ def serve(port: int) -> int:
             raise UsageError(
                 f"--port: {port} cannot be used: {error.strerror}; name another, such as {port + 1}"
             ) from None
-    command = [sys.executable, "-m", "mlflow", "server", "--backend-store-uri", store()]
+    command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
+    # Not as an argument, which every user of the machine can read.
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": store()}
     try:
-        return subprocess.run(
-            [*command, "--host", "127.0.0.1", "--port", str(port), "--workers", "1"], check=False
-        ).returncode
+        return subprocess.run(command, env=environment, check=False).returncode
     except KeyboardInterrupt:
         return 0

@@ -267,7 +267,7 @@ class Tracker:
 
     def _told_up_to(self) -> int:
         """Bytes of the journal that MLflow has been told."""
-        with contextlib.suppress(OSError, ValueError, KeyError, TypeError):
+        with contextlib.suppress(OSError, ValueError, KeyError, TypeError, ArithmeticError, RecursionError):
             return int(json.loads((self._folder / POSITION).read_text())["read"])
         return 0
 
