@@ -196,7 +196,7 @@ def storms(server: Server) -> tuple[Storm, ...]:
         Storm("the sweep and all its processes killed at once (SIGKILL)", 10, everything),
         Storm("interrupted (SIGINT)", 10, interrupt, ends=(INTERRUPTED,)),
         Storm("interrupted twice (SIGINT)", 6, interrupt_twice, ends=(INTERRUPTED,)),
-        Storm("ended (SIGTERM)", 6, end, ends=(INTERRUPTED,)),
+        Storm("ended (SIGTERM)", 6, end, ends=(INTERRUPTED, -signal.SIGTERM)),  # the latter before it has begun
         Storm("a worker killed under its trial (SIGKILL)", 10, worker),
         Storm("the process that tells MLflow killed (SIGKILL)", 6, replay),
         Storm("the disk full for the sweep and its worker", 6, full, ends=(MUST_EDIT,)),

@@ -18,6 +18,8 @@ from sweeper.pool import Workers, answer
 from sweeper.records import TrialOrder
 from sweeper.sweeps import baselines_of
 
+from .conftest import write
+
 pytestmark = pytest.mark.slow
 
 
@@ -85,8 +87,8 @@ def test_epochs_come_while_a_trial_runs_and_a_killed_worker_fails_only_its_own(t
 
 def test_a_bug_in_a_trial_is_a_failed_result_with_its_traceback(tmp_path):
     configuration = complete("sentiment", {})
-    (tmp_path / "empty").mkdir()
-    broken = TrialOrder(0, "sentiment", configuration, str(tmp_path / "empty"), str(tmp_path / "0"), 0, 1)
+    write(tmp_path / "odd" / "meta.json", "{}")  # not what was written when it was opened
+    broken = TrialOrder(0, "sentiment", configuration, str(tmp_path / "odd"), str(tmp_path / "0"), 0, 1)
     with Workers(1, tmp_path / "log") as workers:
         workers.start(broken)
         results = []
@@ -96,5 +98,5 @@ def test_a_bug_in_a_trial_is_a_failed_result_with_its_traceback(tmp_path):
             results += workers.results()
             time.sleep(0.05)
     assert results[0].state == "failed"
-    assert "FileNotFoundError" in str(results[0].error)
+    assert "ValueError" in str(results[0].error)
     assert "Traceback" in str(results[0].trace)
