@@ -1,6 +1,6 @@
 """Storms: real small sweeps that are struck again and again at random moments, and then compared with a calm one.
 
-    make chaos          # about twenty minutes; writes docs/chaos.md
+    make chaos          # about half an hour; writes docs/chaos.md
 
 Every storm goes on until it has struck as often as it says. A sweep that was struck is taken up until it
 ends; then its leaderboard must be that of a calm sweep with the same algorithm, every trial must be FINISHED
