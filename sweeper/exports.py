@@ -58,9 +58,7 @@ def export_trial(order: TrialOrder, to: str, card: Mapping[str, Any]) -> str:
     place = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
         prepared, learner = trained(order)
-        module = TASKS[order.task].serving(
-            learner.model, vocabulary(order, prepared), prepared.meta, order.configuration
-        )
+        module = TASKS[order.task].serving(learner.model, vocabulary(order, prepared), prepared, order.configuration)
         tf.saved_model.save(module, str(place), signatures=module.signatures())
         labels = told_labels(prepared.meta, order.configuration)
         drawing = {"label": labels[0]} if labels else {}
@@ -99,11 +97,11 @@ def _expected(
     inputs: list[Any] = []
     expected: list[dict[str, Any]] = []
     for row, example in zip(rows, examples.to_dict("records"), strict=True):
-        ids = split.batch(np.array([row])).ids
-        logits = learner.answer(ids).numpy()[0]
+        batch = split.batch(np.array([row]))
+        logits = learner.answer(batch.inputs).numpy()[0]
         if prepared.meta.kind == "sequences":
             inputs.append(example["source"])
-            expected.append({"output": prepared.meta.written(logits), "unknown": int((ids == UNKNOWN).sum())})
+            expected.append({"output": prepared.meta.written(logits), "unknown": int((batch.ids == UNKNOWN).sum())})
         elif split.several:
             inputs.append(list(example["tokens"]))
             expected.append({"tokens": list(example["tokens"]), "tags": [names[place] for place in logits.argmax(-1)]})

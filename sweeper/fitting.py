@@ -117,54 +117,58 @@ class Fitting(Learner[Split]):
     """Learns the labels of examples.
 
     Args:
-        model: from ids, int32 (batch, time), to a dictionary with `logits`.
+        model: from the inputs of a `Batch` to a dictionary with `logits`.
+        extra: how many features an example has beside its tokens; see `Batch`.
         several: whether an example may have several labels; see `Split`.
     """
 
-    def __init__(self, model: keras.Model, optimizer: keras.optimizers.Optimizer, *, several: bool) -> None:
+    def __init__(
+        self, model: keras.Model, optimizer: keras.optimizers.Optimizer, *, several: bool, extra: int = 0
+    ) -> None:
         super().__init__(model, optimizer)
-        ids = tf.TensorSpec([None, None], tf.int32)
-        labels, weights = ([None, None], [None, None]) if several else ([None], [None])
-        signature = [ids, tf.TensorSpec(labels, tf.int32), tf.TensorSpec(weights, tf.float32)]
+        ids, beside = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, extra], tf.float32)
+        inputs = [ids, beside] if extra else ids
+        labels = [None, None] if several else [None]
+        signature = [inputs, tf.TensorSpec(labels, tf.int32), tf.TensorSpec(labels, tf.float32)]
         # One trace for all lengths: shapes are left open.
         self.step = tf.function(self._step, input_signature=signature, autograph=False)
         self.evaluate = tf.function(self._evaluate, input_signature=signature, autograph=False)
-        self.answer = tf.function(self._answer, input_signature=[ids], autograph=False)
+        self.answer = tf.function(self._answer, input_signature=[inputs], autograph=False)
 
-    def _step(self, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    def _step(self, inputs: Any, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """One training step; returns the loss of an example, penalties left out.
 
         Divided by examples and not by the batch's own tokens, so that a token counts as much in a batch of long
         sentences as in one of short ones.
         """
         with tf.GradientTape() as tape:
-            logits = self.logits(ids, labels, weights, training=True)
-            loss = _cross_entropy(labels, logits, weights) / tf.cast(tf.shape(ids)[0], tf.float32)
+            logits = self.logits(inputs, labels, weights, training=True)
+            loss = _cross_entropy(labels, logits, weights) / tf.cast(tf.shape(labels)[0], tf.float32)
             total = self.optimizer.scale_loss(tf.add_n([loss, *self.model.losses]))
         self.descend(tape, total)
         return loss
 
-    def logits(self, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, *, training: bool) -> tf.Tensor:
+    def logits(self, inputs: Any, labels: tf.Tensor, weights: tf.Tensor, *, training: bool) -> tf.Tensor:
         """Scores of every label; the true ones are for models that may look at those before."""
-        return self.model(ids, training=training)["logits"]
+        return self.model(inputs, training=training)["logits"]
 
-    def _evaluate(self, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def _evaluate(self, inputs: Any, labels: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The loss of all true labels together, and the model's own: int32 (batch,) or (batch, time)."""
-        logits = self.logits(ids, labels, weights, training=False)
-        return _cross_entropy(labels, logits, weights), self._own(ids, logits)
+        logits = self.logits(inputs, labels, weights, training=False)
+        return _cross_entropy(labels, logits, weights), self._own(inputs, logits)
 
-    def _own(self, ids: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    def _own(self, inputs: Any, logits: tf.Tensor) -> tf.Tensor:
         """The model's own labels."""
         return tf.argmax(logits, axis=-1, output_type=tf.int32)
 
-    def _answer(self, ids: tf.Tensor) -> tf.Tensor:
-        return self.model(ids, training=False)["logits"]
+    def _answer(self, inputs: Any) -> tf.Tensor:
+        return self.model(inputs, training=False)["logits"]
 
     def train_epoch(self, split: Split, batch_size: int, generator: np.random.Generator) -> tuple[float, int]:
         """See `Learner`."""
         losses, tokens = [], 0
         for batch in split.training(batch_size, generator):
-            losses.append(self.checked(self.step(batch.ids, batch.labels, batch.weights)))
+            losses.append(self.checked(self.step(batch.inputs, batch.labels, batch.weights)))
             tokens += int(np.count_nonzero(batch.ids))
         return float(np.mean(losses)), tokens
 
@@ -173,7 +177,7 @@ class Fitting(Learner[Split]):
         found: list[np.ndarray] = [np.zeros(0, np.int32)] * len(split)
         loss = weight = 0.0
         for batch in split.evaluation():
-            of_batch, answers = self.evaluate(batch.ids, batch.labels, batch.weights)
+            of_batch, answers = self.evaluate(batch.inputs, batch.labels, batch.weights)
             loss += float(of_batch)
             weight += float(batch.weights.sum())
             for row, label in zip(batch.rows, answers.numpy(), strict=True):
@@ -182,8 +186,8 @@ class Fitting(Learner[Split]):
 
     def asked(self, split: Split) -> Callable[[], Any]:
         """See `Learner`."""
-        ids = split.batch(np.argsort(split.lengths)[len(split) // 2 : len(split) // 2 + 1]).ids
-        return lambda: self.answer(ids).numpy()
+        inputs = split.batch(np.argsort(split.lengths)[len(split) // 2 : len(split) // 2 + 1]).inputs
+        return lambda: self.answer(inputs).numpy()
 
     def _of_one(self, label: np.ndarray, length: int) -> np.ndarray:
         """An example's labels, from its row in a batch."""

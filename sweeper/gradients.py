@@ -107,7 +107,7 @@ def _of_examples(learner: Learner[Any], split: Split) -> tuple[np.ndarray, np.nd
         weights *= np.arange(weights.shape[1]) == lengths[:, None] - 1
 
     def logits() -> Any:
-        return learner.logits(batch.ids, batch.labels, weights, training=False)
+        return learner.logits(batch.inputs, batch.labels, weights, training=False)
 
     return _norms(learner.model, logits, batch.labels, weights, batch.ids.shape), lengths
 

@@ -49,7 +49,8 @@ def build_learner(order: TrialOrder, prepared: Prepared, steps: int, kernel: str
         return Telling(model, optimizer)
     if isinstance(model, EncoderDecoder):
         return Writing(model, optimizer)
-    return Fitting(model, optimizer, several=prepared.meta.kind != "labels")
+    extra = len(prepared.meta.labels) if "weighting" in order.configuration else 0
+    return Fitting(model, optimizer, several=prepared.meta.kind != "labels", extra=extra)
 
 
 def sizes(order: TrialOrder, prepared: Prepared, kernel: str) -> Sizes:

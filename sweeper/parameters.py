@@ -151,6 +151,29 @@ TABLE: tuple[Known, ...] = (
         ("sentiment",),
         only="ordered",
     ),
+    Known(
+        "extra",
+        "none",
+        Words(("none", "ngrams")),
+        "what joins the recurrent summary: nothing, or what a linear classifier says of the text's words and pairs of words",
+        CLASSIFICATION,
+    ),
+    Known(
+        "weighting",
+        "tfidf",
+        Words(("tfidf", "naive_bayes")),
+        "how that classifier weights a word or pair: by TF-IDF, or by its naive-Bayes log-count ratio",
+        CLASSIFICATION,
+        when={"extra": ("ngrams",)},
+    ),
+    Known(
+        "fusion",
+        "add",
+        Words(("add", "concat", "mlp")),
+        "how it joins: its log odds are added to the logits, stand beside the summary, or go through a hidden layer with it",
+        CLASSIFICATION,
+        when={"extra": ("ngrams",)},
+    ),
     # From a source to a target.
     Known(
         "context",

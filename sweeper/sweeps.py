@@ -125,7 +125,7 @@ def ending_like_an_interrupt() -> Iterator[None]:
 
 def load(card: Card, space: SearchSpace, say: Callable[[str], None]) -> Prepared:
     """The card's data, encoded in every way that some configuration of the space asks for."""
-    return prepare(card, encodings(card, space), vectors(space), say)
+    return prepare(card, encodings(card, space), vectors(space), weightings(space), say)
 
 
 def encodings(card: Card, space: SearchSpace) -> list[tuple[str, bool]]:
@@ -141,6 +141,12 @@ def encodings(card: Card, space: SearchSpace) -> list[tuple[str, bool]]:
 def vectors(space: SearchSpace) -> list[str]:
     """Every file of pretrained vectors that some configuration asks for."""
     return list(space.values_of("vectors")) if "pretrained" in space.values_of("input") else []
+
+
+def weightings(space: SearchSpace) -> list[str]:
+    """Every weighting of n-grams that some configuration asks for."""
+    asked = "extra" in parameters.known(space.task) and "ngrams" in space.values_of("extra")
+    return list(space.values_of("weighting")) if asked else []
 
 
 @contextlib.contextmanager

@@ -26,15 +26,15 @@ class Writing(Fitting):
     def __init__(self, model: EncoderDecoder, optimizer: keras.optimizers.Optimizer) -> None:
         super().__init__(model, optimizer, several=True)
 
-    def logits(self, ids: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, *, training: bool) -> tf.Tensor:
-        return self.model(ids, labels, weights > 0, training=training)["logits"]
+    def logits(self, inputs: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, *, training: bool) -> tf.Tensor:
+        return self.model(inputs, labels, weights > 0, training=training)["logits"]
 
-    def _own(self, ids: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
-        return self._answer(ids)
+    def _own(self, inputs: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+        return self._answer(inputs)
 
-    def _answer(self, ids: tf.Tensor) -> tf.Tensor:
+    def _answer(self, inputs: tf.Tensor) -> tf.Tensor:
         """The symbols that are written, int32 (batch, time)."""
-        return self.model.answer(ids)
+        return self.model.answer(inputs)
 
     def searched(self, split: Split) -> Callable[[int, float], Answers]:
         """From a beam's width and length penalty to what the model then writes for every example."""

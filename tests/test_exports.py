@@ -34,7 +34,10 @@ SMALL = {"units": 4, "embedding_units": 4, "batch_size": 16, "learning_rate": 0.
 
 def run(tmp_path, card, cut="words", **values):
     """A finished trial."""
-    prepared = prepare(cards.load_card(str(card)), encodings=[("words", True), (values.get("tokens", cut), True)])
+    weightings = [values.get("weighting", "tfidf")] if "extra" in values else []
+    prepared = prepare(
+        cards.load_card(str(card)), [("words", True), (values.get("tokens", cut), True)], weightings=weightings
+    )
     configuration = complete(prepared.meta.task, {**SMALL, **values}, prepared.meta.facts)
     order = TrialOrder(0, prepared.meta.task, configuration, str(prepared.folder), str(tmp_path / "trial"), 3, 2)
     result = run_trial(order)
@@ -44,7 +47,11 @@ def run(tmp_path, card, cut="words", **values):
 
 @pytest.mark.parametrize(
     "values",
-    [{"attention": "concat"}, {"tokens": "characters", "max_length": 12}, {"input": "one_hot", "cell": "gru"}],
+    [
+        {"attention": "concat"},
+        {"tokens": "characters", "max_length": 12, "extra": "ngrams", "weighting": "naive_bayes"},
+        {"input": "one_hot", "cell": "gru", "extra": "ngrams", "fusion": "mlp"},
+    ],
     ids=str,
 )
 def test_a_classifier_exports_and_answers_in_a_fresh_process(tmp_path, reviews_card, values):
@@ -179,7 +186,7 @@ def both(tmp_path_factory):
     order, _ = run(folder, write(folder / "r.toml", card_text("r.csv", task="sentiment")))
     prepared, fitting = trained(order)
     served = exports.TASKS["sentiment"].serving(
-        fitting.model, exports.vocabulary(order, prepared), prepared.meta, order.configuration
+        fitting.model, exports.vocabulary(order, prepared), prepared, order.configuration
     )
     tf.saved_model.save(served, str(folder / "out"), signatures=served.signatures())
     return served, answer.load(str(folder / "out"))
@@ -205,7 +212,7 @@ def same_from_keras_and_the_savedmodel(folder, card, **values):
     order, _ = run(folder, card, **values)
     prepared, fitting = trained(order)
     module = exports.TASKS[order.task].serving(
-        fitting.model, exports.vocabulary(order, prepared), prepared.meta, order.configuration
+        fitting.model, exports.vocabulary(order, prepared), prepared, order.configuration
     )
     tf.saved_model.save(module, str(folder / "out"), signatures=module.signatures())
     inputs, expected = exports._expected(order, prepared, fitting, module)

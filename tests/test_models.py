@@ -169,6 +169,27 @@ def test_word_dropout_drops_whole_words():
     assert (dropped[~zeros] != 0).all()
 
 
+SCORES = np.array([[0.3, -2.0, 5.0], [1.0, 0.0, -1.0]], np.float32)[:, :LABELS]
+
+
+@pytest.mark.parametrize("fusion", ["add", "concat", "mlp"])
+@pytest.mark.parametrize("head", ["softmax", "ordinal"])
+def test_extra_scores_and_the_text_both_count(fusion, head):
+    a_model = model("sentiment", extra="ngrams", fusion=fusion, head=head)
+    ids = np.array([[5, 2, 9], [5, 2, 9]], np.int32)
+    same, other = a_model([ids, SCORES * 0])["logits"].numpy(), a_model([ids, SCORES])["logits"].numpy()
+    assert np.allclose(same[0], same[1], atol=1e-6)
+    assert (np.abs(other - same).max(axis=1) > 1e-3).all()
+    assert np.abs(a_model([ids[:, ::-1], SCORES])["logits"].numpy() - other).max() > 1e-6
+
+
+def test_added_scores_alone_are_the_logits_before_training():
+    a_model = model("sentiment", extra="ngrams")
+    head = a_model.get_layer("softmax")
+    head.set_weights([np.zeros_like(weight) for weight in head.get_weights()])
+    assert np.allclose(a_model([np.array([[5, 2], [7, 0]], np.int32), SCORES])["logits"], SCORES)
+
+
 def test_l2_penalises_weights():
     assert not model("sentiment").losses
     assert float(ops.sum(ops.stack(model("sentiment", l2=0.1).losses))) > 0

@@ -5,12 +5,12 @@ from __future__ import annotations
 import functools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..records import Configuration
-from .store import Prepared, open_encoded
+from .store import Prepared, open_encoded, open_linear_scores
 
 UNKNOWN = 1  # as tokens.UNKNOWN, which would import TensorFlow
 # Batches' worth of examples sorted by length at a time. More would mean less padding, but batches that are less alike
@@ -51,12 +51,19 @@ class Batch(NamedTuple):
     weights: float32, shaped as labels: how much each label's loss counts, 0 on padding; those of an average example
         sum to 1.
     rows: int64 (batch,): which examples of the split these are.
+    extra: float32 (batch, features): what is known of each example beside its tokens; None for nothing.
     """
 
     ids: np.ndarray
     labels: np.ndarray
     weights: np.ndarray
     rows: np.ndarray
+    extra: np.ndarray | None = None
+
+    @property
+    def inputs(self) -> Any:
+        """What a model reads."""
+        return self.ids if self.extra is None else [self.ids, self.extra]
 
 
 @dataclass(frozen=True)
@@ -74,6 +81,7 @@ class Split:
         symbols: label ids from this number on are read as <unk>; None for none.
         groups: int64 (examples,): examples of one number have the same source and are right if any one is; None
             where each stands for itself.
+        extra: float32 (examples, features): see `Batch`.
     """
 
     ids: np.ndarray
@@ -87,6 +95,7 @@ class Split:
     truncated: int
     symbols: int | None = None
     groups: np.ndarray | None = None
+    extra: np.ndarray | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -96,7 +105,9 @@ class Split:
         ids, _ = _padded(self.ids, self.starts[rows], self.lengths[rows])
         ids[ids >= self.vocabulary] = UNKNOWN
         if not self.several:
-            return Batch(ids, self.labels[self.label_starts[rows]], np.ones(len(rows), np.float32), rows)
+            ones = np.ones(len(rows), np.float32)
+            extra = None if self.extra is None else self.extra[rows]
+            return Batch(ids, self.labels[self.label_starts[rows]], ones, rows, extra)
         labels, real = _padded(self.labels, self.label_starts[rows], self.label_lengths[rows])
         return Batch(ids, self._known(labels), real.astype(np.float32) / self._mean_length, rows)
 
@@ -145,8 +156,9 @@ class Split:
     def some(self, count: int, generator: np.random.Generator) -> Split:
         """At most so many of the examples, chosen at random."""
         rows = np.sort(generator.permutation(len(self))[:count])
-        chosen = {name: getattr(self, name)[rows] for name in ("starts", "lengths", "label_starts", "label_lengths")}
-        return replace(self, **chosen, groups=None if self.groups is None else self.groups[rows])
+        names = ("starts", "lengths", "label_starts", "label_lengths", "groups", "extra")
+        of_each = {name: whole[rows] for name in names if (whole := getattr(self, name)) is not None}
+        return replace(self, **of_each)
 
     def truth(self) -> Answers:
         """The labels of all examples, in order."""
@@ -184,4 +196,5 @@ def load_split(prepared: Prepared, part: str, configuration: Configuration) -> S
         truncated=int((whole > lengths).sum()),
         symbols=min(configuration["max_vocabulary"], len(meta.labels)) if sequences else None,
         groups=prepared.groups()[rows] if sequences else None,
+        extra=open_linear_scores(prepared, configuration["weighting"])[rows] if "weighting" in configuration else None,
     )

@@ -22,6 +22,7 @@ from . import sources, splits
 from .cards import PARTS, VECTORS, Card
 from .downloads import cache_folder
 from .examples import FEWEST, are_stars, label_names, read_examples, warnings
+from .linear import fit, held_out_scores
 from .pretrained import write_vectors
 from .store import (
     SYMBOLS,
@@ -29,8 +30,10 @@ from .store import (
     Prepared,
     encoding_key,
     is_whole,
+    linear_key,
     open_encoded,
     open_prepared,
+    read_texts,
     vectors_key,
     write_whole,
 )
@@ -46,6 +49,7 @@ def prepare(
     card: Card,
     encodings: Iterable[tuple[str, bool]] = (("words", True),),
     vectors: Iterable[str] = (),
+    weightings: Iterable[str] = (),
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> Prepared:
     """Read, split and encode a dataset, or find that this was done before.
@@ -53,6 +57,7 @@ def prepare(
     Args:
         encodings: (tokens, lowercase) pairs that will be asked for.
         vectors: names or paths of pretrained vectors that will be asked for.
+        weightings: of n-grams that will be asked for; see `linear`.
         say: receives lines for a person.
 
     Raises:
@@ -73,6 +78,11 @@ def prepare(
             write_vectors(
                 name, open_encoded(prepared, tokens, lowercase).vocabulary, place / f"{vectors_key(name)}.npy"
             )
+    for weighting in weightings:
+        place = folder / linear_key(weighting)
+        if not is_whole(place, say):
+            say(f"fitting a linear classifier to words and pairs of words, weighted by {weighting}")
+            write_whole(place, partial(_write_linear, prepared, weighting))
     return prepared
 
 
@@ -264,6 +274,16 @@ def _write_encoding(prepared: Prepared, tokens: str, lowercase: bool, place: Pat
     np.save(place / "offsets.npy", np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64))
     (place / "vocabulary.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
     return {"options": asdict(options), "vocabulary": len(vocabulary)}
+
+
+def _write_linear(prepared: Prepared, weighting: str, place: Path) -> dict[str, Any]:
+    texts, labels = read_texts(prepared, "train"), np.asarray(prepared.labels()[prepared.rows("train")])
+    fitted = fit(weighting, texts, labels, len(prepared.meta.labels))
+    for name, array in zip(fitted._fields[1:], fitted[1:], strict=True):
+        np.save(place / f"{name}.npy", array)
+    rest = (fitted.scores(read_texts(prepared, part)) for part in PARTS[1:])
+    np.save(place / "scores.npy", np.concatenate([held_out_scores(fitted, texts, labels, seed=0), *rest]))
+    return {"weighting": weighting, "features": len(fitted.codes)}
 
 
 def _chunks(examples: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:

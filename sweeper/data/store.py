@@ -12,6 +12,8 @@ A prepared folder, named by the digest of data and card:
         vocabulary.json       all training tokens, most frequent first, after `tokens.RESERVED`
         ids.npy offsets.npy   int32 ids of all rows end to end; row i is ids[offsets[i]:offsets[i+1]]
         VECTORS.npy           float32 (vocabulary, width); a row of NaN for a word without a vector
+    linear-WEIGHTING/         a linear classifier over the n-grams of words-lower: the fields of `Linear`, and
+        scores.npy            float32 (rows, labels): what it says of each row; of training rows one that has not seen them
 """
 
 from __future__ import annotations
@@ -34,6 +36,7 @@ from ..journal import sealed, unsealed
 from ..parameters import Facts
 from .cards import PARTS
 from .downloads import sha256
+from .linear import Linear, Texts
 
 SYMBOLS = ("<stop>", "<unk>")
 """The first symbols of sequences: what ends them, and what stands for rare ones."""
@@ -177,6 +180,24 @@ def open_vectors(prepared: Prepared, tokens: str, lowercase: bool, vectors: str)
     return _mapped(path)
 
 
+def open_linear(prepared: Prepared, weighting: str) -> Linear:
+    """The linear classifier of the training texts."""
+    folder = prepared.folder / linear_key(weighting)
+    return Linear(weighting, *(_mapped(folder / f"{name}.npy") for name in Linear._fields[1:]))
+
+
+def open_linear_scores(prepared: Prepared, weighting: str) -> np.ndarray:
+    """float32 (rows, labels): log odds; see `linear`."""
+    return _mapped(prepared.folder / linear_key(weighting) / "scores.npy")
+
+
+def read_texts(prepared: Prepared, part: str) -> Texts:
+    """The texts of one split as lower-case words, whole."""
+    encoded, rows = open_encoded(prepared, "words", lowercase=True), prepared.rows(part)
+    offsets = encoded.offsets[rows.start : rows.stop + 1]
+    return Texts(encoded.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
+
+
 def _mapped(path: Path) -> np.ndarray:
     array: np.ndarray = np.load(_there(path), mmap_mode="r", allow_pickle=False)
     return array
@@ -191,6 +212,10 @@ def _there(path: Path) -> Path:
 
 def encoding_key(tokens: str, lowercase: bool) -> str:
     return f"{tokens}-{'lower' if lowercase else 'cased'}"
+
+
+def linear_key(weighting: str) -> str:
+    return f"linear-{weighting}"
 
 
 def vectors_key(name: str) -> str:

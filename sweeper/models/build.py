@@ -55,8 +55,8 @@ def build_classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
     """One label a text.
 
     Returns:
-        A model from ids, int32 (batch, time), 0 on padding, to a dictionary: `logits`,
-        float (batch, labels), and with attention `attention`, float (batch, time): the
+        A model from ids, int32 (batch, time), 0 on padding, and with `extra` from [ids, scores],
+        float32 (batch, labels), to a dictionary: `logits`, float (batch, labels), and with attention `attention`, float (batch, time): the
         weight of each token, 0 on padding.
     """
     with _precision(configuration):
@@ -75,15 +75,30 @@ def _classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
         outputs["attention"] = ops.squeeze(weights, 1)
     # Of the summary, not of every state: as good a regulariser, and without a random number for each of them.
     summary = drop(summary, configuration["dropout"], sizes.seed, "dropout")
-    if configuration.get("head") == "ordinal":
-        outputs["logits"] = OrdinalHead(
-            sizes.labels, kernel_regularizer=_penalty(configuration), dtype="float32", name="ordinal"
-        )(summary)
+    if configuration["extra"] == "none":
+        outputs["logits"] = _label_head(configuration, sizes)(summary)
+        return keras.Model(ids, outputs, name="classifier")
+    scores = keras.Input((sizes.labels,), name="scores")
+    if configuration["fusion"] == "add":
+        # Begins as the linear classifier that gave the scores, whose confidence it then learns to correct.
+        trusted = keras.layers.Dense(
+            sizes.labels, kernel_initializer="identity", use_bias=False, dtype="float32", name="trusted"
+        )(scores)
+        outputs["logits"] = keras.layers.Add(dtype="float32", name="fused")(
+            [_label_head(configuration, sizes)(summary), trusted]
+        )
     else:
-        outputs["logits"] = keras.layers.Dense(
-            sizes.labels, kernel_regularizer=_penalty(configuration), dtype="float32", name="softmax"
-        )(summary)
-    return keras.Model(ids, outputs, name="classifier")
+        both = keras.layers.Concatenate(name="fused")([summary, scores])
+        if configuration["fusion"] == "mlp":
+            both = keras.layers.Dense(summary.shape[-1], activation="tanh", name="hidden")(both)
+        outputs["logits"] = _label_head(configuration, sizes)(both)
+    return keras.Model([ids, scores], outputs, name="classifier")
+
+
+def _label_head(configuration: Configuration, sizes: Sizes) -> keras.layers.Layer:
+    """From a summary, float (batch, features), to logits, float32 (batch, labels)."""
+    head, name = (OrdinalHead, "ordinal") if configuration.get("head") == "ordinal" else (keras.layers.Dense, "softmax")
+    return head(sizes.labels, kernel_regularizer=_penalty(configuration), dtype="float32", name=name)
 
 
 def build_tagger(configuration: Configuration, sizes: Sizes) -> keras.Model:

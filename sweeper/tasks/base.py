@@ -63,7 +63,9 @@ class Task(ABC):
         """A model from ids to a dictionary with `logits`."""
 
     @abstractmethod
-    def serving(self, model: keras.Model, vocabulary: list[str], meta: Meta, configuration: Configuration) -> Any:
+    def serving(
+        self, model: keras.Model, vocabulary: list[str], prepared: Prepared, configuration: Configuration
+    ) -> Any:
         """A tf.Module whose `signatures()` take raw text and answer with label names."""
 
 

@@ -56,10 +56,12 @@ class Generation(Task):
 
         return build_generator(configuration, sizes)
 
-    def serving(self, model: keras.Model, vocabulary: list[str], meta: Meta, configuration: Configuration) -> Any:
+    def serving(
+        self, model: keras.Model, vocabulary: list[str], prepared: Prepared, configuration: Configuration
+    ) -> Any:
         from .serving import TellerModule
 
-        return TellerModule(model, meta, configuration)
+        return TellerModule(model, prepared.meta, configuration)
 
     def baselines(self, prepared: Prepared) -> list[Baseline]:
         """How frequent each symbol is, and interpolated n-grams."""

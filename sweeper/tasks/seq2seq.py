@@ -53,10 +53,12 @@ class Seq2Seq(Task):
 
         return build_encoder_decoder(configuration, sizes)
 
-    def serving(self, model: keras.Model, vocabulary: list[str], meta: Meta, configuration: Configuration) -> Any:
+    def serving(
+        self, model: keras.Model, vocabulary: list[str], prepared: Prepared, configuration: Configuration
+    ) -> Any:
         from .serving import WriterModule
 
-        return WriterModule(model, vocabulary, meta, configuration)
+        return WriterModule(model, vocabulary, prepared.meta, configuration)
 
     def baselines(self, prepared: Prepared) -> list[Baseline]:
         """The source itself, and the most frequent target of the nearest training source."""

@@ -15,6 +15,7 @@ from ..data.texts import told_labels
 from ..data.tokens import PADDING, TokenOptions, lookup_table, lowered, tokenize
 from ..models.decoder import BOUNDARY
 from ..records import Configuration
+from .linear_scores import LinearScores
 
 
 def token_options(configuration: Configuration) -> TokenOptions:
@@ -25,11 +26,17 @@ class ClassifierModule(tf.Module):  # type: ignore[misc]
     """Label, score and all scores of each text."""
 
     def __init__(
-        self, model: keras.Model, vocabulary: Sequence[str], labels: Sequence[str], configuration: Configuration
+        self,
+        model: keras.Model,
+        vocabulary: Sequence[str],
+        labels: Sequence[str],
+        configuration: Configuration,
+        linear: LinearScores | None = None,
     ) -> None:
         super().__init__()
         self.weights = [variable.value for variable in model.variables]  # tracked, so that they are saved
         self.table = lookup_table(vocabulary)
+        self.linear = linear
         self.labels = tf.constant(list(labels))
         self._model = _untracked(model)
         self._options = token_options(configuration)
@@ -41,7 +48,9 @@ class ClassifierModule(tf.Module):  # type: ignore[misc]
         return tokens.with_flat_values(self.table.lookup(tokens.flat_values)).to_tensor(PADDING)
 
     def answer(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        scores = tf.nn.softmax(self._model()(self.ids(text), training=False)["logits"])
+        ids = self.ids(text)
+        inputs = ids if self.linear is None else [ids, self.linear(text)]
+        scores = tf.nn.softmax(self._model()(inputs, training=False)["logits"])
         return {
             "label": tf.gather(self.labels, tf.argmax(scores, axis=1)),
             "score": tf.reduce_max(scores, axis=1),

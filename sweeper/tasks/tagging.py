@@ -45,10 +45,12 @@ class Tagging(Task):
 
         return build_tagger(configuration, sizes)
 
-    def serving(self, model: keras.Model, vocabulary: list[str], meta: Meta, configuration: Configuration) -> Any:
+    def serving(
+        self, model: keras.Model, vocabulary: list[str], prepared: Prepared, configuration: Configuration
+    ) -> Any:
         from .serving import TaggerModule
 
-        return TaggerModule(model, vocabulary, meta.labels, configuration)
+        return TaggerModule(model, vocabulary, prepared.meta.labels, configuration)
 
     def baselines(self, prepared: Prepared) -> list[Baseline]:
         """The most frequent tag, and each word's most frequent tag."""
