@@ -103,8 +103,9 @@ def _expected(
             inputs.append(example["source"])
             expected.append({"output": prepared.meta.written(logits), "unknown": int((batch.ids == UNKNOWN).sum())})
         elif split.several:
-            inputs.append(list(example["tokens"]))
-            expected.append({"tokens": list(example["tokens"]), "tags": [names[place] for place in logits.argmax(-1)]})
+            tokens, (_, tags) = list(example["tokens"]), learner.evaluate(batch.inputs, batch.labels, batch.weights)
+            inputs.append(tokens)
+            expected.append({"tokens": tokens, "tags": [names[tag] for tag in tags.numpy()[0]]})
         else:
             scores = np.exp(logits - logits.max())
             scores = (scores / scores.sum()).tolist()

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
 import gc
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -18,6 +19,7 @@ from tensorflow.python.framework import ops
 
 from .data.batches import Answers, Split
 from .errors import TrialError
+from .layers.crf import CRF
 from .models import state
 from .models.optimizers import summed
 from .records import Scores
@@ -96,6 +98,26 @@ class Learner(ABC, Generic[Data]):
             raise TrialError(f"diverged: the loss is {value} in epoch {self.progress.epoch + 1}; {DIVERGED}")
         return value
 
+    def values(self) -> dict[str, np.ndarray]:
+        """The weights that are scored: the model's, or their running average where there is one."""
+        with self.averaged():
+            return state.values(self.model.variables, "model")
+
+    @contextlib.contextmanager
+    def averaged(self) -> Iterator[None]:
+        """The model with the running average of its weights inside, and with its weights again outside."""
+        optimizer = getattr(self.optimizer, "inner_optimizer", self.optimizer)
+        if not optimizer.use_ema or not int(optimizer.iterations):
+            yield
+            return
+        weights = [variable.numpy() for variable in self.model.trainable_variables]
+        optimizer.finalize_variable_values(self.model.trainable_variables)
+        try:
+            yield
+        finally:
+            for variable, value in zip(self.model.trainable_variables, weights, strict=True):
+                variable.assign(value)
+
     def save(self, path: Path, note: str = "") -> None:
         """Weights, optimizer and progress, and a note of the caller's."""
         progress = {"epoch": self.progress.epoch, "best": self.progress.best, "best_epoch": self.progress.best_epoch}
@@ -118,22 +140,24 @@ class Fitting(Learner[Split]):
 
     Args:
         model: from the inputs of a `Batch` to a dictionary with `logits`.
-        extra: how many features an example has beside its tokens; see `Batch`.
         several: whether an example may have several labels; see `Split`.
+        smoothing: share of a true label's probability that training spreads over all labels.
     """
 
     def __init__(
-        self, model: keras.Model, optimizer: keras.optimizers.Optimizer, *, several: bool, extra: int = 0
+        self, model: keras.Model, optimizer: keras.optimizers.Optimizer, *, several: bool, smoothing: float = 0.0
     ) -> None:
         super().__init__(model, optimizer)
-        ids, beside = tf.TensorSpec([None, None], tf.int32), tf.TensorSpec([None, extra], tf.float32)
-        inputs = [ids, beside] if extra else ids
+        self.smoothing = smoothing
+        specs = [tf.TensorSpec(one.shape, one.dtype) for one in getattr(model, "encoder", model).inputs]
+        inputs = specs if len(specs) > 1 else specs[0]
         labels = [None, None] if several else [None]
         signature = [inputs, tf.TensorSpec(labels, tf.int32), tf.TensorSpec(labels, tf.float32)]
         # One trace for all lengths: shapes are left open.
         self.step = tf.function(self._step, input_signature=signature, autograph=False)
         self.evaluate = tf.function(self._evaluate, input_signature=signature, autograph=False)
         self.answer = tf.function(self._answer, input_signature=[inputs], autograph=False)
+        self.crf = next((layer for layer in model.layers if isinstance(layer, CRF)), None)
 
     def _step(self, inputs: Any, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """One training step; returns the loss of an example, penalties left out.
@@ -143,7 +167,7 @@ class Fitting(Learner[Split]):
         """
         with tf.GradientTape() as tape:
             logits = self.logits(inputs, labels, weights, training=True)
-            loss = _cross_entropy(labels, logits, weights) / tf.cast(tf.shape(labels)[0], tf.float32)
+            loss = self._loss(labels, logits, weights, self.smoothing) / tf.cast(tf.shape(labels)[0], tf.float32)
             total = self.optimizer.scale_loss(tf.add_n([loss, *self.model.losses]))
         self.descend(tape, total)
         return loss
@@ -155,11 +179,24 @@ class Fitting(Learner[Split]):
     def _evaluate(self, inputs: Any, labels: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The loss of all true labels together, and the model's own: int32 (batch,) or (batch, time)."""
         logits = self.logits(inputs, labels, weights, training=False)
-        return _cross_entropy(labels, logits, weights), self._own(inputs, logits)
+        return self._loss(labels, logits, weights), self._own(inputs, logits, weights)
 
-    def _own(self, inputs: Any, logits: tf.Tensor) -> tf.Tensor:
+    def _loss(self, labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
+        """Of all true labels together."""
+        if self.crf is None:
+            surprisal = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+            if smoothing:  # Szegedy et al. 2016, section 7
+                of_any = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
+                surprisal = (1 - smoothing) * surprisal + smoothing * of_any
+            return tf.reduce_sum(surprisal * weights)
+        # Every real label of a batch counts alike, and the labels of a sentence are one event.
+        return tf.reduce_sum(self.crf.surprisal(logits, labels, weights > 0) * weights[:, 0])
+
+    def _own(self, inputs: Any, logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """The model's own labels."""
-        return tf.argmax(logits, axis=-1, output_type=tf.int32)
+        if self.crf is None:
+            return tf.argmax(logits, axis=-1, output_type=tf.int32)
+        return self.crf.decode(logits, weights > 0)
 
     def _answer(self, inputs: Any) -> tf.Tensor:
         return self.model(inputs, training=False)["logits"]
@@ -192,10 +229,6 @@ class Fitting(Learner[Split]):
     def _of_one(self, label: np.ndarray, length: int) -> np.ndarray:
         """An example's labels, from its row in a batch."""
         return np.atleast_1d(label)[:length]
-
-
-def _cross_entropy(labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits) * weights)
 
 
 def release_memory() -> None:
@@ -255,7 +288,8 @@ def fit(
         before_epoch(progress.epoch)
         loss, tokens = fitting.train_epoch(training, batch_size, np.random.default_rng((seed, progress.epoch)))
         trained = time.perf_counter()
-        predictions = fitting.predict(validation)
+        with fitting.averaged():
+            predictions = fitting.predict(validation)
         if not np.isfinite(predictions.loss):
             raise TrialError(f"diverged: the validation loss is {predictions.loss}; {DIVERGED}")
         scores = score(predictions)

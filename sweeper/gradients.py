@@ -27,6 +27,8 @@ EXAMPLES = 64  # over which the median is taken
 FURTHEST = 200  # steps back; longer examples are left out, or of texts only the beginning is read
 FEWEST = 8  # examples that must be so long for a step to be drawn
 
+SPELLING = ("casing", "characters")  # lookups that are not of words
+
 PLAIN = {"cell": "simple_rnn", "direction": "forward", "depth": 1, "attention": "none", "pooling": "last"}
 """What the plain network beside the best one has of its own; the rest is the best one's."""
 
@@ -149,6 +151,6 @@ def _embedding(model: Any) -> keras.layers.Embedding:
     reader = model.encoder if isinstance(model, EncoderDecoder) else model
     layers = [model.embedding] if isinstance(model, Generator) else reader.layers
     for layer in layers:
-        if isinstance(layer, keras.layers.Embedding):
+        if isinstance(layer, keras.layers.Embedding) and layer.name not in SPELLING:
             return layer
     raise TrialError('gradients: are drawn of models that look their input up; write input = "learned" in the space')

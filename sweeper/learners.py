@@ -10,12 +10,13 @@ from typing import Any
 
 import numpy as np
 
+from .adapters import schemes
 from .data.batches import Split, load_split
-from .data.store import Prepared, open_encoded, open_prepared, open_vectors
+from .data.store import Prepared, open_encoded, open_prepared, open_spellings, open_vectors
 from .data.texts import Texts, load_texts
 from .errors import TrialError
 from .fitting import Fitting, Learner
-from .models import EncoderDecoder, Generator, Sizes, kernels, state
+from .models import EncoderDecoder, Generator, Sizes, Spelling, kernels, state
 from .models.optimizers import build_optimizer
 from .records import BEST, TrialOrder
 from .tasks import TASKS
@@ -44,13 +45,12 @@ def build_learner(order: TrialOrder, prepared: Prepared, steps: int, kernel: str
         model = TASKS[order.task].build(order.configuration, sizes(order, prepared, kernel))
     except ValueError as error:
         raise TrialError(f"cannot be built: {error}") from error
-    optimizer = build_optimizer(order.configuration, steps)
+    optimizer, smoothing = build_optimizer(order.configuration, steps), order.configuration.get("label_smoothing", 0.0)
     if isinstance(model, Generator):
         return Telling(model, optimizer)
     if isinstance(model, EncoderDecoder):
-        return Writing(model, optimizer)
-    extra = len(prepared.meta.labels) if "weighting" in order.configuration else 0
-    return Fitting(model, optimizer, several=prepared.meta.kind != "labels", extra=extra)
+        return Writing(model, optimizer, smoothing)
+    return Fitting(model, optimizer, several=prepared.meta.kind != "labels", smoothing=smoothing)
 
 
 def sizes(order: TrialOrder, prepared: Prepared, kernel: str) -> Sizes:
@@ -66,8 +66,24 @@ def sizes(order: TrialOrder, prepared: Prepared, kernel: str) -> Sizes:
     labels = min(len(meta.labels), configuration["max_vocabulary"]) if writes else len(meta.labels)
     read = vocabulary(order, prepared)
     shared = configuration.get("target_embedding") == "shared"
-    places = _places(read, meta.labels[:labels]) if shared else None
-    return Sizes(len(read), labels, vectors, order.seed, kernel, meta.longest, len(meta.conditions), places)
+    return Sizes(
+        vocabulary=len(read),
+        labels=labels,
+        vectors=vectors,
+        seed=order.seed,
+        kernel=kernel,
+        longest=meta.longest,
+        conditions=len(meta.conditions),
+        places=_places(read, meta.labels[:labels]) if shared else None,
+        spelling=_spelling(prepared) if "character_units" in configuration else None,
+        forbidden=np.array(schemes.never_follows(meta.labels)) if meta.kind == "entities" else None,
+    )
+
+
+def _spelling(prepared: Prepared) -> Spelling:
+    from .data.spelling import KINDS, WIDTH
+
+    return Spelling(WIDTH, len(open_spellings(prepared).alphabet), KINDS)
 
 
 def _places(read: Sequence[str], written: Sequence[str]) -> np.ndarray:

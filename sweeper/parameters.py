@@ -24,7 +24,7 @@ class Known:
 
     Args:
         default: its value where a space leaves it out; `defaults` overrides it for a task.
-        when: other parameters and the values of theirs with which this one matters.
+        when: other parameters and the values of theirs, None where they are inactive, with which this one matters.
             Otherwise it is inactive and appears nowhere.
         only: a fact about the data (`Facts`) without which it does not matter.
     """
@@ -75,6 +75,23 @@ TABLE: tuple[Known, ...] = (
     ),
     Known(
         "input", "learned", Words(("learned", "one_hot")), "embedding learned from scratch, or one-hot", ("generation",)
+    ),
+    Known(
+        "characters",
+        "none",
+        Words(("none", "cnn", "rnn")),
+        "read the characters of each word and its casing as well: by filters, or by a recurrent layer of its own",
+        ("tagging",),
+        when={"input": ("learned", "pretrained")},
+        only="spelled",
+    ),
+    Known(
+        "character_units",
+        32,
+        Whole(1, 512),
+        "filters, or units of either direction, that read a word's characters",
+        ("tagging",),
+        when={"characters": ("cnn", "rnn")},
     ),
     Known(
         "embedding_units",
@@ -138,8 +155,8 @@ TABLE: tuple[Known, ...] = (
     Known(
         "pooling",
         "max",
-        Words(("last", "max", "mean")),
-        "summary of the states where there is no attention",
+        Words(("last", "max", "mean", "all")),
+        "summary of the states where there is no attention; all: these three side by side",
         CLASSIFICATION,
         when={"attention": ("none",)},
     ),
@@ -150,6 +167,13 @@ TABLE: tuple[Known, ...] = (
         "for numbers as labels: separate classes, or ordered stars",
         ("sentiment",),
         only="ordered",
+    ),
+    Known(
+        "head",
+        "softmax",
+        Words(("softmax", "crf")),
+        "each tag by itself, or all tags of a sentence together (a conditional random field)",
+        ("tagging",),
     ),
     Known(
         "extra",
@@ -261,6 +285,21 @@ TABLE: tuple[Known, ...] = (
         "share of features dropped between recurrent layers and before the head",
         defaults={"seq2seq": 0.2, "generation": 0.2},
     ),
+    Known(
+        "dropout_masks",
+        "steps",
+        Words(("steps", "sequence")),
+        "whether what is dropped between layers and before a tagger's head is drawn for each step, or once for a whole sequence (variational)",
+        READING,
+    ),
+    Known(
+        "label_smoothing",
+        0.0,
+        Real(0, 0.5),
+        "share of a true label's probability that training spreads over all labels",
+        READING,
+        when={"head": (None, "softmax")},
+    ),
     Known("recurrent_dropout", 0.0, Real(0, 0.95), "share of the recurrent state dropped at each step", READING),
     Known("l2", 0.0, Real(0, 1), "L2 penalty on recurrent and output kernels", READING),
     # Optimisation.
@@ -283,6 +322,13 @@ TABLE: tuple[Known, ...] = (
         "constant",
         Words(("constant", "linear", "cosine", "exponential")),
         "learning rate over the planned epochs; linear and cosine end at 0, exponential at a tenth",
+    ),
+    Known("warm_up", 0.0, Real(0, 0.9), "share of the planned steps in which the learning rate rises from 0"),
+    Known(
+        "averaging",
+        0.0,
+        Real(0, 0.99999),
+        "weights that are scored and exported are a running average with this momentum, such as 0.998; 0 for none",
     ),
     Known("clip_norm", 1.0, Real(1e-3, 1_000), "largest norm of the whole gradient"),
     Known(
@@ -310,17 +356,19 @@ class Facts:
     Args:
         ordered: labels are numbers in an order (stars).
         labelled: texts have labels.
+        spelled: tokens are words of several characters.
     """
 
     ordered: bool = False
     labelled: bool = False
+    spelled: bool = False
 
     def allow(self, parameter: Known) -> bool:
         """Whether the data give the parameter a meaning."""
         return not parameter.only or bool(getattr(self, parameter.only))
 
 
-ONLY = {"ordered": "labels are numbers", "labelled": "texts have labels"}
+ONLY = {"ordered": "labels are numbers", "labelled": "texts have labels", "spelled": "words have several characters"}
 
 
 def known(task: str) -> dict[str, Known]:
@@ -372,7 +420,10 @@ def complete(task: str, values: Mapping[str, Any], facts: Facts | None = None) -
 def describe(task: str) -> Iterator[dict[str, Any]]:
     """One row a parameter, for a table."""
     for parameter in known(task).values():
-        when = " and ".join(f"{name} = {' | '.join(map(str, allowed))}" for name, allowed in parameter.when.items())
+        when = " and ".join(
+            f"{name} = {' | '.join(str(value) for value in allowed if value is not None)}"
+            for name, allowed in parameter.when.items()
+        )
         when = ONLY.get(parameter.only, when)
         yield {
             "parameter": parameter.name,

@@ -125,7 +125,7 @@ def ending_like_an_interrupt() -> Iterator[None]:
 
 def load(card: Card, space: SearchSpace, say: Callable[[str], None]) -> Prepared:
     """The card's data, encoded in every way that some configuration of the space asks for."""
-    return prepare(card, encodings(card, space), vectors(space), weightings(space), say)
+    return prepare(card, encodings(card, space), vectors(space), weightings(space), spelling(space), say)
 
 
 def encodings(card: Card, space: SearchSpace) -> list[tuple[str, bool]]:
@@ -147,6 +147,11 @@ def weightings(space: SearchSpace) -> list[str]:
     """Every weighting of n-grams that some configuration asks for."""
     asked = "extra" in parameters.known(space.task) and "ngrams" in space.values_of("extra")
     return list(space.values_of("weighting")) if asked else []
+
+
+def spelling(space: SearchSpace) -> bool:
+    """Whether some configuration asks for the characters of words."""
+    return "characters" in parameters.known(space.task) and set(space.values_of("characters")) != {"none"}
 
 
 @contextlib.contextmanager

@@ -112,8 +112,7 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
         record.fit_seconds += epoch.seconds
         if epoch.improved:
             record.scores, answers = {**epoch.scores, "loss": epoch.validation.loss}, epoch.validation.answers
-            weights = state.values(learner.model.variables, "model")
-            state.save_arrays(folder / BEST, {**weights, "epoch": np.array(epoch.number)})
+            state.save_arrays(folder / BEST, {**learner.values(), "epoch": np.array(epoch.number)})
         record.events.append(_event(order.number, epoch))
         checkpoint.offer(learner, record)
         journal.append(dataclasses.asdict(record.events[-1]))

@@ -19,17 +19,18 @@ class Writing(Fitting):
 
     Args:
         model: built.
+        smoothing: see `Fitting`.
     """
 
     model: EncoderDecoder
 
-    def __init__(self, model: EncoderDecoder, optimizer: keras.optimizers.Optimizer) -> None:
-        super().__init__(model, optimizer, several=True)
+    def __init__(self, model: EncoderDecoder, optimizer: keras.optimizers.Optimizer, smoothing: float = 0.0) -> None:
+        super().__init__(model, optimizer, several=True, smoothing=smoothing)
 
     def logits(self, inputs: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, *, training: bool) -> tf.Tensor:
         return self.model(inputs, labels, weights > 0, training=training)["logits"]
 
-    def _own(self, inputs: tf.Tensor, logits: tf.Tensor) -> tf.Tensor:
+    def _own(self, inputs: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         return self._answer(inputs)
 
     def _answer(self, inputs: tf.Tensor) -> tf.Tensor:

@@ -36,7 +36,10 @@ def run(tmp_path, card, cut="words", **values):
     """A finished trial."""
     weightings = [values.get("weighting", "tfidf")] if "extra" in values else []
     prepared = prepare(
-        cards.load_card(str(card)), [("words", True), (values.get("tokens", cut), True)], weightings=weightings
+        cards.load_card(str(card)),
+        [("words", True), (values.get("tokens", cut), True)],
+        weightings=weightings,
+        spelling="characters" in values,
     )
     configuration = complete(prepared.meta.task, {**SMALL, **values}, prepared.meta.facts)
     order = TrialOrder(0, prepared.meta.task, configuration, str(prepared.folder), str(tmp_path / "trial"), 3, 2)
@@ -78,7 +81,9 @@ def test_a_classifier_exports_and_answers_in_a_fresh_process(tmp_path, reviews_c
     assert f"- cell: {order.configuration['cell']}" in model_card
 
 
-@pytest.mark.parametrize("values", [{}, {"attention": "general"}], ids=str)
+@pytest.mark.parametrize(
+    "values", [{"head": "crf", "characters": "cnn"}, {"attention": "general", "characters": "rnn"}], ids=str
+)
 def test_a_tagger_exports_with_both_signatures(tmp_path, people_card, values):
     order, _ = run(tmp_path, people_card, **values)
     folder = exports.export_trial(order, str(tmp_path / "out"), {})
@@ -120,7 +125,7 @@ def test_a_tagger_with_attention_reads_a_long_text_in_windows(tmp_path, people_c
     order, _ = run(tmp_path, people_card, attention="dot")
     module = exports.TASKS["tagging"].serving
     prepared, fitting = trained(order)
-    served = module(fitting.model, ["", "<unk>", "us"], prepared.meta, order.configuration)
+    served = module(fitting.model, ["", "<unk>", "us"], prepared, order.configuration)
     tags = served.of_text(tf.constant(["us " * 1_300]))["tags"].numpy()[0]
     assert len(tags) == 1_300
     window = served.of_text(tf.constant(["us " * 512]))["tags"].numpy()[0]

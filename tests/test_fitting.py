@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 
+import keras
 import numpy as np
 import pytest
 
@@ -34,7 +35,12 @@ def ready(card, **values):
     configuration = complete(prepared.meta.task, {**QUICK, **values})
     training, validation = (load_split(prepared, part, configuration) for part in ("train", "validation"))
     sizes = Sizes(training.vocabulary, len(prepared.meta.labels), seed=5, kernel=kernels.choose(configuration))
-    fitting = Fitting(task.build(configuration, sizes), build_optimizer(configuration, 50), several=training.several)
+    fitting = Fitting(
+        task.build(configuration, sizes),
+        build_optimizer(configuration, 50),
+        several=training.several,
+        smoothing=configuration.get("label_smoothing", 0.0),
+    )
 
     def score(predictions):
         return task.scores(prepared.meta, validation.truth(), predictions.answers, validation.groups)
@@ -50,18 +56,23 @@ def ready(card, **values):
     return fitting, run, validation
 
 
-@pytest.mark.parametrize("which", ["reviews_card", "people_card"])
-def test_a_model_learns_what_can_be_learned(which, request):
-    _, run, _ = ready(request.getfixturevalue(which))
+KINDS = [("reviews_card", {}), ("people_card", {}), ("people_card", {"head": "crf"})]
+
+
+@pytest.mark.parametrize(("which", "values"), KINDS)
+def test_a_model_learns_what_can_be_learned(which, values, request):
+    _, run, _ = ready(request.getfixturevalue(which), **values)
     ending, epochs = run(12)
     assert ending == "done"
     assert max(next(iter(epoch.scores.values())) for epoch in epochs) == 1.0
     assert epochs[-1].loss < epochs[0].loss / 4
 
 
-@pytest.mark.parametrize("which", ["reviews_card", "people_card"])
-def test_the_loss_of_two_batches_is_that_of_both_as_one(which, request):
-    fitting, _, validation = ready(request.getfixturevalue(which), dropout=0.0, optimizer="sgd", learning_rate=1e-7)
+@pytest.mark.parametrize(("which", "values"), KINDS)
+def test_the_loss_of_two_batches_is_that_of_both_as_one(which, values, request):
+    fitting, _, validation = ready(
+        request.getfixturevalue(which), **values, dropout=0.0, optimizer="sgd", learning_rate=1e-7
+    )
     order = np.argsort(validation.lengths)
     losses = [float(fitting.step(*validation.batch(rows)[:3])) for rows in (order[:4], order[-4:])]
     assert losses[0] != losses[1]
@@ -84,6 +95,32 @@ def test_mixed_precision_learns_too_and_keeps_its_weights_whole(which, attention
     assert {layer.compute_dtype for layer in after.model.layers} <= {"float32", "int32"}, "it is this model's alone"
 
 
+@pytest.mark.parametrize("precision", ["float32", "mixed"])
+def test_scored_weights_are_the_running_average_and_training_goes_on_with_its_own(reviews_card, precision):
+    fitting, _, validation = ready(reviews_card, averaging=0.5, precision=precision, learning_rate=0.01)
+    batch, seen = validation.batch(np.arange(8)), []
+    for _ in range(3):
+        fitting.step(batch.inputs, batch.labels, batch.weights)
+        seen.append(fitting.model.get_layer("softmax").kernel.numpy())
+    wanted = seen[0] * 0.25 + seen[1] * 0.25 + seen[2] * 0.5
+    with fitting.averaged():
+        assert np.allclose(fitting.model.get_layer("softmax").kernel.numpy(), wanted, atol=1e-6)
+    assert (fitting.model.get_layer("softmax").kernel.numpy() == seen[2]).all()
+    kept = [value for value in fitting.values().values() if value.shape == wanted.shape]
+    assert any(np.allclose(value, wanted, atol=1e-6) for value in kept)
+
+
+def test_smoothing_spreads_a_share_of_the_truth_while_training_alone(reviews_card):
+    plain, _, validation = ready(reviews_card, dropout=0.0)
+    smooth, _, _ = ready(reviews_card, dropout=0.0, label_smoothing=0.2)
+    batch = validation.batch(np.arange(8))
+    given = batch.inputs, batch.labels, batch.weights
+    log_odds = np.asarray(keras.ops.log_softmax(plain.answer(batch.inputs)))
+    true = log_odds[np.arange(8), batch.labels]
+    assert np.isclose(smooth.evaluate(*given)[0], plain.evaluate(*given)[0])
+    assert np.isclose(smooth.step(*given), -(0.8 * true + 0.2 * log_odds.mean(axis=1)).mean(), rtol=1e-4)
+
+
 def test_it_stops_when_nothing_improves_and_not_before(reviews_card):
     _, run, _ = ready(reviews_card)
     _, epochs = run(40, patience=3)
@@ -97,7 +134,7 @@ def test_it_stops_when_told_and_says_so(reviews_card):
     assert (ending, len(epochs)) == ("stopped", 2)
 
 
-@pytest.mark.parametrize("how", [{"optimizer": "adam"}, {"optimizer": "sgd"}, {"precision": "mixed"}])
+@pytest.mark.parametrize("how", [{"averaging": 0.9, "warm_up": 0.1}, {"optimizer": "sgd"}, {"precision": "mixed"}])
 def test_a_fit_that_is_taken_up_equals_one_that_was_never_interrupted(reviews_card, tmp_path, how):
     whole, run_whole, _ = ready(reviews_card, **how)
     run_whole(4)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -22,7 +24,11 @@ WORDS = ["good", "bad", "dull", "fine", "very", "not", "plot", "it"]
 def texts_of(*lines):
     """Lines as ids; word w of `WORDS` has the id w + 2."""
     apart = [[WORDS.index(word) + 2 for word in line.split()] or [1] for line in lines]
-    return Texts(np.array(sum(apart, []), np.int32), np.cumsum([0, *map(len, apart)]))
+    return as_texts(apart)
+
+
+def as_texts(apart):
+    return Texts(np.array([*itertools.chain(*apart)], np.int32), np.cumsum([0, *map(len, apart)]))
 
 
 def some_texts(rng, count=60):
@@ -103,7 +109,7 @@ def test_any_text_gets_the_same_scores_inside_a_graph(lines):
     linear = _FITTED.setdefault("one", fit("tfidf", texts_of(*known), labels, 2))
     inside = _FITTED.setdefault("graph", LinearScores(linear, ["", "<unk>", *WORDS]))
     ids = [[WORDS.index(word) + 2 if word in WORDS else 1 for word in line] or [1] for line in lines]
-    texts = Texts(np.array(sum(ids, []), np.int32), np.cumsum([0, *map(len, ids)]))
+    texts = as_texts(ids)
     assert np.allclose(inside(tf.constant([" ".join(line) for line in lines])).numpy(), linear.scores(texts), atol=1e-5)
 
 

@@ -12,7 +12,7 @@ from sweeper.layers.attention import LuongAttention
 from sweeper.layers.ordinal import OrdinalHead
 from sweeper.models import Sizes, build_classifier, build_tagger
 from sweeper.models.optimizers import build_optimizer, summed
-from sweeper.models.recurrent import last_state, one_hot_width, pool, recurrent_stack
+from sweeper.models.recurrent import drop, last_state, one_hot_width, pool, recurrent_stack
 from sweeper.parameters import Facts, complete
 
 VOCABULARY, LABELS = 13, 3
@@ -188,6 +188,35 @@ def test_added_scores_alone_are_the_logits_before_training():
     head = a_model.get_layer("softmax")
     head.set_weights([np.zeros_like(weight) for weight in head.get_weights()])
     assert np.allclose(a_model([np.array([[5, 2], [7, 0]], np.int32), SCORES])["logits"], SCORES)
+
+
+def test_the_learning_rate_warms_up_and_then_follows_its_schedule():
+    wanted = build_optimizer(complete("sentiment", {"schedule": "linear", "learning_rate": 0.1}), 100)
+    warm = build_optimizer(complete("sentiment", {"schedule": "linear", "learning_rate": 0.1, "warm_up": 0.2}), 100)
+    rates = []
+    for step in (0, 9, 19, 50, 99):
+        for optimizer in (wanted, warm):
+            optimizer.iterations.assign(step)
+        rates.append(float(warm.learning_rate) / float(wanted.learning_rate))
+    assert np.allclose(rates, [0.05, 0.5, 1, 1, 1])
+
+
+@pytest.mark.parametrize(("masks", "alike"), [("steps", False), ("sequence", True)])
+def test_dropout_is_drawn_for_each_step_or_once_for_a_sequence(masks, alike):
+    x = keras.Input((None, 40))
+    dropping, ones = keras.Model(x, drop(x, 0.5, 0, "d", masks=masks)), np.ones((2, 5, 40), "float32")
+    assert (np.asarray(dropping(ones)) == 1).all(), "outside training nothing is dropped"
+    dropped = np.asarray(dropping(ones, training=True)) == 0
+    assert (dropped == dropped[:, :1]).all() == alike
+    assert 0.3 < dropped.mean() < 0.7
+    assert (dropped[0] != dropped[1]).any()
+
+
+def test_all_poolings_stand_side_by_side(rng):
+    states, mask = rng.normal(size=(2, 4, 6)).astype("float32"), np.array([[1, 1, 1, 1], [1, 1, 0, 0]], bool)
+    each = [np.asarray(pool(states, mask, pooling=one, direction="both")) for one in ("last", "max", "mean")]
+    together = np.asarray(pool(states, mask, pooling="all", direction="both"))
+    assert np.allclose(together, np.concatenate(each, axis=1))
 
 
 def test_l2_penalises_weights():

@@ -40,7 +40,8 @@ def test_inactive_parameters_appear_nowhere(chosen):
     for name in whole:
         assert all(whole.get(other) in allowed for other, allowed in parameters.known(task)[name].when.items())
     assert ("attention_units" in whole) == (whole.get("attention") == "concat")
-    assert "head" not in whole, "labels are not in an order"
+    assert ("head" in whole) == (task == "tagging"), "labels are not in an order"
+    assert "characters" not in whole, "words are not known to have several"
 
 
 @pytest.mark.parametrize(

@@ -99,7 +99,7 @@ def test_a_wrong_header_is_refused(tmp_path, header):
 def test_shipped_spaces_load_and_begin_with_the_known_good_configuration(name):
     space = load_space(name)
     assert space.refusal(space.first()) is None
-    whole = parameters.complete(space.task, space.first(), parameters.Facts(labelled=True))
+    whole = parameters.complete(space.task, space.first(), parameters.Facts(labelled=True, spelled=True))
     assert {key: whole[key] for key in space.first()} == space.first()
 
 

@@ -29,6 +29,17 @@ def infer_scheme(tags: Iterable[str]) -> str:
     return "bioes" if kinds & set("ESLU") else "iob2"
 
 
+def never_follows(tags: Sequence[str]) -> list[list[bool]]:
+    """For IOB2 tags, whether the one of a column never follows that of a row; the last row is of those that never come
+    first. An I- only goes on with a span of its own type."""
+
+    def forbidden(before: str, tag: str) -> bool:
+        prefix, _, kind = tag.partition("-")
+        return prefix == "I" and (before == OUTSIDE or before.partition("-")[2] != kind)
+
+    return [[forbidden(before, tag) for tag in tags] for before in (*tags, OUTSIDE)]
+
+
 def strangers(tags: Iterable[str]) -> list[str]:
     """Tags of no scheme, where the others are plainly span tags: mistyped, most likely."""
     known = set(tags)

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..records import Configuration
-from .store import Prepared, open_encoded, open_linear_scores
+from .store import Prepared, Spellings, open_encoded, open_linear_scores, open_spellings
 
 UNKNOWN = 1  # as tokens.UNKNOWN, which would import TensorFlow
 # Batches' worth of examples sorted by length at a time. More would mean less padding, but batches that are less alike
@@ -51,7 +51,8 @@ class Batch(NamedTuple):
     weights: float32, shaped as labels: how much each label's loss counts, 0 on padding; those of an average example
         sum to 1.
     rows: int64 (batch,): which examples of the split these are.
-    extra: float32 (batch, features): what is known of each example beside its tokens; None for nothing.
+    extra: what is known beside the tokens, float32 (batch, features) of each example, or int32 (batch, time, width), 0 on
+        padding, of each token; None for nothing.
     """
 
     ids: np.ndarray
@@ -82,6 +83,7 @@ class Split:
         groups: int64 (examples,): examples of one number have the same source and are right if any one is; None
             where each stands for itself.
         extra: float32 (examples, features): see `Batch`.
+        spellings: of words, where they are spelled; `Batch.extra` are then those of the tokens.
     """
 
     ids: np.ndarray
@@ -96,6 +98,7 @@ class Split:
     symbols: int | None = None
     groups: np.ndarray | None = None
     extra: np.ndarray | None = None
+    spellings: Spellings | None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -109,7 +112,15 @@ class Split:
             extra = None if self.extra is None else self.extra[rows]
             return Batch(ids, self.labels[self.label_starts[rows]], ones, rows, extra)
         labels, real = _padded(self.labels, self.label_starts[rows], self.label_lengths[rows])
-        return Batch(ids, self._known(labels), real.astype(np.float32) / self._mean_length, rows)
+        weights = real.astype(np.float32) / self._mean_length
+        return Batch(ids, self._known(labels), weights, rows, self._spelled(rows))
+
+    def _spelled(self, rows: np.ndarray) -> np.ndarray | None:
+        if self.spellings is None:
+            return None
+        places, _ = _padded(self.spellings.places, self.starts[rows], self.lengths[rows])
+        spelled: np.ndarray = self.spellings.spelled[places]
+        return spelled
 
     def _known(self, labels: np.ndarray) -> np.ndarray:
         return labels if self.symbols is None else np.where(labels < self.symbols, labels, UNKNOWN)
@@ -196,5 +207,6 @@ def load_split(prepared: Prepared, part: str, configuration: Configuration) -> S
         truncated=int((whole > lengths).sum()),
         symbols=min(configuration["max_vocabulary"], len(meta.labels)) if sequences else None,
         groups=prepared.groups()[rows] if sequences else None,
+        spellings=open_spellings(prepared) if "character_units" in configuration else None,
         extra=open_linear_scores(prepared, configuration["weighting"])[rows] if "weighting" in configuration else None,
     )

@@ -25,6 +25,7 @@ from .examples import FEWEST, are_stars, label_names, read_examples, warnings
 from .linear import fit, held_out_scores
 from .pretrained import write_vectors
 from .store import (
+    SPELLING,
     SYMBOLS,
     Meta,
     Prepared,
@@ -41,7 +42,8 @@ from .store import (
 if TYPE_CHECKING:
     from .tokens import TokenOptions
 
-FORMAT = 5  # raise it when prepared folders of old can no longer be read
+FORMAT = 6  # raise it when prepared folders of old can no longer be read
+FEW_CHARACTERS = 1.5  # of a token on average, up to which it is a character rather than a word
 CHUNK = 4_096  # examples tokenised at a time
 
 
@@ -50,6 +52,7 @@ def prepare(
     encodings: Iterable[tuple[str, bool]] = (("words", True),),
     vectors: Iterable[str] = (),
     weightings: Iterable[str] = (),
+    spelling: bool = False,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> Prepared:
     """Read, split and encode a dataset, or find that this was done before.
@@ -58,6 +61,7 @@ def prepare(
         encodings: (tokens, lowercase) pairs that will be asked for.
         vectors: names or paths of pretrained vectors that will be asked for.
         weightings: of n-grams that will be asked for; see `linear`.
+        spelling: whether the characters of words will be asked for; see `spelling`.
         say: receives lines for a person.
 
     Raises:
@@ -78,6 +82,9 @@ def prepare(
             write_vectors(
                 name, open_encoded(prepared, tokens, lowercase).vocabulary, place / f"{vectors_key(name)}.npy"
             )
+    if spelling and prepared.meta.spelled and not is_whole(folder / SPELLING, say):
+        with without_chatter():
+            write_whole(folder / SPELLING, partial(_write_spelling, prepared))
     for weighting in weightings:
         place = folder / linear_key(weighting)
         if not is_whole(place, say):
@@ -141,8 +148,13 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
         source_tokens=getattr(card.options, "source_tokens", "words"),
         target_tokens=getattr(card.options, "target_tokens", ""),
         conditions=conditions,
+        spelled=card.task == "tagging" and _mean_length(examples["tokens"]) > FEW_CHARACTERS,
     )
     return asdict(meta)
+
+
+def _mean_length(tokens: pd.Series) -> float:
+    return float(tokens.explode().str.len().mean())
 
 
 def _conditions(table: pd.DataFrame) -> tuple[str, ...]:
@@ -274,6 +286,23 @@ def _write_encoding(prepared: Prepared, tokens: str, lowercase: bool, place: Pat
     np.save(place / "offsets.npy", np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64))
     (place / "vocabulary.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
     return {"options": asdict(options), "vocabulary": len(vocabulary)}
+
+
+def _write_spelling(prepared: Prepared, place: Path) -> dict[str, Any]:
+    import tensorflow as tf
+
+    from .spelling import alphabet, spelled
+    from .tokens import RESERVED, lookup_table
+
+    tokens = prepared.examples()["tokens"]
+    places, words = pd.factorize(tokens.explode())
+    trained = tokens.iloc[prepared.rows("train")].explode()
+    letters = [*RESERVED, *alphabet(trained)]
+    written = spelled(tf.constant(["", *words]), lookup_table(letters)).numpy()
+    np.save(place / "spelled.npy", written)
+    np.save(place / "places.npy", (places + 1).astype(np.int32))
+    (place / "alphabet.json").write_text(json.dumps(letters, ensure_ascii=False), encoding="utf-8")
+    return {"words": len(words)}
 
 
 def _write_linear(prepared: Prepared, weighting: str, place: Path) -> dict[str, Any]:

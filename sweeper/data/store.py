@@ -12,6 +12,10 @@ A prepared folder, named by the digest of data and card:
         vocabulary.json       all training tokens, most frequent first, after `tokens.RESERVED`
         ids.npy offsets.npy   int32 ids of all rows end to end; row i is ids[offsets[i]:offsets[i+1]]
         VECTORS.npy           float32 (vocabulary, width); a row of NaN for a word without a vector
+    spelling/                 how words are written; see `spelling`
+        alphabet.json         characters of the training words, most frequent first, after `tokens.RESERVED`
+        spelled.npy           int32 (different words, spelling.WIDTH); the first is padding
+        places.npy            int32: for all tokens of all rows end to end, which of these words
     linear-WEIGHTING/         a linear classifier over the n-grams of words-lower: the fields of `Linear`, and
         scores.npy            float32 (rows, labels): what it says of each row; of training rows one that has not seen them
 """
@@ -38,6 +42,7 @@ from .cards import PARTS
 from .downloads import sha256
 from .linear import Linear, Texts
 
+SPELLING = "spelling"
 SYMBOLS = ("<stop>", "<unk>")
 """The first symbols of sequences: what ends them, and what stands for rare ones."""
 
@@ -58,6 +63,7 @@ class Meta:
         longest: the most symbols of a training target, its end included.
         source_tokens, target_tokens: what is read, where no configuration says it, and what is written.
         conditions: the labels of texts; () where they have none.
+        spelled: tokens that are tagged are words of several characters.
         warnings: for a person.
     """
 
@@ -79,6 +85,7 @@ class Meta:
     source_tokens: str = "words"
     target_tokens: str = ""
     conditions: tuple[str, ...] = ()
+    spelled: bool = False
     checksums: dict[str, str] = field(default_factory=dict)
 
     def written(self, symbols: Iterable[int]) -> str:
@@ -104,7 +111,7 @@ class Meta:
 
     @property
     def facts(self) -> Facts:
-        return Facts(ordered=self.ordered, labelled=bool(self.conditions))
+        return Facts(ordered=self.ordered, labelled=bool(self.conditions), spelled=self.spelled)
 
 
 @dataclass(frozen=True)
@@ -178,6 +185,21 @@ def open_vectors(prepared: Prepared, tokens: str, lowercase: bool, vectors: str)
     """float32 (vocabulary, width), a row of NaN for a word without a vector."""
     path = prepared.folder / encoding_key(tokens, lowercase) / f"{vectors_key(vectors)}.npy"
     return _mapped(path)
+
+
+@dataclass(frozen=True)
+class Spellings:
+    """How the words of all rows are written; see the head of this module."""
+
+    spelled: np.ndarray
+    places: np.ndarray
+    alphabet: list[str]
+
+
+def open_spellings(prepared: Prepared) -> Spellings:
+    folder = prepared.folder / SPELLING
+    alphabet = json.loads(_there(folder / "alphabet.json").read_text(encoding="utf-8"))
+    return Spellings(_mapped(folder / "spelled.npy"), _mapped(folder / "places.npy"), alphabet)
 
 
 def open_linear(prepared: Prepared, weighting: str) -> Linear:

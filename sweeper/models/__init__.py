@@ -1,6 +1,6 @@
 """Builders: a configuration and a few sizes in, a keras.Model out."""
 
-from .build import Sizes, build_classifier, build_encoder_decoder, build_generator, build_tagger
+from .build import Sizes, Spelling, build_classifier, build_encoder_decoder, build_generator, build_tagger
 from .encoder_decoder import EncoderDecoder
 from .generator import Generator
 
@@ -8,6 +8,7 @@ __all__ = [
     "EncoderDecoder",
     "Generator",
     "Sizes",
+    "Spelling",
     "build_classifier",
     "build_encoder_decoder",
     "build_generator",

@@ -5,19 +5,29 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import keras
 import numpy as np
 from keras import ops
 
 from ..layers.attention import LuongAttention
+from ..layers.crf import CRF
 from ..layers.ordinal import OrdinalHead
 from ..records import Configuration
 from .decoder import Decoder
 from .encoder_decoder import EncoderDecoder
 from .generator import Generator
 from .recurrent import drop, drop_words, embed, last_state, one_hot_width, pool, recurrent_stack
+from .spelling import spell
+
+
+class Spelling(NamedTuple):
+    """Numbers that the spelling of a word has, and how many different ones of characters and of casings there are."""
+
+    width: int = 0
+    alphabet: int = 0
+    casings: int = 0
 
 
 @dataclass(frozen=True, eq=False)
@@ -34,6 +44,8 @@ class Sizes:
         conditions: number of labels of texts that are to be told.
         places: int32 (labels,), where the embedding is shared: each symbol's row in it, which for those that are
             read as well is that of the token.
+        forbidden: bool (labels + 1, labels): see `CRF`.
+        spelling: where words are spelled.
     """
 
     vocabulary: int
@@ -44,6 +56,8 @@ class Sizes:
     longest: int = 0
     conditions: int = 0
     places: np.ndarray | None = None
+    forbidden: np.ndarray | None = None
+    spelling: Spelling | None = None
 
     @property
     def rows(self) -> int:
@@ -64,8 +78,8 @@ def build_classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
 
 
 def _classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
-    ids, mask, states, _ = _read(configuration, sizes)
-    outputs = {}
+    inputs, mask, states, _ = _read(configuration, sizes)
+    ids, outputs = inputs[0], {}
     if configuration["attention"] == "none":
         summary = pool(states, mask, pooling=configuration["pooling"], direction=configuration["direction"])
     else:
@@ -105,8 +119,8 @@ def build_tagger(configuration: Configuration, sizes: Sizes) -> keras.Model:
     """One label a token.
 
     Returns:
-        A model from ids, int32 (batch, time), 0 on padding, to a dictionary: `logits`,
-        float (batch, time, labels), meaningless on padding, and with attention
+        A model from ids, int32 (batch, time), 0 on padding, and with `characters` from [ids, spellings],
+        int32 (batch, time, width), 0 on padding, to a dictionary: `logits`, float (batch, time, labels), meaningless on padding, which a layer `crf` may have to decode, and with attention
         `attention`, float (batch, time, time): row t is what token t looks at.
     """
     with _precision(configuration):
@@ -114,23 +128,26 @@ def build_tagger(configuration: Configuration, sizes: Sizes) -> keras.Model:
 
 
 def _tagger(configuration: Configuration, sizes: Sizes) -> keras.Model:
-    ids, mask, states, _ = _read(configuration, sizes)
+    inputs, mask, states, _ = _read(configuration, sizes)
     outputs = {}
     if configuration["attention"] != "none":
         context, outputs["attention"] = _attention(configuration)(states, states, mask=mask)
         states = _attentional(context, states)
-    states = drop(states, configuration["dropout"], sizes.seed, "dropout")
-    outputs["logits"] = keras.layers.Dense(
+    states = drop(states, configuration["dropout"], sizes.seed, "dropout", masks=configuration["dropout_masks"])
+    logits = keras.layers.Dense(
         sizes.labels, kernel_regularizer=_penalty(configuration), dtype="float32", name="softmax"
     )(states)
-    return keras.Model(ids, outputs, name="tagger")
+    if configuration["head"] == "crf":
+        logits = CRF(sizes.labels, sizes.forbidden, dtype="float32", name="crf")(logits)
+    outputs["logits"] = logits
+    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name="tagger")
 
 
 def build_encoder_decoder(configuration: Configuration, sizes: Sizes) -> EncoderDecoder:
     """A sequence from a sequence."""
     with _precision(configuration):
-        ids, mask, states, last = _read(configuration, sizes)
-        encoder = keras.Model(ids, {"states": states, "mask": mask, "last": last}, name="encoder")
+        inputs, mask, states, last = _read(configuration, sizes)
+        encoder = keras.Model(inputs[0], {"states": states, "mask": mask, "last": last}, name="encoder")
         decoder = Decoder(
             configuration,
             symbols=sizes.labels,
@@ -172,12 +189,14 @@ def _precision(configuration: Configuration) -> Iterator[None]:
 
 
 def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any, Any]:
-    """Ids int32 (batch, time), mask bool (batch, time), and what `recurrent_stack` returns."""
+    """Inputs (ids int32 (batch, time), and with `characters` int32 (batch, time, width)), mask bool (batch, time), and
+    what `recurrent_stack` returns."""
     keras.utils.set_random_seed(sizes.seed)
     ids = keras.Input((None,), dtype="int32", name="ids")
-    mask = ops.not_equal(ids, 0)
+    inputs, mask = [ids], ops.not_equal(ids, 0)
     stack = {
-        key: configuration[key] for key in ("cell", "direction", "depth", "units", "dropout", "recurrent_dropout", "l2")
+        key: configuration[key]
+        for key in ("cell", "direction", "depth", "units", "dropout", "dropout_masks", "recurrent_dropout", "l2")
     }
     one_hot = configuration["input"] == "one_hot"
     if one_hot:
@@ -200,6 +219,19 @@ def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any, An
             frozen=configuration.get("vectors_training") == "frozen",
             seed=sizes.seed,
         )
+    if sizes.spelling is not None:
+        inputs.append(keras.Input((None, sizes.spelling.width), dtype="int32", name="spellings"))
+        spelled = spell(
+            inputs[1],
+            characters=configuration["characters"],
+            units=configuration["character_units"],
+            cell=configuration["cell"],
+            alphabet=sizes.spelling.alphabet,
+            casings=sizes.spelling.casings,
+            seed=sizes.seed,
+            kernel=sizes.kernel,
+        )
+        x = keras.layers.Concatenate(name="word_and_spelling")([x, spelled])
     states, last = recurrent_stack(
         x,
         mask,
@@ -209,7 +241,7 @@ def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any, An
         seed=sizes.seed,
         kernel=sizes.kernel,
     )
-    return ids, mask, states, last
+    return inputs, mask, states, last
 
 
 def _attention(configuration: Configuration) -> LuongAttention:

@@ -21,7 +21,11 @@ def build_optimizer(configuration: Configuration, steps: int) -> keras.optimizer
 
 def _optimizer(configuration: Configuration, steps: int) -> keras.optimizers.Optimizer:
     rate = _schedule(configuration["schedule"], configuration["learning_rate"], max(steps, 1))
+    if configuration["warm_up"]:
+        rate = WarmUp(rate, configuration["warm_up"] * max(steps, 1))
     common = {"learning_rate": rate, "global_clipnorm": configuration["clip_norm"]}
+    if configuration["averaging"]:
+        common |= {"use_ema": True, "ema_momentum": configuration["averaging"]}
     match configuration["optimizer"]:
         case "adamw":
             return FusedAdam(weight_decay=configuration["weight_decay"], **common)
@@ -57,6 +61,21 @@ def _schedule(name: str, rate: float, steps: int) -> Any:
             return keras.optimizers.schedules.ExponentialDecay(rate, steps, 0.1)
         case _:
             return rate
+
+
+class WarmUp(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
+    """A learning rate, or a schedule of one, that it rises to over so many steps."""
+
+    def __init__(self, rate: Any, steps: float) -> None:
+        self.rate = rate
+        self.steps = steps
+
+    def __call__(self, step: Any) -> Any:
+        whole = self.rate(step) if callable(self.rate) else self.rate
+        return whole * ops.minimum(1.0, (ops.cast(step, "float32") + 1) / self.steps)
+
+    def get_config(self) -> dict[str, Any]:
+        return {"rate": self.rate, "steps": self.steps}
 
 
 class FusedAdam(keras.optimizers.Adam):  # type: ignore[misc]

@@ -70,11 +70,13 @@ def recurrent_stack(
     units: int,
     residual: bool = False,
     dropout: float = 0.0,
+    dropout_masks: str = "steps",
     recurrent_dropout: float = 0.0,
     l2: float = 0.0,
     one_hot: bool = False,
     seed: int = 0,
     kernel: str = "keras",
+    name: str = "",
 ) -> tuple[Any, Any]:
     """Read a sequence `depth` times over, one recurrent layer on top of another.
 
@@ -86,7 +88,7 @@ def recurrent_stack(
         depth: number of layers, at least 1.
         units: width of one direction of one layer.
         residual: add each layer's input to its output, from the second layer on.
-        dropout: share of features dropped between two layers, in training.
+        dropout: share of features dropped between two layers, in training; `dropout_masks` as in `drop`.
         recurrent_dropout: share of the state dropped at each step, in training.
         l2: penalty on the kernels.
         one_hot: `x` holds rows of the first layer's own input kernel, of
@@ -94,6 +96,7 @@ def recurrent_stack(
             row is looked up and the matrix of zeros never exists.
         kernel: "keras" for stock layers, "packed" for the same weights and results by way of
             our own arithmetic (`layers.packed`), which trains faster on a CPU.
+        name: what the names of the layers begin with.
 
     Returns:
         States, float (batch, time, units), or (batch, time, 2 * units) for "both": forward
@@ -112,9 +115,9 @@ def recurrent_stack(
             recurrent_regularizer=keras.regularizers.L2(l2) if l2 else None,
             go_backwards=direction == "backward",
             seed=seed + level,
-            name=f"{cell}_{level}",
+            name=f"{name}{cell}_{level}",
         )
-        wrapped = keras.layers.Bidirectional(layer, name=f"both_{level}") if direction == "both" else layer
+        wrapped = keras.layers.Bidirectional(layer, name=f"{name}both_{level}") if direction == "both" else layer
         if kernel == "packed":
             states, *last = packed_layer(wrapped, rows=one_hot and first)(x, mask)
             last = [part for one in last for part in _apart(one, units)]
@@ -125,14 +128,23 @@ def recurrent_stack(
         if one_hot and first:
             _read_rows_as_they_are(wrapped, direction)
         if residual and not first:
-            states = keras.layers.Add(name=f"residual_{level}")([x, states])
-        x = drop(states, dropout, seed + level, f"dropout_{level}") if level < depth - 1 else states
+            states = keras.layers.Add(name=f"{name}residual_{level}")([x, states])
+        if level == depth - 1:
+            x = states
+        else:
+            x = drop(states, dropout, seed + level, f"{name}dropout_{level}", masks=dropout_masks)
     return x, ops.concatenate(last[::2] + last[1::2] if cell == "lstm" else last, axis=-1)
 
 
-def drop(x: Any, rate: float, seed: int, name: str) -> Any:
-    """In training, zero a share `rate` of the features. x: float (..., features)."""
-    return keras.layers.Dropout(rate, seed=seed, name=name)(x) if rate else x
+def drop(x: Any, rate: float, seed: int, name: str, *, masks: str = "steps") -> Any:
+    """In training, zero a share `rate` of the features.
+
+    Args:
+        x: float (batch, features) or (batch, time, features).
+        masks: of the latter, "steps" to choose anew at each step, "sequence" once for all (Gal and Ghahramani 2016).
+    """
+    shape = (None, 1, None) if masks == "sequence" and len(x.shape) == 3 else None
+    return keras.layers.Dropout(rate, noise_shape=shape, seed=seed, name=name)(x) if rate else x
 
 
 def packed_layer(layer: keras.layers.Layer, *, rows: bool = False) -> keras.layers.Layer:
@@ -184,11 +196,14 @@ def pool(states: Any, mask: Any, *, pooling: str, direction: str) -> Any:
     Args:
         states: float (batch, time, features).
         mask: bool (batch, time), False on padding; padding never counts.
-        pooling: "last", "max" or "mean".
+        pooling: "last", "max", "mean", or "all" for the three side by side.
 
     Returns:
-        float (batch, features).
+        float (batch, features), or (batch, 3 * features) for "all".
     """
+    if pooling == "all":
+        each = [pool(states, mask, pooling=one, direction=direction) for one in ("last", "max", "mean")]
+        return ops.concatenate(each, axis=-1)
     if pooling == "last":
         return last_state(states, mask, direction)
     real = ops.expand_dims(mask, -1)

@@ -10,6 +10,7 @@ import tensorflow as tf
 
 from ..data.batches import UNKNOWN
 from ..data.cards import WINDOW
+from ..data.spelling import WIDTH, spelled
 from ..data.store import SYMBOLS, Meta
 from ..data.texts import told_labels
 from ..data.tokens import PADDING, TokenOptions, lookup_table, lowered, tokenize
@@ -63,10 +64,19 @@ class ClassifierModule(tf.Module):  # type: ignore[misc]
 
 
 class TaggerModule(tf.Module):  # type: ignore[misc]
-    """Tokens and their tags, "" on padding; from raw text, or from tokens that are given."""
+    """Tokens and their tags, "" on padding; from raw text, or from tokens that are given.
+
+    Args:
+        letters: the alphabet of words that are spelled; () where none are.
+    """
 
     def __init__(
-        self, model: keras.Model, vocabulary: Sequence[str], labels: Sequence[str], configuration: Configuration
+        self,
+        model: keras.Model,
+        vocabulary: Sequence[str],
+        labels: Sequence[str],
+        configuration: Configuration,
+        letters: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.weights = [variable.value for variable in model.variables]
@@ -74,7 +84,9 @@ class TaggerModule(tf.Module):  # type: ignore[misc]
         self.labels = tf.constant(list(labels))
         self._model = _untracked(model)
         self._options = token_options(configuration)
+        self.letters = lookup_table(letters) if letters else None
         self._windowed = configuration["attention"] != "none"
+        self._crf = _untracked(model.get_layer("crf")) if configuration["head"] == "crf" else None
 
     def of_text(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         return self.of_tokens(tokenize(text, TokenOptions("words", lowercase=False)).to_tensor(""))
@@ -82,17 +94,32 @@ class TaggerModule(tf.Module):  # type: ignore[misc]
     def of_tokens(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
         real = tokens != ""
         ids = tf.where(real, self.table.lookup(lowered(tokens, self._options)), PADDING)
-        logits = self._by_window(ids) if self._windowed else self._model()(ids, training=False)["logits"]
-        tags = tf.gather(self.labels, tf.argmax(logits, axis=-1))
+        inputs = [ids] if self.letters is None else [ids, self._spelled(tokens)]
+        logits = self._by_window(inputs) if self._windowed else self._logits(inputs)
+        best = tf.argmax(logits, axis=-1) if self._crf is None else self._crf().decode(logits, real)
+        tags = tf.gather(self.labels, best)
         return {"tokens": tokens, "tags": tf.where(real, tags, "")}
 
-    def _by_window(self, ids: tf.Tensor) -> tf.Tensor:
+    def _spelled(self, tokens: tf.Tensor) -> tf.Tensor:
+        """int32 (batch, time, WIDTH)."""
+        flat = spelled(tf.reshape(tokens, [-1]), self.letters)
+        return tf.reshape(flat, [tf.shape(tokens)[0], tf.shape(tokens)[1], WIDTH])
+
+    def _logits(self, inputs: list[tf.Tensor]) -> tf.Tensor:
+        return self._model()(inputs if len(inputs) > 1 else inputs[0], training=False)["logits"]
+
+    def _by_window(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         """Logits (batch, time, labels) with memory that grows with the length, not with its square."""
-        batch, time = tf.shape(ids)[0], tf.shape(ids)[1]
+        batch, time = tf.shape(inputs[0])[0], tf.shape(inputs[0])[1]
         window = tf.minimum(time, WINDOW)
         windows = -(-time // tf.maximum(window, 1))
-        padded = tf.pad(ids, [[0, 0], [0, windows * window - time]], constant_values=PADDING)
-        logits = self._model()(tf.reshape(padded, [batch * windows, window]), training=False)["logits"]
+
+        def cut(whole: tf.Tensor) -> tf.Tensor:
+            rest = [[0, 0]] * (len(whole.shape) - 2)
+            padded = tf.pad(whole, [[0, 0], [0, windows * window - time], *rest], constant_values=PADDING)
+            return tf.reshape(padded, [batch * windows, window, *whole.shape[2:]])
+
+        logits = self._logits([cut(one) for one in inputs])
         return tf.reshape(logits, [batch, windows * window, len(self.labels)])[:, :time]
 
     def signatures(self) -> dict[str, Any]:
@@ -247,6 +274,6 @@ class TellerModule(tf.Module):  # type: ignore[misc]
         return {"serving_default": tf.function(self.answer, input_signature=[*texts, *numbers])}
 
 
-def _untracked(model: keras.Model) -> Any:
-    """The model behind a call, so that only its weights are saved and none of Keras's own functions."""
+def _untracked(model: keras.Model | keras.layers.Layer) -> Any:
+    """The model or layer behind a call, so that only its weights are saved and none of Keras's own functions."""
     return lambda: model

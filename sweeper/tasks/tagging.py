@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.batches import Answers
-from ..data.store import Meta, Prepared, open_encoded
+from ..data.store import Meta, Prepared, open_encoded, open_spellings
 from ..records import Configuration, Scores
 from .base import Baseline, Task, accuracy, confusion, macro_f1
 
@@ -50,7 +50,8 @@ class Tagging(Task):
     ) -> Any:
         from .serving import TaggerModule
 
-        return TaggerModule(model, vocabulary, prepared.meta.labels, configuration)
+        letters = open_spellings(prepared).alphabet if "character_units" in configuration else ()
+        return TaggerModule(model, vocabulary, prepared.meta.labels, configuration, letters)
 
     def baselines(self, prepared: Prepared) -> list[Baseline]:
         """The most frequent tag, and each word's most frequent tag."""

@@ -1,0 +1,132 @@
+"""A head for sequences of labels that depend on each other."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+IMPOSSIBLE = -1e9  # a score of what is forbidden; its exponential is 0, and sums of a few of them are still finite
+
+
+@keras.saving.register_keras_serializable(package="sweeper")
+class CRF(keras.layers.Layer):  # type: ignore[misc]
+    """A linear-chain conditional random field.
+
+    The score of labels y of a text is starts[y_1] + sum_t logits[t, y_t] + sum_t transitions[y_t-1, y_t] + ends[y_T];
+    their probability is its exponential over the sum of those of all sequences of labels. The logits pass through this
+    layer as they are: it holds the weights, and asks and answers by its methods.
+
+    Args:
+        labels: how many.
+        forbidden: bool (labels + 1, labels), which label never follows which; the last row is of those that never come first.
+
+    Source: Lafferty, McCallum and Pereira 2001, "Conditional Random Fields"; sums by the forward-backward algorithm in
+    logarithms (Rabiner 1989, III.A).
+    """
+
+    def __init__(self, labels: int, forbidden: Any = None, **kwargs: Any) -> None:
+        super().__init__(**kwargs)
+        self.supports_masking = True
+        self.labels = labels
+        self.forbidden = np.zeros((labels + 1, labels), bool) if forbidden is None else np.asarray(forbidden, bool)
+
+    def build(self, shape: Any) -> None:
+        self.transitions = self.add_weight(shape=(self.labels, self.labels), initializer="zeros", name="transitions")
+        self.starts = self.add_weight(shape=(self.labels,), initializer="zeros", name="starts")
+        self.ends = self.add_weight(shape=(self.labels,), initializer="zeros", name="ends")
+
+    def call(self, logits: Any) -> Any:
+        return logits
+
+    def get_config(self) -> dict[str, Any]:
+        return {**super().get_config(), "labels": self.labels, "forbidden": self.forbidden.tolist()}
+
+    def surprisal(self, logits: tf.Tensor, labels: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
+        """Minus the logarithm of the probability of some labels, nats, float32 (batch,); 0 where they are forbidden, since
+        nothing could learn them.
+
+        Args:
+            logits: float32 (batch, time, labels).
+            labels: int32 (batch, time); those of padding do not matter.
+            real: bool (batch, time), False on padding, which is on the right.
+        """
+        transitions, starts = self._allowed()
+        steps = tf.stack([labels[:, :-1], labels[:, 1:]], axis=-1)
+        taken = tf.where(real[:, 1:], tf.gather_nd(transitions, steps), 0.0)
+        seen = tf.where(real, tf.gather(logits, labels, batch_dims=2), 0.0)
+        last = tf.reduce_sum(tf.cast(real, tf.int32), axis=1) - 1
+        edges = tf.gather(starts, labels[:, 0]) + tf.gather(self.ends.value, tf.gather(labels, last, batch_dims=1))
+        score = tf.reduce_sum(seen, axis=1) + tf.reduce_sum(taken, axis=1) + edges
+        everything = _log_sum(logits, real, transitions, starts, tf.convert_to_tensor(self.ends))
+        return tf.where(score > IMPOSSIBLE / 2, everything - score, 0.0)
+
+    def decode(self, logits: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
+        """The most probable labels, int32 (batch, time), by the Viterbi algorithm; meaningless on padding."""
+        transitions, starts = self._allowed()
+        emissions, steps = _by_time(logits, real)
+        stay = tf.zeros_like(emissions[0], tf.int32) + tf.range(self.labels)
+
+        def forward(before: Any, step: Any) -> Any:
+            emission, is_real = step
+            scores = before[0][:, :, None] + transitions
+            best = tf.reduce_max(scores, axis=1) + emission
+            came_from = tf.argmax(scores, axis=1, output_type=tf.int32)
+            return tf.where(is_real, best, before[0]), tf.where(is_real, came_from, stay)
+
+        scores, origins = tf.scan(forward, (emissions[1:], steps[1:]), (starts + emissions[0], stay))
+        last = tf.argmax(scores[-1] + self.ends, axis=1, output_type=tf.int32)
+        path = tf.scan(lambda label, origin: tf.gather(origin, label, batch_dims=1), origins, last, reverse=True)
+        return tf.transpose(path)
+
+    def _allowed(self) -> tuple[tf.Tensor, tf.Tensor]:
+        """Transitions and starts, with the forbidden ones impossible."""
+        return (
+            tf.where(self.forbidden[:-1], IMPOSSIBLE, self.transitions.value),
+            tf.where(self.forbidden[-1], IMPOSSIBLE, self.starts.value),
+        )
+
+
+def _by_time(logits: tf.Tensor, real: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Logits (time + 1, batch, labels) and bool (time + 1, batch, 1); a step of padding more, so that steps are never none."""
+    emissions = tf.pad(tf.transpose(logits, [1, 0, 2]), [[0, 1], [0, 0], [0, 0]])
+    return emissions, tf.pad(tf.transpose(real), [[0, 1], [0, 0]])[:, :, None]
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _log_sum(logits: tf.Tensor, real: tf.Tensor, transitions: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> Any:
+    """The logarithm of the sum of the exponential scores of all label sequences, float32 (batch,).
+
+    Its gradient is how probable each label and transition is, which one more pass from the end finds; left to
+    TensorFlow the gradient of the loop would take several times as long.
+    """
+    emissions, steps = _by_time(logits, real)
+
+    def forward(before: tf.Tensor, step: Any) -> tf.Tensor:
+        emission, is_real = step
+        return tf.where(is_real, tf.reduce_logsumexp(before[:, :, None] + transitions, axis=1) + emission, before)
+
+    first = starts + emissions[0]
+    alphas = tf.concat([first[None], tf.scan(forward, (emissions[1:], steps[1:]), first)], axis=0)
+    total = tf.reduce_logsumexp(alphas[-1] + ends, axis=1)
+
+    def gradient(d_total: tf.Tensor) -> Any:
+        def backward(after: Any, step: Any) -> Any:
+            alpha, emission, is_real = step
+            onward = transitions + (emission + after[0])[:, None, :]
+            share = tf.where(is_real[:, :, None], tf.exp(alpha[:, :, None] + onward - total[:, None, None]), 0.0)
+            return (
+                tf.where(is_real, tf.reduce_logsumexp(onward, axis=2), after[0]),
+                tf.reduce_sum(share * d_total[:, None, None], axis=0),
+            )
+
+        begin = tf.zeros_like(first) + ends, tf.zeros_like(transitions)
+        betas, taken = tf.scan(backward, (alphas[:-1], emissions[1:], steps[1:]), begin, reverse=True)
+        seen = tf.exp(alphas[:-1] + betas - total[:, None]) * d_total[:, None]
+        at_end = tf.exp(alphas[-1] + ends - total[:, None]) * d_total[:, None]
+        d_logits = tf.transpose(tf.where(steps[:-1], seen, 0.0), [1, 0, 2])
+        return d_logits, None, tf.reduce_sum(taken, 0), tf.reduce_sum(seen[0], 0), tf.reduce_sum(at_end, 0)
+
+    return total, gradient

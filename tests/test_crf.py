@@ -1,0 +1,149 @@
+"""A conditional random field's sums are exact, its answers the best ones, and what a scheme forbids never happens."""
+
+from __future__ import annotations
+
+import itertools
+
+import numpy as np
+import pycrfsuite
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sweeper.adapters.schemes import never_follows
+from sweeper.layers.crf import CRF
+
+
+def a_crf(labels, rng, forbidden=None):
+    layer = CRF(labels, forbidden)
+    layer.build((None, None, labels))
+    for weight in layer.weights:
+        weight.assign(rng.normal(size=weight.shape))
+    return layer
+
+
+def score(layer, logits, path):
+    """Of one sequence of labels, by the definition."""
+    transitions, starts, ends = (np.asarray(weight, np.float64) for weight in layer.weights)
+    if any(layer.forbidden[before][label] for before, label in itertools.pairwise((-1, *path))):
+        return -np.inf
+    along = sum(transitions[one, other] for one, other in itertools.pairwise(path))
+    return starts[path[0]] + ends[path[-1]] + along + sum(logits[t, label] for t, label in enumerate(path))
+
+
+def every_score(layer, logits):
+    paths = itertools.product(range(layer.labels), repeat=len(logits))
+    return np.array([score(layer, logits, path) for path in paths])
+
+
+SIZES = st.tuples(st.integers(1, 4), st.lists(st.integers(1, 5), min_size=1, max_size=4), st.integers(0, 2**32 - 1))
+
+
+def a_batch(labels, lengths, rng):
+    """Potentials of every size, labels, and which steps are real; padding holds what it likes."""
+    shape = len(lengths), max(lengths)
+    real = np.arange(shape[1]) < np.array(lengths)[:, None]
+    logits = (rng.normal(size=(*shape, labels)) * rng.choice([1, 30])).astype(np.float32)
+    return logits, rng.integers(0, labels, shape).astype(np.int32), real
+
+
+@settings(max_examples=30)
+@given(SIZES)
+def test_surprisal_and_answers_are_those_of_writing_all_sequences_down(sizes):
+    labels, lengths, seed = sizes
+    rng = np.random.default_rng(seed)
+    forbidden = rng.random((labels + 1, labels)) < 0.2
+    forbidden[:, 0] = False
+    layer = a_crf(labels, rng, forbidden)
+    logits, truth, real = a_batch(labels, lengths, rng)
+    surprisals, found = layer.surprisal(logits, truth, real).numpy(), layer.decode(logits, real).numpy()
+    for row, length in enumerate(lengths):
+        scores = every_score(layer, logits[row, :length])
+        own = score(layer, logits[row, :length], truth[row, :length])
+        wanted = np.logaddexp.reduce(scores) - own if np.isfinite(own) else 0.0
+        assert surprisals[row] == pytest.approx(wanted, abs=1e-4 + 1e-5 * np.abs(scores[np.isfinite(scores)]).max())
+        best = score(layer, logits[row, :length], found[row, :length])
+        assert best == pytest.approx(scores.max(), abs=1e-3)
+
+
+@settings(max_examples=30)
+@given(SIZES)
+def test_gradients_are_those_of_the_definition(sizes):
+    labels, lengths, seed = sizes
+    rng = np.random.default_rng(seed)
+    layer = a_crf(labels, rng)
+    logits, truth, real = a_batch(labels, lengths, rng)
+    given_logits, weights = tf.constant(logits), rng.normal(size=len(lengths)).astype(np.float32)
+
+    def by_definition():
+        transitions, starts, ends = (weight.value for weight in layer.weights)
+        total = 0.0
+        for row, length in enumerate(lengths):
+            paths = np.array(list(itertools.product(range(labels), repeat=length)))
+            some = tf.gather(starts, paths[:, 0]) + tf.gather(ends, paths[:, -1])
+            for t in range(length):
+                some += tf.gather(given_logits[row, t], paths[:, t])
+                if t:
+                    some += tf.gather_nd(transitions, paths[:, t - 1 : t + 1])
+            own = int(np.flatnonzero((paths == truth[row, :length]).all(1))[0])
+            total += weights[row] * (tf.reduce_logsumexp(some) - some[own])
+        return total
+
+    variables = [given_logits, *(weight.value for weight in layer.weights)]
+    found = []
+    for loss in (lambda: tf.reduce_sum(weights * layer.surprisal(given_logits, truth, real)), by_definition):
+        with tf.GradientTape() as tape:
+            tape.watch(given_logits)
+            value = loss()
+        found.append(
+            [tf.convert_to_tensor(one) for one in tape.gradient(value, variables, unconnected_gradients="zero")]
+        )
+    for ours, theirs in zip(*found, strict=True):
+        assert np.allclose(ours, theirs, atol=2e-4)
+
+
+def test_a_maintained_package_finds_the_same_probabilities_and_answers(tmp_path, rng):
+    """CRFsuite, trained on random labels, then asked with its own weights."""
+    trainer, names = pycrfsuite.Trainer(verbose=False), ["a", "b", "c"]
+    trainer.set_params({"max_iterations": 20, "feature.possible_transitions": True, "feature.possible_states": True})
+    sentences = [[[f"word{rng.integers(6)}"] for _ in range(rng.integers(1, 8))] for _ in range(30)]
+    for sentence in sentences:
+        trainer.append(sentence, [str(rng.choice(names)) for _ in sentence])
+    trainer.train(str(tmp_path / "model"))
+    theirs = pycrfsuite.Tagger()
+    theirs.open(str(tmp_path / "model"))
+    weights = theirs.info()
+    layer = a_crf(3, rng)
+    layer.transitions.assign([[weights.transitions.get((one, other), 0.0) for other in names] for one in names])
+    layer.starts.assign(np.zeros(3))
+    layer.ends.assign(np.zeros(3))
+    for sentence in sentences:
+        logits = np.array([[[weights.state_features.get((word[0], name), 0.0) for name in names] for word in sentence]])
+        real, truth = np.ones(logits.shape[:2], bool), rng.integers(0, 3, logits.shape[:2])
+        theirs.set(sentence)
+        surprisal = layer.surprisal(tf.constant(logits, tf.float32), truth, real).numpy()[0]
+        assert np.exp(-surprisal) == pytest.approx(theirs.probability([names[label] for label in truth[0]]), rel=1e-3)
+        found = layer.decode(tf.constant(logits, tf.float32), real).numpy()[0]
+        assert theirs.probability([names[label] for label in found]) == pytest.approx(
+            theirs.probability(theirs.tag()), rel=1e-3
+        )
+
+
+def test_an_inside_tag_only_goes_on_with_its_own_span():
+    tags = ["O", "B-p", "B-q", "I-p", "I-q", "B", "I"]
+    follows = never_follows(tags)
+    allowed = {tag: [before for before, row in zip((*tags, "first"), follows, strict=True) if not row[place]] for place, tag in enumerate(tags)}  # fmt: skip
+    assert allowed["I-p"] == ["B-p", "I-p"]
+    assert allowed["I-q"] == ["B-q", "I-q"]
+    assert allowed["I"] == ["B", "I"]
+    assert all(len(allowed[tag]) == 8 for tag in ("O", "B-p", "B-q", "B"))
+
+
+def test_forbidden_tags_are_never_answered_however_sure_the_logits_are():
+    tags = ["O", "B-p", "I-p"]
+    layer = CRF(3, never_follows(tags))
+    layer.build((None, None, 3))
+    logits = np.zeros((1, 4, 3), np.float32)
+    logits[..., 2] = 1e4  # inside, everywhere
+    assert layer.decode(logits, np.ones((1, 4), bool)).numpy()[0].tolist() == [1, 2, 2, 2]

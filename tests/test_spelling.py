@@ -1,0 +1,121 @@
+"""How words are written reaches the model: their casing and characters, in training as in an export."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import tensorflow as tf
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from sweeper.data import cards
+from sweeper.data.batches import load_split
+from sweeper.data.prepare import prepare
+from sweeper.data.spelling import CASINGS, FIRST, KINDS, LAST, RARE, WIDTH, alphabet, casing, spelled
+from sweeper.data.store import open_spellings
+from sweeper.data.tokens import RESERVED, UNKNOWN, lookup_table
+from sweeper.models import Sizes, Spelling, build_tagger
+from sweeper.parameters import Facts, complete
+
+LETTERS = [*RESERVED, *"abcdefghijklmnopqrstuvwxyzABC"]
+
+
+def spell_out(*words):
+    return spelled(tf.constant(words), lookup_table(LETTERS)).numpy()
+
+
+@pytest.mark.parametrize(
+    ("words", "place"),
+    [
+        (["12", "3.14", "1/2", "-5", "٣"], 1),
+        (["北", ",", "...", "🎬"], 2),
+        (["of", "1st", "é", "x-1", "o'clock"], 3),
+        (["A", "Berlin", "É", "D'accord", "B-52"], 4),
+        (["NATO", "U.S.", "ÉÈ"], 5),
+        (["McDonald", "iPhone", "TVs"], len(CASINGS) + 1),
+        ([""], 0),
+    ],
+)
+def test_casings(words, place):
+    assert casing(tf.constant(words)).numpy().tolist() == [place] * len(words)
+
+
+def test_a_long_word_keeps_its_beginning_and_its_end():
+    word = "a" * FIRST + "z" * 50 + "b" * LAST
+    shown = spell_out(word)[0, 1:]
+    assert [LETTERS[place] for place in shown] == ["a"] * FIRST + ["b"] * LAST
+    short = spell_out("cab", "")
+    assert [LETTERS[place] for place in short[0, 1:4]] == ["c", "a", "b"]
+    assert (short[0, 4:] == 0).all()
+    assert (short[1] == 0).all()
+
+
+def test_rare_characters_teach_what_an_unknown_one_is_like():
+    assert set(alphabet(["ab", "aq", "b"])) == {"a", "b"}
+    assert RARE == 1
+    assert spell_out("aß")[0, 2] == UNKNOWN
+
+
+@settings(max_examples=50)
+@given(st.lists(st.binary(max_size=60), min_size=1, max_size=4))
+def test_anything_can_be_spelled(words):
+    found = spelled(tf.constant(words), lookup_table(LETTERS)).numpy()
+    assert found.shape == (len(words), WIDTH)
+    assert ((found[:, 0] >= 0) & (found[:, 0] < KINDS)).all()
+    assert ((found[:, 1:] >= 0) & (found[:, 1:] < len(LETTERS))).all()
+
+
+def test_batches_hold_the_spelling_of_their_own_words(people_card):
+    prepared = prepare(cards.load_card(str(people_card)), spelling=True, say=lambda line: None)
+    configuration = complete("tagging", {"characters": "cnn"}, prepared.meta.facts)
+    letters = open_spellings(prepared).alphabet
+    for part in ("train", "test"):
+        split, examples = load_split(prepared, part, configuration), prepared.examples(part)
+        rows = np.array([5, 0, 3])
+        batch = split.batch(rows)
+        for row, shown in zip(rows, batch.extra, strict=True):
+            tokens = list(examples["tokens"].iloc[row])
+            wanted = spelled(tf.constant(tokens), lookup_table(letters)).numpy()
+            assert (shown[: len(tokens)] == wanted).all()
+            assert (shown[len(tokens) :] == 0).all()
+
+
+# ---------------------------------------------------------------- in a model
+
+
+def tagger(kind, kernel="keras"):
+    small = {"character_units": 5, "units": 4, "embedding_units": 3}
+    configuration = complete("tagging", {"characters": kind, "direction": "forward", **small}, Facts(spelled=True))
+    sizes = Sizes(9, 3, seed=4, kernel=kernel, spelling=Spelling(WIDTH, len(LETTERS), KINDS))
+    return build_tagger(configuration, sizes)
+
+
+def answers(model, ids, words):
+    shown = np.stack([spell_out(*line) for line in words])
+    return model([np.array(ids, np.int32), shown], training=False)["logits"].numpy()
+
+
+@pytest.mark.parametrize("kind", ["cnn", "rnn"])
+def test_two_unknown_words_are_told_apart_by_their_letters_and_their_casing(kind):
+    model, ids = tagger(kind), [[1], [1], [1], [1]]
+    one, other, letters, case = answers(model, ids, [["abc"], ["abc"], ["abd"], ["Abc"]])
+    assert np.allclose(one, other)
+    assert np.abs(one - letters).max() > 1e-4
+    assert np.abs(one - case).max() > 1e-4
+
+
+@pytest.mark.parametrize("kind", ["cnn", "rnn"])
+@pytest.mark.parametrize("kernel", ["keras", "packed"])
+def test_neither_other_words_nor_padding_change_how_a_word_is_read(kind, kernel):
+    model = tagger(kind, kernel)
+    alone = answers(model, [[2, 3]], [["a", "bcd"]])
+    beside = answers(model, [[2, 3, 0], [4, 5, 6]], [["a", "bcd", ""], ["abcdefghijklm", "z", "q"]])
+    assert np.allclose(alone[0], beside[0, :2], atol=1e-5)
+
+
+@pytest.mark.parametrize("kind", ["cnn", "rnn"])
+def test_both_kernels_spell_alike(kind):
+    ids, words = [[2, 3, 0], [4, 5, 6]], [["a", "bcd", ""], ["abcdefghijklm", "z", "q"]]
+    one, other = (answers(tagger(kind, kernel), ids, words) for kernel in ("keras", "packed"))
+    real = np.array(ids) > 0
+    assert np.allclose(one[real], other[real], atol=1e-5)
