@@ -292,10 +292,11 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
 
 
 def _export_now(folder: SweepFolder, chosen: TrialResult, *, is_best: bool, to: str) -> None:
+    from .baselines import baselines_of
     from .pool import Workers
     from .resume import as_begun
     from .shipping import card_facts, export_in_worker, score_in_worker
-    from .sweeps import baselines_of, load
+    from .sweeps import load
 
     card, space, _ = as_begun(folder)
     prepared = load(card, space, _to_standard_error)
@@ -305,6 +306,6 @@ def _export_now(folder: SweepFolder, chosen: TrialResult, *, is_best: bool, to: 
         baselines = workers.insist(baselines_of, str(prepared.folder))
         # Test data score the best trial and no other, lest they choose.
         split = "test" if is_best else "validation"
-        scores = workers.insist(score_in_worker, order) if is_best else chosen.scores
+        scores = workers.insist(score_in_worker, order)[0] if is_best else chosen.scores
         facts = card_facts(card, folder.name, split, scores, baselines)
         workers.insist(export_in_worker, order, str(Path(to).resolve()), facts)

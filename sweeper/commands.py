@@ -112,6 +112,10 @@ def _verdict(outcome: Outcome) -> str:
         for name in AS_THE_FIELD_SAYS
         if name in outcome.test
     )
+    if outcome.chance is not None and outcome.chance.gain is not None:
+        low, high = outcome.chance.gain
+        kind = "more than chance" if outcome.chance.is_real else "no more than chance may give"
+        said += f"; the difference of {ours - theirs:+.4f} is {kind} (95 % interval {low:+.4f} to {high:+.4f})"
     word = "beats" if ours > theirs else "equals" if ours == theirs else "does not beat"
     return f"on test data, trial {outcome.best.number} ({outcome.objective} {ours:.4f}) {word} the {baseline.name} baseline ({theirs:.4f}){said}"
 
@@ -127,6 +131,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
             "trial": outcome.best.number,
             "validation": outcome.best.scores,
             "test": dict(outcome.test),
+            "chance": outcome.chance and outcome.chance._asdict(),
             "configuration": dict(outcome.best.configuration),
         },
         "baselines": {

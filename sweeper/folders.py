@@ -170,9 +170,10 @@ class SweepFolder:
     def note_settings(self, settings: dict[str, Any]) -> None:
         self._note(settings=settings)
 
-    def note_winner(self, trial: int, scores: dict[str, float], export: str) -> None:
-        """Keep the winner, its scores on the test split, and the name of its exported folder."""
-        self._note(winner=trial, test=scores, export=export, model=None)
+    def note_winner(self, trial: int, scores: dict[str, float], chance: dict[str, Any] | None, export: str) -> None:
+        """Keep the winner, its scores on the test split and what of them may be chance, and the name of its exported
+        folder."""
+        self._note(winner=trial, test=scores, chance=chance, export=export, model=None)
 
     def note_model(self, model: str) -> None:
         """Keep how MLflow calls the winner."""

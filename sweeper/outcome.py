@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 import pandas as pd
 
 from . import parameters, report
+from .chance import Chance
 from .data.cards import Card
 from .data.store import Prepared
 from .journal import write_atomically
@@ -34,7 +35,7 @@ class Outcome:
         ended: "trials", "budget", "exhausted", "failures" or "interrupted".
         objective: the score that chose.
         leaderboard: see `report.leaderboard`.
-        best: the winner; `test` are its scores on the test split.
+        best: the winner; `test` are its scores on the test split, `chance` what of the objective may be chance.
         baselines: the strongest last.
         export: the SavedModel's folder; `model` its name and version in MLflow.
         example: a text that the model was not trained on, to ask it.
@@ -48,6 +49,7 @@ class Outcome:
     leaderboard: pd.DataFrame
     best: TrialResult | None = None
     test: Scores = field(default_factory=dict)
+    chance: Chance | None = None
     baselines: Sequence[Baseline] = ()
     export: Path | None = None
     model: str | None = None
@@ -85,6 +87,12 @@ def summary(found: Outcome, results: Sequence[TrialResult]) -> dict[str, float]:
     if found.best is not None:
         metrics[f"best_val_{found.objective}"] = found.best.scores[found.objective]
         metrics |= {f"best_test_{name}": value for name, value in found.test.items()}
+    if found.chance is not None:
+        for name, interval in (("best_test", found.chance.score), ("gain_test", found.chance.gain)):
+            if interval is not None:
+                metrics |= {
+                    f"{name}_{found.objective}_{end}": at for end, at in zip(("low", "high"), interval, strict=True)
+                }
     for baseline in found.baselines:
         strongest = baseline is found.baselines[-1]
         name = "baseline" if strongest else f"baseline_{baseline.name.replace(' ', '_')}"
@@ -108,4 +116,6 @@ def describe(found: Outcome, card: Card, space: SearchSpace, settings: Settings,
     if found.best is not None and found.test:
         scores = ", ".join(f"{name} {value:.4f}" for name, value in found.test.items())
         facts["best"] = f"trial {found.best.number}: test {scores}"
+        if found.chance is not None:
+            facts["of other test data 95 % would give"] = found.chance.described(found.objective)
     return facts

@@ -104,8 +104,8 @@ TABLE: tuple[Known, ...] = (
     Known(
         "vectors",
         "glove-6b-50d",
-        Text("a declared dataset of vectors, or a word2vec/GloVe text file"),
-        "which pretrained vectors",
+        Text("in_domain, a declared dataset of vectors, or a word2vec/GloVe text file"),
+        "which pretrained vectors; in_domain: learned in seconds from the training texts themselves",
         READING,
         when={"input": ("pretrained",)},
     ),

@@ -194,7 +194,7 @@ class Search:
     # ------------------------------------------------------------ record
 
     def _note_baselines(self, found: Sequence[Baseline], screen: Screen) -> None:
-        self.folder.note_baselines([baseline._asdict() for baseline in found])
+        self.folder.note_baselines([baseline.noted() for baseline in found])
         screen.board.baseline = found[-1].validation[self.objective]
 
     def _record_news(self, screen: Screen) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .chance import Chance
 from .data.cards import Card
 from .data.store import Prepared
 from .errors import TrackingError, TrialError, WorkerDied, WorkFailed
@@ -31,10 +32,10 @@ def ship(
     """
     if folder.shipped(order.number) is None:
         workers.insist(choose_decoding_in_worker, order)
-        test, target = workers.insist(score_in_worker, order), folder.new_export()
+        (test, chance), target = workers.insist(score_in_worker, order), folder.new_export()
         facts = card_facts(card, folder.name, "test", test, found.baselines)
         workers.insist(export_in_worker, order, str(target), facts)
-        folder.note_winner(order.number, test, target.name)
+        folder.note_winner(order.number, test, chance and chance._asdict(), target.name)
     target = folder.path / folder.facts["export"]
     if folder.facts["model"] is None:
         name = f"sweeper-{card.task}-{card.name}"
@@ -44,7 +45,9 @@ def ship(
             found = dataclasses.replace(found, missed=f"the model is not registered: {error}")
         else:
             folder.note_model(f"{name} version {version}" if version else f"{name}, once MLflow is back")
-    return dataclasses.replace(found, test=folder.facts["test"], export=target, model=folder.facts["model"])
+    facts = folder.facts
+    chance = Chance(**facts["chance"]) if facts.get("chance") else None
+    return dataclasses.replace(found, test=facts["test"], chance=chance, export=target, model=facts["model"])
 
 
 def card_facts(card: Card, sweep: str, split: str, scores: Scores, baselines: Sequence[Baseline]) -> dict[str, Any]:
@@ -83,7 +86,7 @@ def choose_decoding_in_worker(order: TrialOrder) -> None:
     choose_decoding(order)
 
 
-def score_in_worker(order: TrialOrder) -> Scores:
+def score_in_worker(order: TrialOrder) -> tuple[Scores, Chance | None]:
     from .winner import score_test
 
     return score_test(order)

@@ -8,26 +8,25 @@ import json
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pandas as pd
 
 from . import parameters
+from .baselines import baselines_of
 from .data.cards import Card
 from .data.prepare import prepare
 from .data.pretrained import vectors_fingerprint
-from .data.store import Prepared, open_prepared
+from .data.store import Prepared
 from .errors import SweepError, WorkerDied, WorkFailed, listed
 from .folders import SweepFolder
-from .journal import sealed, unsealed, write_atomically
 from .outcome import Outcome, close, describe
 from .pool import Workers
 from .records import Settings
 from .search import Search
 from .shipping import example_of, gradients_of, ship
 from .spaces import SearchSpace
-from .tasks import TASKS, Baseline
+from .tasks import TASKS
 from .terminal import Board, Screen
 from .versions import versions
 
@@ -214,7 +213,7 @@ def search_beside_baselines(search: Search, workers: Workers) -> Outcome:
         except (WorkerDied, WorkFailed) as error:
             screen.say(f"no baselines: {error}")
             baselines = []
-    search.folder.note_baselines([baseline._asdict() for baseline in baselines])
+    search.folder.note_baselines([baseline.noted() for baseline in baselines])
     return Outcome(
         search.folder.path,
         ended,
@@ -224,15 +223,3 @@ def search_beside_baselines(search: Search, workers: Workers) -> Outcome:
         baselines=baselines,
         example=example_of(search.prepared),
     )
-
-
-def baselines_of(prepared: str) -> list[Baseline]:
-    """Computed once for each prepared dataset, in a worker, and kept beside it."""
-    folder = Path(prepared)
-    kept = folder / "baselines.json"
-    with contextlib.suppress(OSError, ValueError):  # not there, or not what was written: they are computed again
-        return [Baseline(**row) for row in unsealed(kept.read_text(encoding="utf-8"))["baselines"]]
-    dataset = open_prepared(folder)
-    found = TASKS[dataset.meta.task].baselines(dataset)
-    write_atomically(kept, sealed({"baselines": [baseline._asdict() for baseline in found]}))
-    return found

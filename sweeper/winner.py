@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
+from .baselines import strongest_tallies
+from .chance import Chance, intervals
 from .data.batches import Split
 from .journal import write_atomically
 from .learners import DECODING, load, trained
@@ -37,10 +40,14 @@ def choose_decoding(order: TrialOrder) -> dict[str, float]:
     return chosen
 
 
-def score_test(order: TrialOrder) -> Scores:
-    """Scores of a finished trial on the test split: once, for the winner."""
+def score_test(order: TrialOrder) -> tuple[Scores, Chance | None]:
+    """Scores of a finished trial on the test split, once, for the winner; and what of the objective may be chance."""
     prepared, learner = trained(order)
     split = load(order, prepared, "test")
     predictions = learner.predict(split)
-    scores = TASKS[order.task].scores(prepared.meta, split.truth(), predictions.answers, split.groups)
-    return {**scores, "loss": predictions.loss}
+    task, asked = TASKS[order.task], (prepared.meta, split.truth(), predictions.answers, split.groups)
+    ours, theirs = task.tallies(*asked), strongest_tallies(prepared.folder)
+    chance = None
+    if ours is not None:
+        chance = intervals(partial(task.of_tallies, prepared.meta), ours, theirs, order.seed)
+    return {**task.scores(*asked), "loss": predictions.loss}, chance

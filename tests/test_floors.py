@@ -9,7 +9,7 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "sweeper"
 FLOORS = [  # ground floor first
-    {"errors", "quiet", "versions", "wording", "answer", "served"},
+    {"errors", "quiet", "versions", "wording", "chance", "answer", "served"},
     {"devices", "journal"},
     {"records"},
     {"registry", "declarations", "domains"},
@@ -19,7 +19,7 @@ FLOORS = [  # ground floor first
     {"layers"},
     {"models"},
     {"tasks"},
-    {"fitting", "pictures"},
+    {"fitting", "pictures", "baselines"},
     {"telling", "writing"},
     {"learners"},
     {"showing", "winner"},

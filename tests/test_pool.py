@@ -9,6 +9,7 @@ import time
 
 import pytest
 
+from sweeper.baselines import baselines_of
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
 from sweeper.errors import WorkerDied
@@ -16,7 +17,6 @@ from sweeper.exports import export_trial
 from sweeper.parameters import complete
 from sweeper.pool import Workers, answer
 from sweeper.records import TrialOrder
-from sweeper.sweeps import baselines_of
 
 from .conftest import write
 

@@ -81,7 +81,11 @@ def test_the_whole_story(reviews_card, tiny_space):
     assert {run.info.status for run in parents + children} == {"FINISHED"}
     assert {run.data.tags["mlflow.parentRunId"] for run in children} == {parents[0].info.run_id}
     assert parents[0].data.metrics["trials_done"] == 3
-    assert parents[0].data.metrics["best_test_accuracy"] == outcome.test["accuracy"]
+    metrics = parents[0].data.metrics
+    assert metrics["best_test_accuracy"] == outcome.test["accuracy"]
+    assert metrics["best_test_accuracy_low"] <= outcome.test["accuracy"] <= metrics["best_test_accuracy_high"]
+    gain = outcome.test["accuracy"] - outcome.baselines[-1].test["accuracy"]
+    assert metrics["gain_test_accuracy_low"] <= gain <= metrics["gain_test_accuracy_high"]
     client = mlflow.MlflowClient(store())
     assert {"card.toml", "space.toml", "leaderboard.csv", "report.html"} <= {
         file.path for file in client.list_artifacts(parents[0].info.run_id)

@@ -32,7 +32,6 @@ from .store import (
     encoding_key,
     is_whole,
     linear_key,
-    open_encoded,
     open_prepared,
     read_texts,
     vectors_key,
@@ -79,9 +78,7 @@ def prepare(
             with without_chatter():
                 write_whole(place, partial(_write_encoding, prepared, tokens, lowercase))
         for name in vectors:
-            write_vectors(
-                name, open_encoded(prepared, tokens, lowercase).vocabulary, place / f"{vectors_key(name)}.npy"
-            )
+            write_vectors(name, prepared, (tokens, lowercase), place / f"{vectors_key(name)}.npy")
     if spelling and prepared.meta.spelled and not is_whole(folder / SPELLING, say):
         with without_chatter():
             write_whole(folder / SPELLING, partial(_write_spelling, prepared))

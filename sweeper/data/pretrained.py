@@ -14,22 +14,36 @@ from ..journal import write_atomically
 from . import cards, sources
 from .cards import VECTORS, Card
 from .downloads import sha256
+from .in_domain import learned_vectors
+from .store import Prepared, open_encoded, read_texts
+
+IN_DOMAIN = "in_domain"
+"""The name of vectors that are learned from the training texts themselves."""
 
 
-def write_vectors(name: str, vocabulary: list[str], target: Path) -> None:
-    """The rows of a vocabulary, unless they are there and their source has not changed."""
+def write_vectors(name: str, prepared: Prepared, encoding: tuple[str, bool], target: Path) -> None:
+    """The rows of an encoding's vocabulary, unless they are there and their source has not changed."""
     noted, current = target.with_suffix(".source"), vectors_fingerprint(name)
     if target.is_file() and noted.is_file() and noted.read_text(encoding="utf-8") == f"{current} {sha256(target)}":
         return
+    vocabulary = open_encoded(prepared, *encoding).vocabulary
+    if name == IN_DOMAIN:
+        matrix = learned_vectors(read_texts(prepared, "train", encoding), len(vocabulary))
+    else:
+        matrix = _rows(name, vocabulary)
+    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".npy", delete=False) as file:
+        np.save(file, matrix)
+    os.replace(file.name, target)
+    write_atomically(noted, f"{current} {sha256(target)}")
+
+
+def _rows(name: str, vocabulary: list[str]) -> np.ndarray:
     found, width = load_vectors(name, set(vocabulary))
     matrix = np.full((len(vocabulary), width), np.nan, np.float32)
     for row, word in enumerate(vocabulary):
         if word in found:
             matrix[row] = found[word]
-    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".npy", delete=False) as file:
-        np.save(file, matrix)
-    os.replace(file.name, target)
-    write_atomically(noted, f"{current} {sha256(target)}")
+    return matrix
 
 
 def _own_file(name: str) -> Path | None:
@@ -47,6 +61,8 @@ def _vectors_card(name: str) -> Card:
 
 def vectors_fingerprint(name: str) -> str:
     """What the content of pretrained vectors is known by."""
+    if name == IN_DOMAIN:
+        return name  # they follow from the training texts
     path = _own_file(name)
     return sha256(path) if path else sources.fingerprint(_vectors_card(name))
 

@@ -213,9 +213,9 @@ def open_linear_scores(prepared: Prepared, weighting: str) -> np.ndarray:
     return _mapped(prepared.folder / linear_key(weighting) / "scores.npy")
 
 
-def read_texts(prepared: Prepared, part: str) -> Texts:
-    """The texts of one split as lower-case words, whole."""
-    encoded, rows = open_encoded(prepared, "words", lowercase=True), prepared.rows(part)
+def read_texts(prepared: Prepared, part: str, encoding: tuple[str, bool] = ("words", True)) -> Texts:
+    """The texts of one split, whole, as lower-case words or in another encoding."""
+    encoded, rows = open_encoded(prepared, *encoding), prepared.rows(part)
     offsets = encoded.offsets[rows.start : rows.stop + 1]
     return Texts(encoded.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
 

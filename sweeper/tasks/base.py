@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -24,11 +24,17 @@ class Baseline(NamedTuple):
     Args:
         name: such as "majority".
         validation, test: scores on these splits, as `Task.scores` gives them.
+        tallies: see `Task.tallies`, of the test split.
     """
 
     name: str
     validation: Scores
     test: Scores
+    tallies: np.ndarray | None = None
+
+    def noted(self) -> dict[str, Any]:
+        """As JSON has it; its scores alone."""
+        return {"name": self.name, "validation": self.validation, "test": self.test}
 
 
 class Task(ABC):
@@ -55,6 +61,28 @@ class Task(ABC):
         """
 
     @abstractmethod
+    def tallies(
+        self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None
+    ) -> np.ndarray | None:
+        """float64 (examples, k): what the objective is computed from once it is summed, so that it can be asked what it
+        would be for other examples; None where it cannot. `groups` as in `scores`: then one row a source."""
+
+    @abstractmethod
+    def of_tallies(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
+        """The objective, float (...,), from sums of tallies, float (..., k)."""
+
+    def baseline(
+        self, prepared: Prepared, name: str, truth: Mapping[str, Answers], found: Mapping[str, Answers]
+    ) -> Baseline:
+        """The scores of what a simple method answers on validation and test."""
+        meta = prepared.meta
+        groups = {part: prepared.groups()[prepared.rows(part)] if meta.kind == "sequences" else None for part in truth}
+        validation, test = (
+            self.scores(meta, truth[part], found[part], groups[part]) for part in ("validation", "test")
+        )
+        return Baseline(name, validation, test, self.tallies(meta, truth["test"], found["test"], groups["test"]))
+
+    @abstractmethod
     def baselines(self, prepared: Prepared) -> list[Baseline]:
         """Simple methods, fitted on the training split; the strongest last."""
 
@@ -74,6 +102,13 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndar
     table = np.zeros((classes, classes), np.int64)
     np.add.at(table, (truth, predicted), 1)
     return table
+
+
+def right_of_all(truth: Answers, predicted: Answers) -> np.ndarray:
+    """float64 (examples, 2): of each example's labels how many are right, and how many there are."""
+    ends = np.cumsum(truth.lengths)
+    right = np.concatenate([[0], np.cumsum(truth.labels == predicted.labels)])
+    return np.stack([right[ends] - right[ends - truth.lengths], truth.lengths], axis=1).astype(np.float64)
 
 
 def accuracy(table: np.ndarray) -> float:

@@ -8,9 +8,10 @@ import numpy as np
 
 from ..data import linear
 from ..data.batches import Answers
+from ..data.cards import PARTS
 from ..data.store import Meta, Prepared, read_texts
 from ..records import Configuration, Scores
-from .base import Baseline, Task, accuracy, confusion, macro_f1
+from .base import Baseline, Task, accuracy, confusion, macro_f1, right_of_all
 
 if TYPE_CHECKING:
     import keras
@@ -35,6 +36,14 @@ class Classification(Task):
             found["mae"] = float(np.abs(values[truth.labels] - values[predicted.labels]).mean())
         return found
 
+    def tallies(self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None) -> np.ndarray:
+        """See `Task`."""
+        return right_of_all(truth, predicted)
+
+    def of_tallies(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
+        """See `Task`."""
+        return np.asarray(sums[..., 0] / sums[..., 1])
+
     def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
         from ..models import build_classifier
 
@@ -51,25 +60,17 @@ class Classification(Task):
 
     def baselines(self, prepared: Prepared) -> list[Baseline]:
         """The most frequent label, and logistic regression on TF-IDF of 1- and 2-grams of our own tokens; see `linear`."""
-        truth = {part: prepared.labels()[prepared.rows(part)] for part in ("train", "validation", "test")}
-        frequent = np.bincount(truth["train"]).argmax()
-        predicted = {
-            "majority": {part: np.full(len(truth[part]), frequent) for part in ("validation", "test")},
-            "linear": _linear(prepared, truth["train"]),
-        }
+        labels = {part: np.asarray(prepared.labels()[prepared.rows(part)]) for part in PARTS}
+        truth = {part: Answers.one_each(labels[part]) for part in PARTS[1:]}
+        frequent = np.bincount(labels["train"]).argmax()
+        majority = {part: Answers.one_each(np.full(len(labels[part]), frequent)) for part in PARTS[1:]}
         return [
-            Baseline(
-                name,
-                *(
-                    self.scores(prepared.meta, Answers.one_each(truth[part]), Answers.one_each(found[part]))
-                    for part in ("validation", "test")
-                ),
-            )
-            for name, found in predicted.items()
+            self.baseline(prepared, "majority", truth, majority),
+            self.baseline(prepared, "linear", truth, _linear(prepared, labels["train"])),
         ]
 
 
-def _linear(prepared: Prepared, labels: np.ndarray) -> dict[str, np.ndarray]:
-    """Predicted label ids on validation and test."""
+def _linear(prepared: Prepared, labels: np.ndarray) -> dict[str, Answers]:
+    """What a linear classifier answers on validation and test."""
     fitted = linear.fit("tfidf", read_texts(prepared, "train"), labels, len(prepared.meta.labels))
-    return {part: fitted.scores(read_texts(prepared, part)).argmax(1) for part in ("validation", "test")}
+    return {part: Answers.one_each(fitted.scores(read_texts(prepared, part)).argmax(1)) for part in PARTS[1:]}

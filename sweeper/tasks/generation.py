@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.batches import Answers
+from ..data.cards import PARTS
 from ..data.store import Meta, Prepared
 from ..records import Configuration, Scores
 from .base import Baseline, Task
@@ -51,6 +52,15 @@ class Generation(Task):
             return {"probability": math.exp(-nats), "bits_per_character": nats / math.log(2)}
         return {"probability": math.exp(-nats), "perplexity": math.exp(min(nats, 700.0))}
 
+    def tallies(self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None) -> np.ndarray:
+        """See `Task`."""
+        nats = [float(one.sum(dtype=np.float64)) for one in predicted.apart()]
+        return np.stack([nats, predicted.lengths], axis=1).astype(np.float64)
+
+    def of_tallies(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
+        """See `Task`."""
+        return np.asarray(np.exp(-sums[..., 0] / sums[..., 1]))
+
     def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
         from ..models import build_generator
 
@@ -69,14 +79,17 @@ class Generation(Task):
         training = _texts(prepared, "train")
         grams = {name: NGrams(training, size, len(prepared.meta.labels)) for name, size in
                  (("frequencies", 1), (f"{order}-gram", order))}  # fmt: skip
+        texts = {part: _texts(prepared, part) for part in PARTS[1:]}
+        truth = {part: Answers.of(texts[part]) for part in texts}
         return [
-            Baseline(name, *(self._scores(prepared, part, known) for part in ("validation", "test")))
+            self.baseline(
+                prepared,
+                name,
+                truth,
+                {part: Answers.of([known.surprisal(text) for text in texts[part]]) for part in texts},
+            )
             for name, known in grams.items()
         ]
-
-    def _scores(self, prepared: Prepared, part: str, known: NGrams) -> Scores:
-        texts = _texts(prepared, part)
-        return self.scores(prepared.meta, Answers.of(texts), Answers.of([known.surprisal(text) for text in texts]))
 
 
 GENERATION = Generation()

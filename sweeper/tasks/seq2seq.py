@@ -36,17 +36,25 @@ class Seq2Seq(Task):
         return "chrf" if meta.target_tokens == "words" else "exact"
 
     def scores(self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None) -> Scores:
-        groups = np.arange(len(truth.lengths)) if groups is None else groups
-        targets: dict[int, list[tuple[int, ...]]] = {}
-        found: dict[int, tuple[int, ...]] = {}
-        for group, target, written in zip(groups.tolist(), truth.apart(), predicted.apart(), strict=True):
-            targets.setdefault(group, []).append(_ended(target))
-            found.setdefault(group, _ended(written))
-        scores = edit_scores(list(targets.values()), list(found.values()))
+        targets, found = _by_source(truth, predicted, groups)
+        scores = edit_scores(targets, found)
         if meta.target_tokens != "words":
             return scores
-        words = [[meta.written(one) for one in some] for some in targets.values()]
-        return {**scores, **translation_scores(words, [meta.written(one) for one in found.values()])}
+        words = [[meta.written(one) for one in some] for some in targets]
+        return {**scores, **translation_scores(words, [meta.written(one) for one in found])}
+
+    def tallies(
+        self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None
+    ) -> np.ndarray | None:
+        """See `Task`; chrF is no function of sums that are kept here."""
+        if self.objective(meta) != "exact":
+            return None
+        right = [written in some for some, written in zip(*_by_source(truth, predicted, groups), strict=True)]
+        return np.stack([right, np.ones(len(right))], axis=1).astype(np.float64)
+
+    def of_tallies(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
+        """See `Task`."""
+        return np.asarray(sums[..., 0] / sums[..., 1])
 
     def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
         from ..models import build_encoder_decoder
@@ -71,13 +79,24 @@ class Seq2Seq(Task):
             for part in ("validation", "test")
         }
         found = {"copy": copied, "nearest": _of_the_nearest(prepared)}
-        return [Baseline(name, *(self._scores(prepared, part, found[name][part]) for part in copied)) for name in found]
-
-    def _scores(self, prepared: Prepared, part: str, answers: Answers) -> Scores:
-        return self.scores(prepared.meta, _targets(prepared, part), answers, prepared.groups()[prepared.rows(part)])
+        truth = {part: _targets(prepared, part) for part in copied}
+        return [self.baseline(prepared, name, truth, answers) for name, answers in found.items()]
 
 
 SEQ2SEQ = Seq2Seq()
+
+
+def _by_source(
+    truth: Answers, predicted: Answers, groups: np.ndarray | None
+) -> tuple[list[list[tuple[int, ...]]], list[tuple[int, ...]]]:
+    """For each source, in the order in which they come, all right targets, and what was written."""
+    groups = np.arange(len(truth.lengths)) if groups is None else groups
+    targets: dict[int, list[tuple[int, ...]]] = {}
+    found: dict[int, tuple[int, ...]] = {}
+    for group, target, written in zip(groups.tolist(), truth.apart(), predicted.apart(), strict=True):
+        targets.setdefault(group, []).append(_ended(target))
+        found.setdefault(group, _ended(written))
+    return list(targets.values()), list(found.values())
 
 
 def edit_scores(targets: Sequence[Sequence[tuple[int, ...]]], written: Sequence[tuple[int, ...]]) -> Scores:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from ..data.batches import Answers
+from ..data.cards import PARTS
 from ..data.store import Meta, Prepared, open_encoded, open_spellings
 from ..records import Configuration, Scores
-from .base import Baseline, Task, accuracy, confusion, macro_f1
+from .base import Baseline, Task, accuracy, confusion, macro_f1, right_of_all
 
 if TYPE_CHECKING:
     import keras
@@ -35,10 +36,19 @@ class Tagging(Task):
         table = confusion(truth.labels, predicted.labels, len(meta.labels))
         if meta.kind != "entities":
             return {"accuracy": accuracy(table), "macro_f1": macro_f1(table)}
-        # The scorer wants a type, which spans of one kind only may lack.
-        names = np.array([f"{name}-span" if name in ("B", "I") else name for name in meta.labels], dtype=object)
-        sentences = ([names[tags].tolist() for tags in side.apart()] for side in (truth, predicted))
-        return {**span_scores(*sentences), "token_accuracy": accuracy(table)}
+        return {**span_scores(*_sentences(meta, truth, predicted)), "token_accuracy": accuracy(table)}
+
+    def tallies(self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None) -> np.ndarray:
+        """See `Task`."""
+        if meta.kind != "entities":
+            return right_of_all(truth, predicted)
+        return span_counts(*_sentences(meta, truth, predicted))
+
+    def of_tallies(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
+        """See `Task`."""
+        if meta.kind != "entities":
+            return np.asarray(sums[..., 0] / sums[..., 1])
+        return np.asarray(2 * sums[..., 0] / np.maximum(sums[..., 1] + sums[..., 2], 1))
 
     def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
         from ..models import build_tagger
@@ -59,36 +69,35 @@ class Tagging(Task):
         labels = prepared.labels()
         inside = {
             part: slice(encoded.offsets[rows.start], encoded.offsets[rows.stop])
-            for part in ("train", "validation", "test")
+            for part in PARTS
             for rows in [prepared.rows(part)]
         }
         counts = np.zeros((len(encoded.vocabulary), len(prepared.meta.labels)), np.int64)
         np.add.at(counts, (encoded.ids[inside["train"]], labels[inside["train"]]), 1)
         frequent = counts.sum(0).argmax()
         of_word = np.where(counts.any(1), counts.argmax(1), frequent)
-        found = {"majority": np.full(len(of_word), frequent), "most frequent tag": of_word}
+        choices = {"majority": np.full(len(of_word), frequent), "most frequent tag": of_word}
+        lengths = {part: np.diff(encoded.offsets)[prepared.rows(part)] for part in PARTS[1:]}
+        truth = {part: Answers(np.asarray(labels[inside[part]]), lengths[part]) for part in PARTS[1:]}
         return [
-            Baseline(
+            self.baseline(
+                prepared,
                 name,
-                *(
-                    self._baseline_scores(
-                        prepared, part, inside[part], choice[encoded.ids[inside[part]]], encoded.offsets
-                    )
-                    for part in ("validation", "test")
-                ),
+                truth,
+                {part: Answers(choice[encoded.ids[inside[part]]], lengths[part]) for part in PARTS[1:]},
             )
-            for name, choice in found.items()
+            for name, choice in choices.items()
         ]
-
-    def _baseline_scores(
-        self, prepared: Prepared, part: str, inside: slice, predicted: np.ndarray, offsets: np.ndarray
-    ) -> Scores:
-        lengths = np.diff(offsets)[prepared.rows(part)]
-        truth = Answers(np.asarray(prepared.labels()[inside]), lengths)
-        return self.scores(prepared.meta, truth, Answers(predicted, lengths))
 
 
 TAGGING = Tagging()
+
+
+def _sentences(meta: Meta, *answers: Answers) -> Iterator[list[list[str]]]:
+    """Names of tags, by sentence. The scorer wants a type, which spans of one kind only may lack."""
+    names = np.array([f"{name}-span" if name in ("B", "I") else name for name in meta.labels], dtype=object)
+    for side in answers:
+        yield [names[tags].tolist() for tags in side.apart()]
 
 
 def span_scores(truth: Sequence[list[str]], predicted: Sequence[list[str]]) -> Scores:
@@ -97,15 +106,22 @@ def span_scores(truth: Sequence[list[str]], predicted: Sequence[list[str]]) -> S
     Args:
         truth, predicted: IOB2 tags by sentence. An I- that continues nothing begins a span.
     """
+    correct, actual, possible = map(int, span_counts(truth, predicted).sum(0))
+    precision, recall = correct / max(actual, 1), correct / max(possible, 1)
+    return {"f1": 2 * correct / max(actual + possible, 1), "precision": precision, "recall": recall}
+
+
+def span_counts(truth: Sequence[list[str]], predicted: Sequence[list[str]]) -> np.ndarray:
+    """float64 (sentences, 3): spans that are right, that were found, and that there are; as in `span_scores`."""
     from nervaluate.loaders import ListLoader
     from nervaluate.strategies import StrictEvaluation
 
     kinds = sorted({tag[2:] for tags in (*truth, *predicted) for tag in tags if tag != "O"})
     load, strict = ListLoader().load, StrictEvaluation()
-    correct = actual = possible = 0
-    for true_spans, found_spans in zip(load(list(truth)), load(list(predicted)), strict=True):
+    counts = np.zeros((len(truth), 3))
+    sides = zip(load(list(truth)), load(list(predicted)), strict=True)
+    for place, (true_spans, found_spans) in enumerate(sides):
         if true_spans or found_spans:
             result, _ = strict.evaluate(true_spans, found_spans, kinds, 0)
-            correct, actual, possible = correct + result.correct, actual + len(found_spans), possible + len(true_spans)
-    precision, recall = correct / max(actual, 1), correct / max(possible, 1)
-    return {"f1": 2 * correct / max(actual + possible, 1), "precision": precision, "recall": recall}
+            counts[place] = result.correct, len(found_spans), len(true_spans)
+    return counts

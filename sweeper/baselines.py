@@ -1,0 +1,44 @@
+"""The baselines of a prepared dataset, computed once and kept beside it."""
+
+from __future__ import annotations
+
+import contextlib
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from .data.store import open_prepared
+from .journal import sealed, unsealed, write_atomically
+from .tasks import TASKS, Baseline
+
+KEPT = "baselines.json"
+
+
+def baselines_of(prepared: str) -> list[Baseline]:
+    """Those of a prepared folder, the strongest last, without their tallies; run in a worker."""
+    folder = Path(prepared)
+    with contextlib.suppress(OSError, ValueError):  # not there, or not what was written: they are computed again
+        return [Baseline(**row) for row in _kept(folder)["baselines"]]
+    dataset = open_prepared(folder)
+    found = TASKS[dataset.meta.task].baselines(dataset)
+    tallies = found[-1].tallies
+    without = [baseline._replace(tallies=None) for baseline in found]
+    kept = {
+        "baselines": [baseline.noted() for baseline in without],
+        "tallies": None if tallies is None else tallies.tolist(),
+    }
+    write_atomically(folder / KEPT, sealed(kept))
+    return without
+
+
+def strongest_tallies(prepared: Path) -> np.ndarray | None:
+    """`Task.tallies` of the strongest baseline on the test split; None where it was not computed, or has none."""
+    with contextlib.suppress(OSError, ValueError):
+        found = _kept(prepared)["tallies"]
+        return None if found is None else np.array(found, np.float64)
+    return None
+
+
+def _kept(folder: Path) -> dict[str, Any]:
+    return dict(unsealed((folder / KEPT).read_text(encoding="utf-8")))

@@ -1,0 +1,61 @@
+"""How much a score owes to which examples it was measured on: the bootstrap."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+DRAWN = 2_000  # times that as many examples are drawn again
+SHARE = 0.95  # of what is found then lies within an interval
+
+
+class Chance(NamedTuple):
+    """Intervals that hold `SHARE` of what other test data of the same kind would give.
+
+    Args:
+        score: lowest and highest score.
+        gain: lowest and highest difference from a baseline on the same examples; None where there is none.
+    """
+
+    score: tuple[float, float]
+    gain: tuple[float, float] | None = None
+
+    def described(self, objective: str) -> str:
+        """Both intervals, in words."""
+        gain = (
+            "" if self.gain is None else f"; {self.gain[0]:+.4f} to {self.gain[1]:+.4f} beside the strongest baseline"
+        )
+        return f"{objective} {self.score[0]:.4f} to {self.score[1]:.4f}{gain}"
+
+    @property
+    def is_real(self) -> bool:
+        """Whether the difference from the baseline is more than chance."""
+        return self.gain is not None and not self.gain[0] <= 0 <= self.gain[1]
+
+
+def intervals(
+    score: Callable[[np.ndarray], np.ndarray], ours: np.ndarray, theirs: np.ndarray | None, seed: int
+) -> Chance:
+    """By drawing the test examples anew, with replacement, and the same ones for the baseline.
+
+    Args:
+        score: from sums of tallies, float (draws, k), to scores, float (draws,).
+        ours, theirs: float (examples, k): see `Task.tallies`.
+
+    Source: Efron and Tibshirani 1993, chapter 13 (percentiles); Koehn 2004, "Statistical Significance Tests for Machine
+    Translation Evaluation" (pairs).
+    """
+    generator, count = np.random.default_rng(seed), len(ours)
+    both = ours if theirs is None else np.concatenate([ours, theirs], axis=1)
+    sums = np.stack([np.bincount(generator.integers(count, size=count), minlength=count) @ both for _ in range(DRAWN)])
+    found = score(sums[:, : ours.shape[1]])
+    gain = None if theirs is None else _interval(found - score(sums[:, ours.shape[1] :]))
+    return Chance(_interval(found), gain)
+
+
+def _interval(values: np.ndarray) -> tuple[float, float]:
+    outside = 100 * (1 - SHARE) / 2
+    low, high = np.percentile(values, [outside, 100 - outside])
+    return float(low), float(high)
