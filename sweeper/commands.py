@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 HIGHEST_PORT = 65_535
+MOST_LESSONS = 3  # that are printed; the report has all
 AS_THE_FIELD_SAYS = ("bits_per_character", "perplexity")  # scores that are shown beside the one that ranks
 
 
@@ -72,6 +73,9 @@ def _show_outcome(outcome: Outcome) -> None:
         say.print(f"take it up again:  sweeper sweep --resume {outcome.folder.name}", markup=False)
         return
     say.print(_verdict(outcome), markup=False)
+    clear = [str(lesson) for lesson in outcome.lessons if lesson.is_clear][:MOST_LESSONS]
+    if clear:
+        say.print(f"what the trials say of {outcome.objective}: {'; '.join(clear)}", markup=False)
     registered = f" and registered in MLflow as {outcome.model}" if outcome.model else ""
     say.print(f"the best is exported to {outcome.export}{registered}", markup=False)
     say.print("next:", markup=False)
@@ -97,7 +101,7 @@ def _telling(table: pd.DataFrame) -> list[str]:
     from .report import varying
 
     named = [name for task in parameters.tasks() for name in parameters.known(task)]
-    first = ("cell", "direction", "depth", "units", "attention", "pooling", "input")
+    first = ("extra", "head", "characters", "cell", "direction", "depth", "units", "attention", "pooling", "input")
     return varying(table, list(dict.fromkeys([*first, *named])))
 
 
@@ -134,6 +138,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
             "chance": outcome.chance and outcome.chance._asdict(),
             "configuration": dict(outcome.best.configuration),
         },
+        "lessons": [lesson._asdict() for lesson in outcome.lessons],
         "baselines": {
             baseline.name: {"validation": baseline.validation, "test": baseline.test} for baseline in outcome.baselines
         },

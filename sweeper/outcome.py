@@ -16,6 +16,7 @@ from .chance import Chance
 from .data.cards import Card
 from .data.store import Prepared
 from .journal import write_atomically
+from .lessons import Lesson, learned
 from .records import Scores, Settings, TrialResult
 from .spaces import SearchSpace
 from .tasks import Baseline
@@ -41,6 +42,7 @@ class Outcome:
         example: a text that the model was not trained on, to ask it.
         missed: why MLflow could not be told all of it; "" as a rule.
         pictures: of the whole sweep.
+        lessons: what the trials say about each parameter, the clearest first.
     """
 
     folder: Path
@@ -56,6 +58,7 @@ class Outcome:
     example: str = ""
     missed: str = ""
     pictures: Sequence[Path] = ()
+    lessons: Sequence[Lesson] = ()
 
 
 def close(
@@ -69,14 +72,16 @@ def close(
     meta = prepared.meta
     known = parameters.known(meta.task)
     constant = set(known) - set(report.varying(table, list(known)))
-    page = report.page(f"{meta.task} on {meta.name}", facts, table, meta.warnings, sorted(constant))
+    lessons = learned(results, found.objective, seed=0)
+    title, said = f"{meta.task} on {meta.name}", [f"{lesson} ({found.objective})" for lesson in lessons]
+    page = report.page(title, facts, table, meta.warnings, sorted(constant), said)
     write_atomically(files[1], page)
     status = "KILLED" if found.ended == "interrupted" else "FINISHED" if found.best else "FAILED"
     pruned = {result.number for result in results if result.state == "pruned"}
     promoted = {result.number for result in results if result.state == "done"} if pruned else set()
     tracker.trials_settled(pruned=sorted(pruned), done=sorted(promoted))
     missed = tracker.sweep_ended(summary(found, results), {"sweeper.ended": found.ended}, files, status)
-    return dataclasses.replace(found, leaderboard=table, missed=missed or found.missed)
+    return dataclasses.replace(found, leaderboard=table, missed=missed or found.missed, lessons=lessons)
 
 
 def summary(found: Outcome, results: Sequence[TrialResult]) -> dict[str, float]:

@@ -76,18 +76,24 @@ def varying(table: pd.DataFrame, parameters: Sequence[str]) -> list[str]:
 
 
 def page(
-    title: str, facts: Mapping[str, str], table: pd.DataFrame, warnings: Sequence[str], constant: Sequence[str] = ()
+    title: str,
+    facts: Mapping[str, str],
+    table: pd.DataFrame,
+    warnings: Sequence[str],
+    constant: Sequence[str] = (),
+    lessons: Sequence[str] = (),
 ) -> str:
     """The whole sweep as one HTML page; every text of the data is escaped.
 
     Args:
         constant: columns of the leaderboard that are the same in every trial and are left out.
+        lessons: what the trials say about the parameters.
     """
     shown = table[[name for name in table.columns if name not in constant]].dropna(axis=1, how="all")
     rows = "".join(
         f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in facts.items()
     )
-    notes = "".join(f"<li>{html.escape(warning)}</li>" for warning in warnings)
+    notes, said = ("".join(f"<li>{html.escape(line)}</li>" for line in lines) for lines in (warnings, lessons))
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>
 <style>
@@ -100,6 +106,7 @@ tbody tr:first-child {{ background: #eef6ee }}
 <h1>{html.escape(title)}</h1>
 <table>{rows}</table>
 {f"<h2>About the data</h2><ul>{notes}</ul>" if notes else ""}
+{f"<h2>What the trials say</h2><ul>{said}</ul>" if said else ""}
 <h2>Leaderboard</h2>
 <div class="wide">{shown.to_html(index=False, na_rep="", float_format=_plainly, border=0, escape=True)}</div>
 </html>

@@ -26,7 +26,7 @@ FLOORS = [  # ground floor first
     {"trial"},
     {"gradients"},
     {"worker"},
-    {"history", "propose", "track", "pool", "report", "terminal"},
+    {"history", "propose", "track", "pool", "report", "lessons", "terminal"},
     {"folders"},
     {"exports", "search", "resume", "doctor", "outcome"},
     {"shipping"},

@@ -101,6 +101,6 @@ def test_text_of_a_dataset_is_escaped_in_the_report():
 
     evil = "<script>alert(1)</script>"
     table = pd.DataFrame({"trial": ["0"], "cell": [evil]})
-    page = report.page(evil, {"about": evil, "labels": evil}, table, [evil], [])
+    page = report.page(evil, {"about": evil, "labels": evil}, table, [evil], [], [evil])
     assert "<script>alert" not in page
     assert page.count("&lt;script&gt;alert(1)") >= 4

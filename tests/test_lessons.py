@@ -1,0 +1,64 @@
+"""What trials say about parameters is what is true of them, and no more."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from sweeper.lessons import learned
+from sweeper.records import TrialResult
+
+
+def trials(rng, count=40, score=lambda values: 0.0, noise=0.01):
+    """Finished trials of random configurations, the score as given."""
+    found = []
+    for number in range(count):
+        values = {"cell": str(rng.choice(["gru", "lstm"])), "attention": str(rng.choice(["none", "dot", "concat"]))}
+        values |= {"attention_units": int(rng.choice([32, 64]))} if values["attention"] == "concat" else {}
+        values |= {"learning_rate": float(10 ** rng.uniform(-4, -2)), "direction": "both"}
+        scores = {"accuracy": 0.7 + score(values) + noise * rng.normal()}
+        found.append(TrialResult(number, values, "done", scores=scores, epochs=5))
+    return found
+
+
+def test_what_helps_is_named_first_with_about_what_it_gains(rng):
+    lessons = learned(trials(rng, score=lambda v: 0.1 * (v["attention"] == "dot")), "accuracy", seed=0)
+    first = lessons[0]
+    assert (first.parameter, first.better) == ("attention", "dot")
+    assert 0.06 < first.effect < 0.12
+    assert str(first).startswith("attention: dot over ")
+    others = [lesson for lesson in lessons if lesson.parameter == "cell"]
+    assert not others[0].is_clear
+    assert str(others[0]) == "cell: no difference that these trials show"
+
+
+def test_of_numbers_low_and_high_are_compared(rng):
+    lessons = learned(trials(rng, score=lambda v: 20 * v["learning_rate"]), "accuracy", seed=0)
+    assert lessons[0].parameter == "learning_rate"
+    assert lessons[0].better > lessons[0].worse
+
+
+def test_what_does_not_vary_and_what_was_cut_short_teaches_nothing(rng):
+    some = trials(rng)
+    names = {lesson.parameter for lesson in learned(some, "accuracy", seed=0)}
+    assert names == {"cell", "attention", "attention_units", "learning_rate"}
+    shorter = [
+        TrialResult(r.number, {**r.configuration, "cell": "gru"}, "done", {"accuracy": 0.3}, epochs=1)
+        for r in some[:20]
+    ]
+    longer = [
+        TrialResult(r.number, r.configuration, "done", {"accuracy": 0.8 + 0.01 * rng.normal()}, epochs=9)
+        for r in some[20:]
+    ]
+    lessons = {one.parameter: one for one in learned([*shorter, *longer], "accuracy", seed=0)}
+    assert lessons["cell"].effect < 0.2, "most of 0.5 is for the epochs"
+
+
+def test_few_trials_and_failed_ones_say_nothing(rng):
+    assert learned(trials(rng, 5), "accuracy", seed=0) == []
+    failed = [TrialResult(r.number, r.configuration, "failed", error="x") for r in trials(rng, 20)]
+    assert learned(failed, "accuracy", seed=0) == []
+
+
+def test_the_same_seed_says_the_same():
+    some = trials(np.random.default_rng(1))
+    assert learned(some, "accuracy", seed=4) == learned(some, "accuracy", seed=4)
