@@ -13,7 +13,7 @@ OPTIONS = $(if $(call given,DATASET),--dataset "$(DATASET)") $(if $(call given,D
 	$(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SEED),--seed $(SEED)) \
 	$(if $(RESUME),--resume $(filter-out 1,$(RESUME)))
 
-.PHONY: help setup sweep ui export test test-all check fix bench chaos clean
+.PHONY: help setup sweep ui export test test-all check fix bench bench-quality chaos clean
 .DEFAULT_GOAL := help
 
 help:  ## this list
@@ -54,6 +54,9 @@ fix: $(READY)  ## format and repair what can be repaired
 
 bench: $(READY)  ## measure speed, overhead and memory into benchmarks/RESULTS.md; ARGS="steps pipeline" names parts
 	@$(BIN)/python -m benchmarks.run $(ARGS)
+
+bench-quality: $(READY)  ## how good the best of a sweep is, beside baselines and published figures; DATASET=name
+	@$(BIN)/python -m benchmarks.run $(if $(DATASET),$(addprefix quality-,$(DATASET)),quality)
 
 chaos: $(READY)  ## strike real sweeps at random moments, and compare them with a calm one: docs/chaos.md
 	@$(BIN)/python -m tests.chaos

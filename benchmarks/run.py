@@ -2,6 +2,7 @@
 
     make bench                          # everything: about six hours on 2 cores
     make bench ARGS="commands start"    # some parts; they are printed, and replaced in RESULTS.md
+    make bench-quality DATASET=imdb     # how good the best of a sweep is; half an hour a dataset, see `quality`
 
 The data must have been fetched once before (`sweeper datasets fetch imdb`).
 """
@@ -21,7 +22,7 @@ from pathlib import Path
 from sweeper import devices
 from sweeper.versions import versions
 
-from . import footprint, pairs, pipeline, scaling, sequences, steps
+from . import footprint, pairs, pipeline, quality, scaling, sequences, steps
 from .rows import Row
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -52,6 +53,7 @@ PARTS: dict[str, tuple[str, Callable[[Path], Iterator[Row]]]] = {
     "workers": ("A second worker", scaling.workers),
     "parent": ("The parent's cost", scaling.parent),
 }
+EVERY_PART = {**PARTS, **quality.PARTS}
 
 
 def machine() -> str:
@@ -69,7 +71,7 @@ def document(kept: dict[str, dict[str, object]]) -> str:
     lines = ["# Results", "", "Written by `make bench`. Medians, with the lowest and the highest run in brackets.", ""]
     if all("no GPU" in str(part["machine"]) for part in kept.values()):
         lines += ["Nothing here was run on a machine with a GPU.", ""]
-    for name, (title, _) in PARTS.items():
+    for name, (title, _) in EVERY_PART.items():
         if name not in kept:
             continue
         lines += [f"## {title}", "", str(kept[name]["machine"]), "", "| what | found | asked | |", "|---|---|---|---|"]
@@ -81,12 +83,15 @@ def document(kept: dict[str, dict[str, object]]) -> str:
 
 def main() -> None:
     kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
-    for name in sys.argv[1:] or PARTS:
+    names = list(quality.PARTS) if sys.argv[1:] == ["quality"] else sys.argv[1:]
+    for name in names or PARTS:
         with tempfile.TemporaryDirectory() as folder:
             rows = []
-            for row in PARTS[name][1](Path(folder)):
+            for row in EVERY_PART[name][1](Path(folder)):
                 print(f"{row.what}: {row.found} {f'({row.target})' if row.target else ''}", file=sys.stderr)
                 rows.append(row)
+        if not rows:
+            continue
         kept[name] = {"machine": machine(), "rows": rows}
         KEPT.write_text(json.dumps(kept, indent=1) + "\n", encoding="utf-8")
         RESULTS.write_text(document(json.loads(json.dumps(kept))), encoding="utf-8")
