@@ -149,6 +149,7 @@ class Fitting(Learner[Split]):
     ) -> None:
         super().__init__(model, optimizer)
         self.smoothing = smoothing
+        self.crf = next((layer for layer in model.layers if isinstance(layer, CRF)), None)
         specs = [tf.TensorSpec(one.shape, one.dtype) for one in getattr(model, "encoder", model).inputs]
         inputs = specs if len(specs) > 1 else specs[0]
         labels = [None, None] if several else [None]
@@ -157,7 +158,6 @@ class Fitting(Learner[Split]):
         self.step = tf.function(self._step, input_signature=signature, autograph=False)
         self.evaluate = tf.function(self._evaluate, input_signature=signature, autograph=False)
         self.answer = tf.function(self._answer, input_signature=[inputs], autograph=False)
-        self.crf = next((layer for layer in model.layers if isinstance(layer, CRF)), None)
 
     def _step(self, inputs: Any, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """One training step; returns the loss of an example, penalties left out.
@@ -223,8 +223,11 @@ class Fitting(Learner[Split]):
 
     def asked(self, split: Split) -> Callable[[], Any]:
         """See `Learner`."""
-        inputs = split.batch(np.argsort(split.lengths)[len(split) // 2 : len(split) // 2 + 1]).inputs
-        return lambda: self.answer(inputs).numpy()
+        batch = split.batch(np.argsort(split.lengths)[len(split) // 2 : len(split) // 2 + 1])
+        if self.crf is None:
+            return lambda: self.answer(batch.inputs).numpy()
+        decode = tf.function(self.crf.decode, autograph=False)
+        return lambda: decode(self.answer(batch.inputs), batch.weights > 0).numpy()
 
     def _of_one(self, label: np.ndarray, length: int) -> np.ndarray:
         """An example's labels, from its row in a batch."""

@@ -18,6 +18,7 @@ from .errors import TrialError
 from .fitting import Fitting, Learner
 from .learners import load, trained
 from .models import EncoderDecoder, Generator
+from .models.spelling import CASING, CHARACTERS
 from .parameters import complete
 from .records import BEST, LAST, TrialOrder
 from .trial import run_trial
@@ -26,8 +27,6 @@ from .writing import Writing
 EXAMPLES = 64  # over which the median is taken
 FURTHEST = 200  # steps back; longer examples are left out, or of texts only the beginning is read
 FEWEST = 8  # examples that must be so long for a step to be drawn
-
-SPELLING = ("casing", "characters")  # lookups that are not of words
 
 PLAIN = {"cell": "simple_rnn", "direction": "forward", "depth": 1, "attention": "none", "pooling": "last"}
 """What the plain network beside the best one has of its own; the rest is the best one's."""
@@ -78,7 +77,8 @@ def _named(order: TrialOrder) -> str:
 def reach(order: TrialOrder) -> np.ndarray:
     """The norm of the gradient of an example's loss with respect to its input so many places before the last one.
 
-    The loss is that of the label; of tags and texts that of the last one; of a target that of all its symbols.
+    The loss is that of the label; of tags and texts that of the last one, by its own logits, also where a head weighs
+    all tags together; of a target that of all its symbols.
 
     Returns:
         float (steps,), medians over validation examples.
@@ -151,6 +151,6 @@ def _embedding(model: Any) -> keras.layers.Embedding:
     reader = model.encoder if isinstance(model, EncoderDecoder) else model
     layers = [model.embedding] if isinstance(model, Generator) else reader.layers
     for layer in layers:
-        if isinstance(layer, keras.layers.Embedding) and layer.name not in SPELLING:
+        if isinstance(layer, keras.layers.Embedding) and layer.name not in (CASING, CHARACTERS):
             return layer
     raise TrialError('gradients: are drawn of models that look their input up; write input = "learned" in the space')

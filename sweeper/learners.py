@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from .adapters import schemes
-from .data.batches import Split, load_split
+from .data.batches import Split, load_split, spells
 from .data.store import Prepared, open_encoded, open_prepared, open_spellings, open_vectors
 from .data.texts import Texts, load_texts
 from .errors import TrialError
@@ -75,7 +75,7 @@ def sizes(order: TrialOrder, prepared: Prepared, kernel: str) -> Sizes:
         longest=meta.longest,
         conditions=len(meta.conditions),
         places=_places(read, meta.labels[:labels]) if shared else None,
-        spelling=_spelling(prepared) if "character_units" in configuration else None,
+        spelling=_spelling(prepared) if spells(configuration) else None,
         forbidden=np.array(schemes.never_follows(meta.labels)) if meta.kind == "entities" else None,
     )
 

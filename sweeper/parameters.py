@@ -1,6 +1,6 @@
 """Every parameter that a builder knows: its default, its legal values, and when it matters.
 
-The defaults are one known-good configuration for each task; it is always trial 0.
+The defaults are one known-good configuration for each task; trial 0 is it, with the defaults that its space declares.
 `sweeper spaces parameters TASK` prints this table.
 """
 
@@ -24,7 +24,7 @@ class Known:
 
     Args:
         default: its value where a space leaves it out; `defaults` overrides it for a task.
-        when: other parameters and the values of theirs, None where they are inactive, with which this one matters.
+        when: other parameters and the values of theirs with which this one matters.
             Otherwise it is inactive and appears nowhere.
         only: a fact about the data (`Facts`) without which it does not matter.
     """
@@ -44,6 +44,8 @@ class Known:
 
 YES_NO = Words(("no", "yes"))
 SCORE_FUNCTIONS = ("dot", "general", "concat")
+
+SMOOTHING, SMOOTHED = Real(0, 0.5), "share of a true label's probability that training spreads over all labels"
 
 TABLE: tuple[Known, ...] = (
     # What a token is.
@@ -289,17 +291,19 @@ TABLE: tuple[Known, ...] = (
         "dropout_masks",
         "steps",
         Words(("steps", "sequence")),
-        "whether what is dropped between layers and before a tagger's head is drawn for each step, or once for a whole sequence (variational)",
-        READING,
+        "whether what is dropped between layers is drawn for each step, or once for a whole sequence (variational)",
+        CLASSIFICATION,
+        when={"depth": (2, 3, 4)},
     ),
     Known(
-        "label_smoothing",
-        0.0,
-        Real(0, 0.5),
-        "share of a true label's probability that training spreads over all labels",
-        READING,
-        when={"head": (None, "softmax")},
+        "dropout_masks",
+        "steps",
+        Words(("steps", "sequence")),
+        "whether what is dropped between layers and before the head is drawn for each step, or once for a whole sequence (variational)",
+        ("tagging",),
     ),
+    Known("label_smoothing", 0.0, SMOOTHING, SMOOTHED, (*CLASSIFICATION, "seq2seq")),
+    Known("label_smoothing", 0.0, SMOOTHING, SMOOTHED, ("tagging",), when={"head": ("softmax",)}),
     Known("recurrent_dropout", 0.0, Real(0, 0.95), "share of the recurrent state dropped at each step", READING),
     Known("l2", 0.0, Real(0, 1), "L2 penalty on recurrent and output kernels", READING),
     # Optimisation.
@@ -420,11 +424,8 @@ def complete(task: str, values: Mapping[str, Any], facts: Facts | None = None) -
 def describe(task: str) -> Iterator[dict[str, Any]]:
     """One row a parameter, for a table."""
     for parameter in known(task).values():
-        when = " and ".join(
-            f"{name} = {' | '.join(str(value) for value in allowed if value is not None)}"
-            for name, allowed in parameter.when.items()
-        )
-        when = ONLY.get(parameter.only, when)
+        conditions = [f"{name} = {' | '.join(map(str, allowed))}" for name, allowed in parameter.when.items()]
+        when = " and ".join([*conditions, *([ONLY[parameter.only]] if parameter.only else [])])
         yield {
             "parameter": parameter.name,
             "default": parameter.default_for(task),

@@ -147,3 +147,20 @@ def test_forbidden_tags_are_never_answered_however_sure_the_logits_are():
     logits = np.zeros((1, 4, 3), np.float32)
     logits[..., 2] = 1e4  # inside, everywhere
     assert layer.decode(logits, np.ones((1, 4), bool)).numpy()[0].tolist() == [1, 2, 2, 2]
+
+
+def test_an_inside_tag_that_nothing_can_begin_is_free():
+    follows = never_follows(["O", "I-p", "B-q", "I-q"])
+    assert not any(row[1] for row in follows)
+    assert follows[0][3]
+
+
+def test_what_diverged_is_no_number_and_forbidden_truth_teaches_nothing():
+    layer = CRF(3, never_follows(["O", "B-p", "I-p"]))
+    layer.build((None, None, 3))
+    real = np.ones((2, 2), bool)
+    truth = np.array([[1, 2], [0, 2]], np.int32)  # the second begins nothing and goes on
+    assert np.isnan(layer.surprisal(np.full((2, 2, 3), np.nan, np.float32), truth, real).numpy()[0])
+    found = layer.surprisal(np.zeros((2, 2, 3), np.float32), truth, real).numpy()
+    assert found[0] > 0
+    assert found[1] == 0

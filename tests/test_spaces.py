@@ -208,3 +208,23 @@ def test_any_space_gives_legal_configurations_or_is_refused_with_its_line(tmp_pa
     assert space.refusal(first) is None
     complete = parameters.complete("sentiment", first, parameters.Facts())
     assert all(parameters.lookup("sentiment", name).domain.refuses(value) is None for name, value in complete.items())
+
+
+EVERYTHING = parameters.Facts(ordered=True, labelled=True, spelled=True)
+
+
+@pytest.mark.parametrize(
+    ("task", "name"), [(task, name) for task in parameters.tasks() for name in parameters.known(task)]
+)
+def test_every_parameter_can_be_declared_alone_where_the_defaults_give_it_a_meaning(task, name, tmp_path):
+    default = parameters.known(task)[name].default_for(task)
+    value = f'"{default}"' if isinstance(default, str) else default
+    path = write(tmp_path / "s.toml", f'about = "x"\ntask = "{task}"\n[parameters.{name}]\nfixed = {value}\n')
+    if name in parameters.complete(task, {}, EVERYTHING):
+        space = load_space(str(path)).for_data(EVERYTHING)
+        assert space.first() == {name: default}
+        bare = load_space(str(path)).for_data(parameters.Facts())
+        assert bool(bare.parameters) == (not parameters.known(task)[name].only)
+    else:
+        with pytest.raises(DeclarationError, match=r"s\.toml:3: "):
+            load_space(str(path))

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -73,7 +76,9 @@ def test_batches_hold_the_spelling_of_their_own_words(people_card):
         split, examples = load_split(prepared, part, configuration), prepared.examples(part)
         rows = np.array([5, 0, 3])
         batch = split.batch(rows)
-        for row, shown in zip(rows, batch.extra, strict=True):
+        words, places = batch.beside
+        assert len(np.unique(places)) == len(words), "each word once"
+        for row, shown in zip(rows, words[places], strict=True):
             tokens = list(examples["tokens"].iloc[row])
             wanted = spelled(tf.constant(tokens), lookup_table(letters)).numpy()
             assert (shown[: len(tokens)] == wanted).all()
@@ -91,8 +96,10 @@ def tagger(kind, kernel="keras"):
 
 
 def answers(model, ids, words):
-    shown = np.stack([spell_out(*line) for line in words])
-    return model([np.array(ids, np.int32), shown], training=False)["logits"].numpy()
+    places = np.arange(np.size(ids), dtype=np.int32).reshape(np.shape(ids))
+    return model([np.array(ids, np.int32), spell_out(*itertools.chain(*words)), places], training=False)[
+        "logits"
+    ].numpy()
 
 
 @pytest.mark.parametrize("kind", ["cnn", "rnn"])
@@ -111,6 +118,14 @@ def test_neither_other_words_nor_padding_change_how_a_word_is_read(kind, kernel)
     alone = answers(model, [[2, 3]], [["a", "bcd"]])
     beside = answers(model, [[2, 3, 0], [4, 5, 6]], [["a", "bcd", ""], ["abcdefghijklm", "z", "q"]])
     assert np.allclose(alone[0], beside[0, :2], atol=1e-5)
+
+
+def test_no_word_is_an_empty_sequence_which_cudnn_does_not_read():
+    model = tagger("rnn")
+    shown, places = spell_out("ab", ""), np.array([[0, 1]], np.int32)
+    joined = next(operation for operation in model.operations if operation.name.startswith("logical_or"))
+    mask = keras.Model(model.inputs, joined.output)([np.array([[2, 0]]), shown, places])
+    assert np.asarray(mask)[:, 0].all()
 
 
 @pytest.mark.parametrize("kind", ["cnn", "rnn"])

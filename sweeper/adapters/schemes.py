@@ -29,13 +29,18 @@ def infer_scheme(tags: Iterable[str]) -> str:
     return "bioes" if kinds & set("ESLU") else "iob2"
 
 
+def begun(tag: str) -> str:
+    """An IOB2 tag where nothing stands before it: a span that goes on begins there."""
+    return f"B{tag[1:]}" if tag == "I" or tag.startswith("I-") else tag
+
+
 def never_follows(tags: Sequence[str]) -> list[list[bool]]:
     """For IOB2 tags, whether the one of a column never follows that of a row; the last row is of those that never come
-    first. An I- only goes on with a span of its own type."""
+    first. An I- only goes on with a span of its own type, unless no B- can begin one."""
 
     def forbidden(before: str, tag: str) -> bool:
         prefix, _, kind = tag.partition("-")
-        return prefix == "I" and (before == OUTSIDE or before.partition("-")[2] != kind)
+        return prefix == "I" and f"B{tag[1:]}" in tags and (before == OUTSIDE or before.partition("-")[2] != kind)
 
     return [[forbidden(before, tag) for tag in tags] for before in (*tags, OUTSIDE)]
 

@@ -51,20 +51,20 @@ class Batch(NamedTuple):
     weights: float32, shaped as labels: how much each label's loss counts, 0 on padding; those of an average example
         sum to 1.
     rows: int64 (batch,): which examples of the split these are.
-    extra: what is known beside the tokens, float32 (batch, features) of each example, or int32 (batch, time, width), 0 on
-        padding, of each token; None for nothing.
+    beside: what a model reads beside the ids: nothing; a linear classifier's scores, float32 (batch, labels); or how
+        different words are written, int32 (words, width), and which of them each token is, int32 (batch, time).
     """
 
     ids: np.ndarray
     labels: np.ndarray
     weights: np.ndarray
     rows: np.ndarray
-    extra: np.ndarray | None = None
+    beside: tuple[np.ndarray, ...] = ()
 
     @property
     def inputs(self) -> Any:
         """What a model reads."""
-        return self.ids if self.extra is None else [self.ids, self.extra]
+        return [self.ids, *self.beside] if self.beside else self.ids
 
 
 @dataclass(frozen=True)
@@ -82,8 +82,8 @@ class Split:
         symbols: label ids from this number on are read as <unk>; None for none.
         groups: int64 (examples,): examples of one number have the same source and are right if any one is; None
             where each stands for itself.
-        extra: float32 (examples, features): see `Batch`.
-        spellings: of words, where they are spelled; `Batch.extra` are then those of the tokens.
+        scores: float32 (examples, labels): of a linear classifier, where a model reads them.
+        spellings: of words, where a model reads them.
     """
 
     ids: np.ndarray
@@ -97,7 +97,7 @@ class Split:
     truncated: int
     symbols: int | None = None
     groups: np.ndarray | None = None
-    extra: np.ndarray | None = None
+    scores: np.ndarray | None = None
     spellings: Spellings | None = None
 
     def __len__(self) -> int:
@@ -109,18 +109,18 @@ class Split:
         ids[ids >= self.vocabulary] = UNKNOWN
         if not self.several:
             ones = np.ones(len(rows), np.float32)
-            extra = None if self.extra is None else self.extra[rows]
-            return Batch(ids, self.labels[self.label_starts[rows]], ones, rows, extra)
+            beside = () if self.scores is None else (self.scores[rows],)
+            return Batch(ids, self.labels[self.label_starts[rows]], ones, rows, beside)
         labels, real = _padded(self.labels, self.label_starts[rows], self.label_lengths[rows])
         weights = real.astype(np.float32) / self._mean_length
         return Batch(ids, self._known(labels), weights, rows, self._spelled(rows))
 
-    def _spelled(self, rows: np.ndarray) -> np.ndarray | None:
+    def _spelled(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
         if self.spellings is None:
-            return None
+            return ()
         places, _ = _padded(self.spellings.places, self.starts[rows], self.lengths[rows])
-        spelled: np.ndarray = self.spellings.spelled[places]
-        return spelled
+        words, which = np.unique(places, return_inverse=True)
+        return self.spellings.spelled[words], which.reshape(places.shape).astype(np.int32)
 
     def _known(self, labels: np.ndarray) -> np.ndarray:
         return labels if self.symbols is None else np.where(labels < self.symbols, labels, UNKNOWN)
@@ -167,7 +167,7 @@ class Split:
     def some(self, count: int, generator: np.random.Generator) -> Split:
         """At most so many of the examples, chosen at random."""
         rows = np.sort(generator.permutation(len(self))[:count])
-        names = ("starts", "lengths", "label_starts", "label_lengths", "groups", "extra")
+        names = ("starts", "lengths", "label_starts", "label_lengths", "groups", "scores")
         of_each = {name: whole[rows] for name in names if (whole := getattr(self, name)) is not None}
         return replace(self, **of_each)
 
@@ -183,6 +183,16 @@ def _padded(flat: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple[
     real = steps < lengths[:, None]
     positions = np.minimum(starts[:, None] + steps, len(flat) - 1)  # those of padding may lie anywhere inside
     return np.where(real, flat[positions], 0), real
+
+
+def joins_ngrams(configuration: Configuration) -> bool:
+    """Whether a linear classifier's scores are part of what a model reads."""
+    return bool(configuration.get("extra", "none") == "ngrams")
+
+
+def spells(configuration: Configuration) -> bool:
+    """Whether the characters of words are."""
+    return bool(configuration.get("characters", "none") != "none")
 
 
 def load_split(prepared: Prepared, part: str, configuration: Configuration) -> Split:
@@ -207,6 +217,6 @@ def load_split(prepared: Prepared, part: str, configuration: Configuration) -> S
         truncated=int((whole > lengths).sum()),
         symbols=min(configuration["max_vocabulary"], len(meta.labels)) if sequences else None,
         groups=prepared.groups()[rows] if sequences else None,
-        spellings=open_spellings(prepared) if "character_units" in configuration else None,
-        extra=open_linear_scores(prepared, configuration["weighting"])[rows] if "weighting" in configuration else None,
+        spellings=open_spellings(prepared) if spells(configuration) else None,
+        scores=open_linear_scores(prepared, configuration["weighting"])[rows] if joins_ngrams(configuration) else None,
     )

@@ -119,7 +119,8 @@ def _in_pieces(sentences: list[TaggedSentence]) -> list[TaggedSentence]:
 
 def split_long(sentence: TaggedSentence, longest: int) -> Iterator[TaggedSentence]:
     """Cut a sentence of more than `longest` tokens: after the last sentence end that fits, else the last
-    comma, else the last place outside a span; nothing is lost, and no span is cut unless it alone is too long."""
+    comma, else the last place outside a span; nothing is lost, and no span is cut unless it alone is too long: its rest
+    begins anew."""
     tokens, tags = sentence
     while len(tokens) > longest:
         places = [i for i in range(longest, 0, -1) if not (schemes.is_span(tags[i]) and tags[i][0] == "I")]
@@ -128,7 +129,7 @@ def split_long(sentence: TaggedSentence, longest: int) -> Iterator[TaggedSentenc
         ]
         cut = next(iter(ends or places), longest)
         yield TaggedSentence(tokens[:cut], tags[:cut])
-        tokens, tags = tokens[cut:], tags[cut:]
+        tokens, tags = tokens[cut:], (schemes.begun(tags[cut]), *tags[cut + 1 :])
     yield TaggedSentence(tokens, tags)
 
 

@@ -21,7 +21,8 @@ import numpy as np
 if TYPE_CHECKING:
     import scipy.sparse
 
-FEATURES = 200_000
+FEATURES = 200_000  # the most frequent n-grams
+WEIGHTS = 20_000_000  # of all labels together, 80 MB; with many labels there are fewer features
 STRENGTHS = {"tfidf": 30.0, "naive_bayes": 0.3}  # inverse regularisation; TF-IDF rows are short, and 1.0 underfits them
 FOLDS = 5
 UNKNOWN = 1  # as tokens.UNKNOWN, which would import TensorFlow; training texts have only what stands for an empty text
@@ -58,8 +59,8 @@ class Linear(NamedTuple):
     intercepts: np.ndarray
 
     def scores(self, texts: Texts) -> np.ndarray:
-        """float32 (texts, labels): log odds of each label against the rest, of two labels half of them, so that their
-        softmax is what the classifier believes."""
+        """float32 (texts, labels): log odds of each label against the rest; of two labels half of them, so that the
+        softmax of both is what the classifier believes."""
         weighted = _weighted(self.weighting, _counted(texts, self.codes), self.values)
         return np.asarray(weighted @ self.coefficients + self.intercepts, np.float32)
 
@@ -70,7 +71,7 @@ def fit(weighting: str, texts: Texts, labels: np.ndarray, label_count: int) -> L
     Args:
         labels: int32 (texts,).
     """
-    codes = _most_frequent(texts)
+    codes = _most_frequent(texts, min(FEATURES, WEIGHTS // label_count))
     counts = _counted(texts, codes)
     values = _values(weighting, counts)
     return Linear(
@@ -108,10 +109,10 @@ def _codes(texts: Texts) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([ids, pairs]), np.concatenate([rows, rows[1:][neighbours]])
 
 
-def _most_frequent(texts: Texts) -> np.ndarray:
+def _most_frequent(texts: Texts, most: int) -> np.ndarray:
     codes = _codes(texts)[0]
     codes, counts = np.unique(codes[codes > UNKNOWN], return_counts=True)
-    return np.sort(codes[np.argsort(-counts, kind="stable")[:FEATURES]])
+    return np.sort(codes[np.argsort(-counts, kind="stable")[:most]])
 
 
 def _counted(texts: Texts, codes: np.ndarray) -> scipy.sparse.csr_matrix:

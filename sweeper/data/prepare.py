@@ -41,7 +41,7 @@ from .store import (
 if TYPE_CHECKING:
     from .tokens import TokenOptions
 
-FORMAT = 6  # raise it when prepared folders of old can no longer be read
+FORMAT = 6  # raise it when what prepared folders hold, or how it is computed, is no longer the same
 FEW_CHARACTERS = 1.5  # of a token on average, up to which it is a character rather than a word
 CHUNK = 4_096  # examples tokenised at a time
 

@@ -61,7 +61,9 @@ class CRF(keras.layers.Layer):  # type: ignore[misc]
         edges = tf.gather(starts, labels[:, 0]) + tf.gather(self.ends.value, tf.gather(labels, last, batch_dims=1))
         score = tf.reduce_sum(seen, axis=1) + tf.reduce_sum(taken, axis=1) + edges
         everything = _log_sum(logits, real, transitions, starts, tf.convert_to_tensor(self.ends))
-        return tf.where(score > IMPOSSIBLE / 2, everything - score, 0.0)
+        never = tf.gather_nd(self.forbidden[:-1], steps) & real[:, 1:]
+        never = tf.reduce_any(never, axis=1) | tf.gather(self.forbidden[-1], labels[:, 0])
+        return tf.where(never, 0.0, everything - score)
 
     def decode(self, logits: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
         """The most probable labels, int32 (batch, time), by the Viterbi algorithm; meaningless on padding."""

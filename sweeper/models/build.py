@@ -119,8 +119,8 @@ def build_tagger(configuration: Configuration, sizes: Sizes) -> keras.Model:
     """One label a token.
 
     Returns:
-        A model from ids, int32 (batch, time), 0 on padding, and with `characters` from [ids, spellings],
-        int32 (batch, time, width), 0 on padding, to a dictionary: `logits`, float (batch, time, labels), meaningless on padding, which a layer `crf` may have to decode, and with attention
+        A model from ids, int32 (batch, time), 0 on padding, or with `characters` [ids, spellings, places]
+        (see `spell`), to a dictionary: `logits`, float (batch, time, labels), meaningless on padding, which a layer `crf` may have to decode, and with attention
         `attention`, float (batch, time, time): row t is what token t looks at.
     """
     with _precision(configuration):
@@ -189,14 +189,15 @@ def _precision(configuration: Configuration) -> Iterator[None]:
 
 
 def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any, Any]:
-    """Inputs (ids int32 (batch, time), and with `characters` int32 (batch, time, width)), mask bool (batch, time), and
-    what `recurrent_stack` returns."""
+    """Inputs (ids int32 (batch, time), and with `characters` those of `spell`), mask bool (batch, time), and what
+    `recurrent_stack` returns."""
     keras.utils.set_random_seed(sizes.seed)
     ids = keras.Input((None,), dtype="int32", name="ids")
     inputs, mask = [ids], ops.not_equal(ids, 0)
     stack = {
         key: configuration[key]
         for key in ("cell", "direction", "depth", "units", "dropout", "dropout_masks", "recurrent_dropout", "l2")
+        if key in configuration
     }
     one_hot = configuration["input"] == "one_hot"
     if one_hot:
@@ -220,9 +221,10 @@ def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any, An
             seed=sizes.seed,
         )
     if sizes.spelling is not None:
-        inputs.append(keras.Input((None, sizes.spelling.width), dtype="int32", name="spellings"))
+        inputs.append(keras.Input((sizes.spelling.width,), dtype="int32", name="spellings"))
+        inputs.append(keras.Input((None,), dtype="int32", name="places"))
         spelled = spell(
-            inputs[1],
+            *inputs[1:],
             characters=configuration["characters"],
             units=configuration["character_units"],
             cell=configuration["cell"],

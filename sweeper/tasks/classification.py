@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data import linear
-from ..data.batches import Answers
+from ..data.batches import Answers, joins_ngrams
 from ..data.cards import PARTS
 from ..data.store import Meta, Prepared, read_texts
 from ..records import Configuration, Scores
@@ -55,7 +55,7 @@ class Classification(Task):
         from .linear_scores import LinearScores
         from .serving import ClassifierModule
 
-        scores = LinearScores.of(prepared, configuration) if configuration["extra"] == "ngrams" else None
+        scores = LinearScores.of(prepared, configuration) if joins_ngrams(configuration) else None
         return ClassifierModule(model, vocabulary, prepared.meta.labels, configuration, scores)
 
     def baselines(self, prepared: Prepared) -> list[Baseline]:

@@ -10,7 +10,7 @@ import tensorflow as tf
 
 from ..data.batches import UNKNOWN
 from ..data.cards import WINDOW
-from ..data.spelling import WIDTH, spelled
+from ..data.spelling import spelled
 from ..data.store import SYMBOLS, Meta
 from ..data.texts import told_labels
 from ..data.tokens import PADDING, TokenOptions, lookup_table, lowered, tokenize
@@ -84,7 +84,7 @@ class TaggerModule(tf.Module):  # type: ignore[misc]
         self.labels = tf.constant(list(labels))
         self._model = _untracked(model)
         self._options = token_options(configuration)
-        self.letters = lookup_table(letters) if letters else None
+        self.alphabet = lookup_table(letters) if letters else None
         self._windowed = configuration["attention"] != "none"
         self._crf = _untracked(model.get_layer("crf")) if configuration["head"] == "crf" else None
 
@@ -94,16 +94,16 @@ class TaggerModule(tf.Module):  # type: ignore[misc]
     def of_tokens(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
         real = tokens != ""
         ids = tf.where(real, self.table.lookup(lowered(tokens, self._options)), PADDING)
-        inputs = [ids] if self.letters is None else [ids, self._spelled(tokens)]
+        inputs = [ids] if self.alphabet is None else [ids, *self._spelled(tokens)]
         logits = self._by_window(inputs) if self._windowed else self._logits(inputs)
         best = tf.argmax(logits, axis=-1) if self._crf is None else self._crf().decode(logits, real)
         tags = tf.gather(self.labels, best)
         return {"tokens": tokens, "tags": tf.where(real, tags, "")}
 
-    def _spelled(self, tokens: tf.Tensor) -> tf.Tensor:
-        """int32 (batch, time, WIDTH)."""
-        flat = spelled(tf.reshape(tokens, [-1]), self.letters)
-        return tf.reshape(flat, [tf.shape(tokens)[0], tf.shape(tokens)[1], WIDTH])
+    def _spelled(self, tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """See `Batch.beside`."""
+        words, places = tf.unique(tf.reshape(tokens, [-1]))
+        return spelled(words, self.alphabet), tf.reshape(places, tf.shape(tokens))
 
     def _logits(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         return self._model()(inputs if len(inputs) > 1 else inputs[0], training=False)["logits"]
@@ -115,11 +115,11 @@ class TaggerModule(tf.Module):  # type: ignore[misc]
         windows = -(-time // tf.maximum(window, 1))
 
         def cut(whole: tf.Tensor) -> tf.Tensor:
-            rest = [[0, 0]] * (len(whole.shape) - 2)
-            padded = tf.pad(whole, [[0, 0], [0, windows * window - time], *rest], constant_values=PADDING)
-            return tf.reshape(padded, [batch * windows, window, *whole.shape[2:]])
+            padded = tf.pad(whole, [[0, 0], [0, windows * window - time]], constant_values=PADDING)
+            return tf.reshape(padded, [batch * windows, window])
 
-        logits = self._logits([cut(one) for one in inputs])
+        ids, *spellings = inputs
+        logits = self._logits([cut(ids), *spellings[:1], *map(cut, spellings[1:])])
         return tf.reshape(logits, [batch, windows * window, len(self.labels)])[:, :time]
 
     def signatures(self) -> dict[str, Any]:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.batches import Answers
+from ..data.batches import Answers, spells
 from ..data.cards import PARTS
 from ..data.store import Meta, Prepared, open_encoded, open_spellings
 from ..records import Configuration, Scores
@@ -60,7 +60,7 @@ class Tagging(Task):
     ) -> Any:
         from .serving import TaggerModule
 
-        letters = open_spellings(prepared).alphabet if "character_units" in configuration else ()
+        letters = open_spellings(prepared).alphabet if spells(configuration) else ()
         return TaggerModule(model, vocabulary, prepared.meta.labels, configuration, letters)
 
     def baselines(self, prepared: Prepared) -> list[Baseline]:
