@@ -79,7 +79,8 @@ class _Features:
     def _encoded(self, table: pd.DataFrame) -> pd.DataFrame:
         numbers = [name for name in table if _is_number(self.table[name])]
         words = table.drop(columns=numbers).fillna(INACTIVE).astype(str)
-        return pd.concat([table[numbers].astype(float).fillna(-1.0), pd.get_dummies(words)], axis=1)
+        columns = [pd.get_dummies(words)] if len(words.columns) else []  # which pandas refuses to make of nothing
+        return pd.concat([table[numbers].astype(float).fillna(-1.0), *columns], axis=1)
 
 
 def _dependence(
@@ -99,8 +100,8 @@ def _dependence(
 def _compared(column: pd.Series) -> list[Any]:
     used = column.dropna()
     if _is_number(column) and used.nunique() > 2:
-        return [used.quantile(at, interpolation="nearest") for at in APART]
-    return sorted(used.unique(), key=str)
+        return [float(used.quantile(at, interpolation="nearest")) for at in APART]
+    return sorted(used.unique().tolist(), key=str)
 
 
 def _lesson(name: str, values: Sequence[Any], drawn: np.ndarray) -> Lesson:
@@ -117,4 +118,4 @@ def _is_number(column: pd.Series) -> bool:
 
 
 def _plainly(value: Any) -> str:
-    return f"{value:.3g}" if isinstance(value, float) else str(value)
+    return f"{value:.4g}" if isinstance(value, float) else str(value)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import numpy as np
 
-from sweeper.lessons import learned
+from sweeper.lessons import Lesson, learned
 from sweeper.records import TrialResult
 
 
@@ -23,6 +26,7 @@ def trials(rng, count=40, score=lambda values: 0.0, noise=0.01):
 def test_what_helps_is_named_first_with_about_what_it_gains(rng):
     lessons = learned(trials(rng, score=lambda v: 0.1 * (v["attention"] == "dot")), "accuracy", seed=0)
     first = lessons[0]
+    assert [Lesson(**one) for one in json.loads(json.dumps([one._asdict() for one in lessons]))] == lessons
     assert (first.parameter, first.better) == ("attention", "dot")
     assert 0.06 < first.effect < 0.12
     assert str(first).startswith("attention: dot over ")
@@ -35,6 +39,12 @@ def test_of_numbers_low_and_high_are_compared(rng):
     lessons = learned(trials(rng, score=lambda v: 20 * v["learning_rate"]), "accuracy", seed=0)
     assert lessons[0].parameter == "learning_rate"
     assert lessons[0].better > lessons[0].worse
+
+
+def test_parameters_may_all_be_numbers_or_all_be_words(rng):
+    for kept in ("learning_rate", "cell"):
+        some = [replace(one, configuration={kept: one.configuration[kept]}) for one in trials(rng)]
+        assert [lesson.parameter for lesson in learned(some, "accuracy", seed=0)] == [kept]
 
 
 def test_what_does_not_vary_and_what_was_cut_short_teaches_nothing(rng):
