@@ -37,7 +37,7 @@ def spell(
         kernel: see `recurrent_stack`.
 
     Returns:
-        float (batch, time, features); of a word without characters all but those of its casing are zeros.
+        float (batch, time, features); meaningless on padding.
     """
     of_casing = keras.layers.Embedding(casings, CASING_UNITS, name=CASING)(spellings[:, 0])
     ids = spellings[:, 1:]
@@ -49,15 +49,14 @@ def spell(
         filters = keras.layers.Conv1D(
             units, WINDOW, padding="same", activation="relu", kernel_initializer=_glorot(seed), name="filters"
         )
-        summary = ops.max(filters(x * shown) * shown, axis=1)
+        summary = ops.max(filters(x) * shown, axis=1)  # what follows a word's last character tells that it ends
     else:
-        # cuDNN reads no empty sequence: padding has one character, and is then blotted out.
+        # cuDNN reads no empty sequence, so that padding counts as one character; nobody reads what it gives.
         mask = ops.logical_or(real, ops.equal(ops.arange(ids.shape[1]), 0))
         states, _ = recurrent_stack(
             x, mask, cell=cell, direction="both", depth=1, units=units, seed=seed, kernel=kernel, name=f"{CHARACTERS}_"
         )
         summary = last_state(states, mask, "both")
-        summary = summary * ops.cast(ops.any(real, axis=1, keepdims=True), summary.dtype)
     of_word = keras.layers.Concatenate(name="spelled")([of_casing, summary])
     return ops.take(of_word, places, axis=0)
 
