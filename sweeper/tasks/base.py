@@ -67,9 +67,9 @@ class Task(ABC):
         """float64 (examples, k): what the objective is computed from once it is summed, so that it can be asked what it
         would be for other examples; None where it cannot. `groups` as in `scores`: then one row a source."""
 
-    @abstractmethod
     def of_tallies(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
-        """The objective, float (...,), from sums of tallies, float (..., k)."""
+        """The objective, float (...,), from sums of tallies, float (..., k); a share, where a task has no other."""
+        return np.asarray(sums[..., 0] / sums[..., 1])
 
     def baseline(
         self, prepared: Prepared, name: str, truth: Mapping[str, Answers], found: Mapping[str, Answers]

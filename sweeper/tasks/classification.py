@@ -40,10 +40,6 @@ class Classification(Task):
         """See `Task`."""
         return right_of_all(truth, predicted)
 
-    def of_tallies(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
-        """See `Task`."""
-        return np.asarray(sums[..., 0] / sums[..., 1])
-
     def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
         from ..models import build_classifier
 

@@ -52,10 +52,6 @@ class Seq2Seq(Task):
         right = [written in some for some, written in zip(*_by_source(truth, predicted, groups), strict=True)]
         return np.stack([right, np.ones(len(right))], axis=1).astype(np.float64)
 
-    def of_tallies(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
-        """See `Task`."""
-        return np.asarray(sums[..., 0] / sums[..., 1])
-
     def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
         from ..models import build_encoder_decoder
 

@@ -47,7 +47,7 @@ class Tagging(Task):
     def of_tallies(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
         """See `Task`."""
         if meta.kind != "entities":
-            return np.asarray(sums[..., 0] / sums[..., 1])
+            return super().of_tallies(meta, sums)
         return np.asarray(2 * sums[..., 0] / np.maximum(sums[..., 1] + sums[..., 2], 1))
 
     def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
