@@ -6,11 +6,11 @@ import hashlib
 import json
 import sys
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
@@ -20,9 +20,9 @@ from ..errors import DataError
 from ..quiet import without_chatter
 from . import sources, splits
 from .cards import PARTS, VECTORS, Card
+from .derived import cut, write_encoding, write_linear, write_spelling
 from .downloads import cache_folder
 from .examples import FEWEST, are_stars, label_names, read_examples, warnings
-from .linear import fit, held_out_scores
 from .pretrained import write_vectors
 from .store import (
     SPELLING,
@@ -33,17 +33,12 @@ from .store import (
     is_whole,
     linear_key,
     open_prepared,
-    read_texts,
     vectors_key,
     write_whole,
 )
 
-if TYPE_CHECKING:
-    from .tokens import TokenOptions
-
 FORMAT = 6  # raise it when what prepared folders hold, or how it is computed, is no longer the same
 FEW_CHARACTERS = 1.5  # of a token on average, up to which it is a character rather than a word
-CHUNK = 4_096  # examples tokenised at a time
 
 
 def prepare(
@@ -76,17 +71,17 @@ def prepare(
         if not is_whole(place, say):
             say(f"encoding {sum(prepared.meta.counts.values()):,} examples as {'lower-case ' * lowercase}{tokens}")
             with without_chatter():
-                write_whole(place, partial(_write_encoding, prepared, tokens, lowercase))
+                write_whole(place, partial(write_encoding, prepared, tokens, lowercase))
         for name in vectors:
             write_vectors(name, prepared, (tokens, lowercase), place / f"{vectors_key(name)}.npy")
     if spelling and prepared.meta.spelled and not is_whole(folder / SPELLING, say):
         with without_chatter():
-            write_whole(folder / SPELLING, partial(_write_spelling, prepared))
+            write_whole(folder / SPELLING, partial(write_spelling, prepared))
     for weighting in weightings:
         place = folder / linear_key(weighting)
         if not is_whole(place, say):
             say(f"fitting a linear classifier to words and pairs of words, weighted by {weighting}")
-            write_whole(place, partial(_write_linear, prepared, weighting))
+            write_whole(place, partial(write_linear, prepared, weighting))
     return prepared
 
 
@@ -250,90 +245,8 @@ def _symbols(targets: pd.Series, tokens: str, training: int, kind: str) -> _Labe
 
 
 def _cut_targets(targets: pd.Series, tokens: str) -> tuple[np.ndarray, np.ndarray]:
-    """As `_cut`, of what is to be written."""
+    """As `derived.cut`, of what is to be written."""
     with without_chatter():
         from .tokens import TokenOptions
 
-        return _cut(targets, TokenOptions(tokens, lowercase=False))
-
-
-def _write_encoding(prepared: Prepared, tokens: str, lowercase: bool, place: Path) -> dict[str, Any]:
-    import tensorflow as tf
-
-    from .tokens import RESERVED, TokenOptions, lookup_table, ranked
-
-    options = TokenOptions(tokens, lowercase)
-    examples = prepared.examples()
-    frequencies: Counter[bytes] = Counter()
-    lengths: list[np.ndarray] = []
-    words: list[np.ndarray] = []
-    training = prepared.meta.counts["train"]
-    for start, chunk in _chunks(examples):
-        flat, counts = _tokens(chunk, options)
-        inside = counts[: max(0, training - start)].sum()
-        frequencies.update(flat[:inside].tolist())
-        lengths.append(counts)
-        words.append(flat)
-    vocabulary = [*RESERVED, *(word for word in ranked(frequencies) if word not in RESERVED)]
-    table = lookup_table(vocabulary)
-    np.save(
-        place / "ids.npy",
-        np.concatenate([table.lookup(tf.constant(chunk)).numpy() for chunk in words]).astype(np.int32),
-    )
-    np.save(place / "offsets.npy", np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64))
-    (place / "vocabulary.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
-    return {"options": asdict(options), "vocabulary": len(vocabulary)}
-
-
-def _write_spelling(prepared: Prepared, place: Path) -> dict[str, Any]:
-    import tensorflow as tf
-
-    from .spelling import alphabet, spelled
-    from .tokens import RESERVED, lookup_table
-
-    tokens = prepared.examples()["tokens"]
-    places, words = pd.factorize(tokens.explode())
-    trained = tokens.iloc[prepared.rows("train")].explode()
-    letters = [*RESERVED, *alphabet(trained)]
-    written = spelled(tf.constant(["", *words]), lookup_table(letters)).numpy()
-    np.save(place / "spelled.npy", written)
-    np.save(place / "places.npy", (places + 1).astype(np.int32))
-    (place / "alphabet.json").write_text(json.dumps(letters, ensure_ascii=False), encoding="utf-8")
-    return {"words": len(words)}
-
-
-def _write_linear(prepared: Prepared, weighting: str, place: Path) -> dict[str, Any]:
-    texts, labels = read_texts(prepared, "train"), np.asarray(prepared.labels()[prepared.rows("train")])
-    fitted = fit(weighting, texts, labels, len(prepared.meta.labels))
-    for name, array in zip(fitted._fields[1:], fitted[1:], strict=True):
-        np.save(place / f"{name}.npy", array)
-    rest = (fitted.scores(read_texts(prepared, part)) for part in PARTS[1:])
-    np.save(place / "scores.npy", np.concatenate([held_out_scores(fitted, texts, labels, seed=0), *rest]))
-    return {"weighting": weighting, "features": len(fitted.codes)}
-
-
-def _chunks(examples: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:
-    for start in range(0, len(examples), CHUNK):
-        yield start, examples.iloc[start : start + CHUNK]
-
-
-def _tokens(examples: pd.DataFrame, options: TokenOptions) -> tuple[np.ndarray, np.ndarray]:
-    """All tokens of some examples end to end, as bytes, and how many each has."""
-    import tensorflow as tf
-
-    from .tokens import lowered
-
-    if "tokens" in examples.columns:
-        counts = examples["tokens"].map(len).to_numpy(np.int64)
-        return lowered(tf.constant(examples["tokens"].explode().tolist()), options).numpy(), counts
-    return _cut(examples["source" if "source" in examples.columns else "text"], options)
-
-
-def _cut(texts: pd.Series, options: TokenOptions) -> tuple[np.ndarray, np.ndarray]:
-    """As `_tokens`, of whole texts."""
-    import tensorflow as tf
-
-    from .tokens import tokenize
-
-    ragged = tokenize(tf.constant(texts.tolist()), options)
-    return ragged.flat_values.numpy(), ragged.row_lengths().numpy()
+        return cut(targets, TokenOptions(tokens, lowercase=False))
