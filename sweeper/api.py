@@ -36,6 +36,7 @@ DEFAULT_DATASETS = {
 }
 ALGORITHMS = ("random", "grid", "bayesian", "hyperband")
 HIGHEST_SEED = 2**31 - 1000  # the seeds of a model's layers follow it
+MOST_SEEDS = 100  # of one configuration
 LONGEST_NAME = 200  # bytes: names of temporary files begin with it, and file systems end at 255
 BUDGET = 300.0  # seconds, where neither trials nor a budget are given
 
@@ -63,6 +64,7 @@ def sweep(
     trial_limit: float | None = None,
     workers: int | None = None,
     seed: int | None = None,
+    seeds: int | None = None,
     name: str | None = None,
     resume: str | bool = False,
     gradients: bool = False,
@@ -82,9 +84,11 @@ def sweep(
         trial_limit: seconds after which a trial counts as hanging and fails; six hours by default.
         workers: processes, one trial each; by default one a GPU, else one a core.
         seed: of everything random; 0 by default.
+        seeds: with which the best three configurations are trained in all, within the budget, to choose by their
+            means; 3 by default, and 1, which is none again, where trials but no budget are given.
         name: of the sweep; from task, dataset and time by default.
         resume: take up the sweep of this name, or the newest (True), as it was begun; `trials`,
-            `budget`, `trial_limit` and `workers` may be given anew, and others repeated.
+            `budget`, `trial_limit`, `workers` and `seeds` may be given anew, and others repeated.
         gradients: draw how far the winner's gradients reach back, and those of a plain simple_rnn beside it.
         say: receives lines for a person.
 
@@ -98,7 +102,13 @@ def sweep(
     _check_named(
         task=task, dataset=dataset, data=data, text=text, label=label, encoding=encoding, space=space, resume=resume
     )
-    anew: dict[str, Any] = {"trials": trials, "budget": budget, "trial_limit": trial_limit, "workers": workers}
+    anew: dict[str, Any] = {
+        "trials": trials,
+        "budget": budget,
+        "trial_limit": trial_limit,
+        "workers": workers,
+        "seeds": seeds,
+    }
     anew = {key: value for key, value in anew.items() if value is not None}
     if resume:
         from .resume import as_begun, refuse_changes
@@ -119,7 +129,8 @@ def sweep(
     found = _space(card.task, space)
     chosen: dict[str, Any] = {"algorithm": algorithm, "epochs": epochs, "seed": seed}
     chosen = {key: value for key, value in chosen.items() if value is not None}
-    settings = Settings(**{"budget": None if trials else BUDGET, **chosen, **anew})
+    usual = {"budget": None, "seeds": 1} if trials and budget is None else {"budget": BUDGET}
+    settings = Settings(**{**usual, **chosen, **anew})
     _check(settings)
     _check_name(name)
     prepared = load(card, found, say)  # before the folder is made, so that a mistake leaves nothing behind
@@ -181,11 +192,14 @@ def _check(settings: Any) -> None:
         ("--trials", settings.trials),
         ("--epochs", settings.epochs),
         ("--workers", settings.workers),
+        ("--seeds", settings.seeds),
         ("--budget", settings.budget),
         ("--trial-limit", settings.trial_limit),
     ):
         if value is not None and not 0 < value < math.inf:
             raise UsageError(f"{flag}: must be above 0, found {value:g}")
+    if settings.seeds > MOST_SEEDS:
+        raise UsageError(f"--seeds: must be at most {MOST_SEEDS}, found {settings.seeds}")
     if not 0 <= settings.seed < HIGHEST_SEED:
         raise UsageError(f"--seed: must be from 0 to {HIGHEST_SEED - 1}, found {settings.seed}")
 
@@ -245,12 +259,14 @@ def leaderboard(sweep: str | None = None) -> pd.DataFrame:
     from .tasks import Baseline
 
     folder = find_folder(sweep)
-    facts, results = folder.facts, folder.history().standing(folder.facts["settings"]["epochs"])
+    facts, history = folder.facts, folder.history()
+    results = history.standing(facts["settings"]["epochs"])
     if not results:
         raise UsageError(f"{folder.name}: has no finished trial yet")
     baselines = [Baseline(**row) for row in facts.get("baselines", [])]
     test = {facts["winner"]: facts["test"]} if "winner" in facts else {}
-    return report.leaderboard(results, baselines, facts["objective"], test)
+    objective = facts["objective"]
+    return report.leaderboard(results, baselines, objective, test, history.candidates(objective), history.repeats)
 
 
 def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Path:

@@ -16,20 +16,19 @@ KEPT = "baselines.json"
 
 
 def baselines_of(prepared: str) -> list[Baseline]:
-    """Those of a prepared folder, the strongest last, without their tallies; run in a worker."""
+    """Those of a prepared folder, the strongest last, by their scores alone; run in a worker."""
     folder = Path(prepared)
     with contextlib.suppress(OSError, ValueError):  # not there, or not what was written: they are computed again
         return [Baseline(**row) for row in _kept(folder)["baselines"]]
     dataset = open_prepared(folder)
     found = TASKS[dataset.meta.task].baselines(dataset)
-    tallies = found[-1].tallies
-    without = [baseline._replace(tallies=None) for baseline in found]
+    strongest = {"tallies": found[-1].tallies, "answers": found[-1].answers}
     kept = {
-        "baselines": [baseline.noted() for baseline in without],
-        "tallies": None if tallies is None else tallies.tolist(),
+        "baselines": [baseline.noted() for baseline in found],
+        **{name: None if values is None else values.tolist() for name, values in strongest.items()},
     }
     write_atomically(folder / KEPT, sealed(kept))
-    return without
+    return [baseline._replace(tallies=None, answers=None) for baseline in found]
 
 
 def strongest_tallies(prepared: Path) -> np.ndarray | None:
@@ -37,6 +36,15 @@ def strongest_tallies(prepared: Path) -> np.ndarray | None:
     with contextlib.suppress(OSError, ValueError):
         found = _kept(prepared)["tallies"]
         return None if found is None else np.array(found, np.float64)
+    return None
+
+
+def strongest_answers(prepared: Path) -> tuple[str, np.ndarray] | None:
+    """The name of the strongest baseline, and its labels on the validation split, int64; None as above."""
+    with contextlib.suppress(OSError, ValueError, LookupError):
+        kept = _kept(prepared)
+        answers = kept["answers"]
+        return None if answers is None else (kept["baselines"][-1]["name"], np.array(answers, np.int64))
     return None
 
 

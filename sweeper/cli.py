@@ -126,6 +126,12 @@ def _parser() -> argparse.ArgumentParser:
     )
     sweep.add_argument("--workers", type=_whole, metavar="N", help="worker processes (one a GPU, else one a core)")
     sweep.add_argument("--seed", type=_number, metavar="N", help="of everything random (0)")
+    sweep.add_argument(
+        "--seeds",
+        type=_whole,
+        metavar="N",
+        help="the best three are trained with so many in all, and chosen by their means (3; 1 with --trials alone)",
+    )
     sweep.add_argument("--name", help="of the sweep")
     sweep.add_argument(
         "--resume",

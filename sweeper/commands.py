@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
     from .outcome import Outcome
+    from .records import Differences
 
 INTERRUPTED = 130
 HIGHEST_PORT = 65_535
@@ -43,6 +44,7 @@ def sweep(options: argparse.Namespace) -> int:
         "trial_limit",
         "workers",
         "seed",
+        "seeds",
         "name",
         "resume",
         "gradients",
@@ -72,7 +74,9 @@ def _show_outcome(outcome: Outcome) -> None:
     if outcome.ended == "interrupted":
         say.print(f"take it up again:  sweeper sweep --resume {outcome.folder.name}", markup=False)
         return
-    say.print(_verdict(outcome), markup=False)
+    say.print(f"{_choice(outcome)}{_verdict(outcome)}", markup=False)
+    if outcome.differences is not None:
+        say.print(str(outcome.differences), markup=False)
     clear = [str(lesson) for lesson in outcome.lessons if lesson.is_clear][:MOST_LESSONS]
     if clear:
         say.print(f"what the trials say of {outcome.objective}: {'; '.join(clear)}", markup=False)
@@ -90,7 +94,7 @@ def _show_outcome(outcome: Outcome) -> None:
 def _columns(outcome: Outcome) -> list[str]:
     """What fits a terminal: scores, costs, and the parameters that tell most of those that vary."""
     table, objective = outcome.leaderboard, outcome.objective
-    scores = [f"{part}_{name}" for name in (objective, *AS_THE_FIELD_SAYS) for part in ("val", "test")]
+    scores = [f"{part}_{name}" for name in (objective, *AS_THE_FIELD_SAYS) for part in ("mean_val", "val", "test")]
     columns = ["trial", *scores, *_telling(table), "best_epoch", "seconds", "parameters"]
     return [name for name in columns if name in table.columns]
 
@@ -124,6 +128,14 @@ def _verdict(outcome: Outcome) -> str:
     return f"on test data, trial {outcome.best.number} ({outcome.objective} {ours:.4f}) {word} the {baseline.name} baseline ({theirs:.4f}){said}"
 
 
+def _choice(outcome: Outcome) -> str:
+    """Why the winner was chosen, where the best were trained with several seeds."""
+    if not outcome.finalists:
+        return ""
+    winner, *others = (f"trial {one.number} ({one})" for one in outcome.finalists)
+    return f"chosen by mean validation {outcome.objective}: {winner}{' before ' if others else ''}{', '.join(others)}\n"
+
+
 def _outcome(outcome: Outcome) -> dict[str, Any]:
     return {
         "sweep": outcome.folder.name,
@@ -138,6 +150,11 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
             "chance": outcome.chance and outcome.chance._asdict(),
             "configuration": dict(outcome.best.configuration),
         },
+        "finalists": [
+            {"trial": one.number, "scores": one.scores, "mean": one.mean, "spread": one.spread}
+            for one in outcome.finalists
+        ],
+        "errors": outcome.differences and _errors(outcome.differences),
         "lessons": [lesson._asdict() for lesson in outcome.lessons],
         "baselines": {
             baseline.name: {"validation": baseline.validation, "test": baseline.test} for baseline in outcome.baselines
@@ -145,6 +162,11 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         "export": None if outcome.export is None else str(outcome.export),
         "model": outcome.model,
     }
+
+
+def _errors(differences: Differences) -> dict[str, Any]:
+    few = {name: [one._asdict() for one in getattr(differences, name)] for name in ("of_repaired", "of_made")}
+    return {**differences._asdict(), **few}
 
 
 # ---------------------------------------------------------------- after a sweep

@@ -27,7 +27,7 @@ import filelock
 from .errors import UsageError, unknown
 from .history import History
 from .journal import write_atomically
-from .records import BEST, LAST, TRACKED, TrialOrder
+from .records import BEST, LAST, TRACKED, Difference, Differences, TrialOrder
 
 SWEEPS = Path("sweeps")
 FACTS = {"card", "task", "card_folder", "space", "settings", "began"}  # that every sweep.json has
@@ -170,10 +170,26 @@ class SweepFolder:
     def note_settings(self, settings: dict[str, Any]) -> None:
         self._note(settings=settings)
 
-    def note_winner(self, trial: int, scores: dict[str, float], chance: dict[str, Any] | None, export: str) -> None:
-        """Keep the winner, its scores on the test split and what of them may be chance, and the name of its exported
-        folder."""
-        self._note(winner=trial, test=scores, chance=chance, export=export, model=None)
+    def note_winner(
+        self,
+        trial: int,
+        scores: dict[str, float],
+        chance: dict[str, Any] | None,
+        differences: Differences | None,
+        export: str,
+    ) -> None:
+        """Keep the winner, its scores on the test split and what of them may be chance, where it differs from the
+        strongest baseline, and the name of its exported folder."""
+        self._note(winner=trial, test=scores, chance=chance, differences=differences, export=export, model=None)
+
+    @property
+    def differences(self) -> Differences | None:
+        """Where the winner differs from the strongest baseline."""
+        kept = self.facts.get("differences")
+        if kept is None:
+            return None
+        *counts, repaired, made = kept
+        return Differences(*counts, *(tuple(Difference(*one) for one in few) for few in (repaired, made)))
 
     def note_model(self, model: str) -> None:
         """Keep how MLflow calls the winner."""

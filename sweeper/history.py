@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from .choosing import Candidate, candidates
 from .errors import DataError
 from .journal import Journal
 from .records import TrialOrder, TrialResult
@@ -27,6 +28,7 @@ class History:
         happened: ("asked" or "told", trial), in order; or ("vain", -1) where the oracle had nothing to propose, which
             moves it on as well.
         unfinished: trials that were asked for and never told.
+        repeats: for each trial that was asked for again with another seed, the numbers of those trials.
     """
 
     journal: Journal
@@ -35,6 +37,7 @@ class History:
     happened: list[tuple[str, int]] = field(default_factory=list)
     unfinished: list[TrialOrder] = field(default_factory=list)
     proposals: dict[int, Proposal] = field(default_factory=dict)
+    repeats: dict[int, list[int]] = field(default_factory=dict)
 
     @classmethod
     def read(cls, folder: SweepFolder, prepared: Path | None) -> History:
@@ -84,14 +87,24 @@ class History:
             if result.state == "done"
             and self.orders[number].epochs < epochs
             and self.orders[number].folder not in promoted
+            and self.orders[number].repeats is None
             else result
             for number, result in sorted(self.results.items())
         ]
 
     def best(self, objective: str) -> TrialResult | None:
-        """The trial with the highest validation score; the earlier one of equals."""
-        counting = [result for result in self.results.values() if result.counts]
-        return max(counting, key=lambda result: (result.scores[objective], -result.number), default=None)
+        """The trial that wins; see `choosing.candidates`."""
+        found = self.candidates(objective)
+        return self.results[found[0].number] if found else None
+
+    def candidates(self, objective: str) -> list[Candidate]:
+        """All that may win, the winner first."""
+        return candidates(self.orders, self.results, objective)
+
+    @property
+    def searched(self) -> int:
+        """How many trials the search asked for, those left out that train one again."""
+        return len(self.orders) - sum(map(len, self.repeats.values()))
 
     def asked(self, order: TrialOrder) -> None:
         if order.number not in self.orders:
@@ -115,6 +128,8 @@ class History:
 
     def _asked(self, order: TrialOrder) -> None:
         self.orders[order.number] = order
+        if order.repeats is not None:
+            self.repeats.setdefault(order.repeats, []).append(order.number)
         self.happened.append(("asked", order.number))
 
     def _told(self, result: TrialResult) -> None:

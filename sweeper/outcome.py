@@ -13,11 +13,12 @@ import pandas as pd
 
 from . import parameters, report
 from .chance import Chance
+from .choosing import Candidate
 from .data.cards import Card
 from .data.store import Prepared
 from .journal import write_atomically
 from .lessons import Lesson, learned
-from .records import Scores, Settings, TrialResult
+from .records import Differences, Scores, Settings, TrialResult
 from .spaces import SearchSpace
 from .tasks import Baseline
 
@@ -38,6 +39,8 @@ class Outcome:
         leaderboard: see `report.leaderboard`.
         best: the winner; `test` are its scores on the test split, `chance` what of the objective may be chance.
         baselines: the strongest last.
+        finalists: the configurations that were trained with several seeds, the winner first.
+        differences: which errors of the strongest baseline the winner repairs, and which it makes.
         export: the SavedModel's folder; `model` its name and version in MLflow.
         example: a text that the model was not trained on, to ask it.
         missed: why MLflow could not be told all of it; "" as a rule.
@@ -52,7 +55,9 @@ class Outcome:
     best: TrialResult | None = None
     test: Scores = field(default_factory=dict)
     chance: Chance | None = None
+    differences: Differences | None = None
     baselines: Sequence[Baseline] = ()
+    finalists: Sequence[Candidate] = ()
     export: Path | None = None
     model: str | None = None
     example: str = ""
@@ -62,11 +67,20 @@ class Outcome:
 
 
 def close(
-    found: Outcome, results: Sequence[TrialResult], facts: Mapping[str, str], prepared: Prepared, tracker: Tracker
+    found: Outcome,
+    results: Sequence[TrialResult],
+    repeats: Mapping[int, Sequence[int]],
+    facts: Mapping[str, str],
+    prepared: Prepared,
+    tracker: Tracker,
 ) -> Outcome:
-    """Write the leaderboard and the page, and end the parent run."""
+    """Write the leaderboard and the page, and end the parent run.
+
+    Args:
+        repeats: see `History`.
+    """
     test = {found.best.number: found.test} if found.best else {}
-    table = report.leaderboard(results, found.baselines, found.objective, test)
+    table = report.leaderboard(results, found.baselines, found.objective, test, found.finalists, repeats)
     files = [found.folder / "leaderboard.csv", found.folder / "report.html", *found.pictures]
     write_atomically(files[0], table.to_csv(index=False))
     meta = prepared.meta
@@ -74,7 +88,7 @@ def close(
     constant = set(known) - set(report.varying(table, list(known)))
     lessons = learned(results, found.objective, seed=0)
     title, said = f"{meta.task} on {meta.name}", [f"{lesson} ({found.objective})" for lesson in lessons]
-    page = report.page(title, facts, table, meta.warnings, sorted(constant), said)
+    page = report.page(title, facts, table, meta.warnings, sorted(constant), said, found.differences)
     write_atomically(files[1], page)
     status = "KILLED" if found.ended == "interrupted" else "FINISHED" if found.best else "FAILED"
     pruned = {result.number for result in results if result.state == "pruned"}
@@ -92,12 +106,18 @@ def summary(found: Outcome, results: Sequence[TrialResult]) -> dict[str, float]:
     if found.best is not None:
         metrics[f"best_val_{found.objective}"] = found.best.scores[found.objective]
         metrics |= {f"best_test_{name}": value for name, value in found.test.items()}
+    if found.finalists:
+        winner = found.finalists[0]
+        several = {"mean": winner.mean, "spread": winner.spread, "seeds": len(winner.scores)}
+        metrics |= {f"best_val_{found.objective}_{name}": value for name, value in several.items()}
     if found.chance is not None:
         for name, interval in (("best_test", found.chance.score), ("gain_test", found.chance.gain)):
             if interval is not None:
                 metrics |= {
                     f"{name}_{found.objective}_{end}": at for end, at in zip(("low", "high"), interval, strict=True)
                 }
+    if found.differences is not None:
+        metrics |= {"errors_repaired": found.differences.repaired, "errors_made": found.differences.made}
     for baseline in found.baselines:
         strongest = baseline is found.baselines[-1]
         name = "baseline" if strongest else f"baseline_{baseline.name.replace(' ', '_')}"
@@ -123,4 +143,7 @@ def describe(found: Outcome, card: Card, space: SearchSpace, settings: Settings,
         facts["best"] = f"trial {found.best.number}: test {scores}"
         if found.chance is not None:
             facts["of other test data 95 % would give"] = found.chance.described(found.objective)
+    for place, one in enumerate(found.finalists):
+        what = "chosen by" if not place else "rather than"
+        facts[f"{what} trial {one.number}"] = f"validation {found.objective} {one}"
     return facts

@@ -67,6 +67,7 @@ class TrialOrder:
         stop_file: once this file exists the trial stops likewise.
         continues: folder of the trial whose last weights and optimizer this one takes up.
         initial_epoch: epochs that `continues` has already trained.
+        repeats: number of the trial that this one trains again with another seed.
     """
 
     number: int
@@ -80,6 +81,7 @@ class TrialOrder:
     stop_file: str | None = None
     continues: str | None = None
     initial_epoch: int = 0
+    repeats: int | None = None
 
 
 @dataclass(frozen=True)
@@ -147,6 +149,42 @@ class TrialResult:
         return {**dataclasses.asdict(self), "configuration": dict(self.configuration)}
 
 
+class Difference(NamedTuple):
+    """An example, or a token in brackets among its neighbours, of which a model and a baseline say different things."""
+
+    text: str
+    truth: str
+    model: str
+    baseline: str
+
+
+class Differences(NamedTuple):
+    """What a model and a baseline get wrong of the same data.
+
+    Args:
+        baseline: its name.
+        of: what is counted, "examples" or "tokens".
+        shared: errors of both.
+        repaired, made: errors of the baseline alone, and of the model alone.
+        of_repaired, of_made: a few of each.
+    """
+
+    baseline: str
+    of: str
+    shared: int
+    repaired: int
+    made: int
+    of_repaired: tuple[Difference, ...] = ()
+    of_made: tuple[Difference, ...] = ()
+
+    def __str__(self) -> str:
+        errors = self.shared + self.repaired
+        return (
+            f"of the {self.baseline} baseline's {errors:,} errors in {self.of} of validation data it repairs "
+            f"{self.repaired:,}, and makes {self.made:,} of its own"
+        )
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to search.
@@ -160,6 +198,7 @@ class Settings:
         trial_limit: the most seconds of one trial; one that takes longer hangs, and fails.
         workers: processes, one trial each.
         seed: of everything random.
+        seeds: with which the best configurations are trained in all; the winner has the best mean.
     """
 
     algorithm: str = "random"
@@ -169,3 +208,4 @@ class Settings:
     trial_limit: float = 21_600.0
     workers: int = field(default_factory=at_once)
     seed: int = 0
+    seeds: int = 3

@@ -4,12 +4,16 @@ from __future__ import annotations
 
 import html
 from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Any
 
 import pandas as pd
 
-from .records import TrialResult
+from .choosing import Candidate
+from .records import Difference, Differences, TrialResult
 from .tasks import Baseline
+
+LONGEST = 300  # characters of an example that are shown
 
 
 def leaderboard(
@@ -17,19 +21,25 @@ def leaderboard(
     baselines: Sequence[Baseline],
     objective: str,
     test: Mapping[int, Mapping[str, float]],
+    candidates: Sequence[Candidate] = (),
+    repeats: Mapping[int, Sequence[int]] = MappingProxyType({}),
 ) -> pd.DataFrame:
     """One row a trial and one a baseline, the best first; trials that failed last.
 
     Args:
         objective: the score that ranks.
         test: scores on the test split, by trial; only the winner has them.
+        candidates: those with several seeds come first, by their means.
+        repeats: for each trial that was trained again, the trials that did so.
 
     Returns:
-        Columns `trial`, `state`, `val_...`, `test_...`, costs, then the configuration's
-        parameters; a cell that does not apply is missing.
+        Columns `trial`, `state`, and where trials were trained again `seeds`, `mean_val_OBJECTIVE`, its `spread`, and
+        which trial a row `repeats`; `val_...`, `test_...`, costs, then the configuration's parameters; a cell that
+        does not apply is missing.
     """
     ordered = sorted(results, key=lambda result: result.number)  # of equals the earlier one wins
-    rows = [_trial_row(result, test.get(result.number, {})) for result in ordered]
+    seeds = _seeds(candidates, repeats, objective)
+    rows = [{**_trial_row(result, test.get(result.number, {})), **seeds.get(result.number, {})} for result in ordered]
     rows += [
         {
             "trial": f"baseline: {baseline.name}",
@@ -43,12 +53,28 @@ def leaderboard(
     for name in table.columns:  # baselines have no such cells, which would make whole numbers fractions
         if {type(value) for value in (row.get(name) for row in rows) if value is not None} == {int}:
             table[name] = table[name].astype("Int64")
+    ranked = [name for name in (f"mean_val_{objective}", f"val_{objective}") if name in table.columns]
+    several = [name for name in ("seeds", f"mean_val_{objective}", "spread", "repeats") if name in table.columns]
     scores = [name for name in table.columns if name.startswith(("val_", "test_"))]
-    table = table[["trial", "state", *scores, *(name for name in table.columns[2:] if name not in scores)]]
-    ranked = f"val_{objective}"
-    if ranked not in table.columns:
+    first = ["trial", "state", *several, *scores]
+    table = table[[*first, *(name for name in table.columns if name not in first)]]
+    if not ranked:
         return table
     return table.sort_values(ranked, ascending=False, kind="stable", na_position="last").reset_index(drop=True)
+
+
+def _seeds(
+    candidates: Sequence[Candidate], repeats: Mapping[int, Sequence[int]], objective: str
+) -> dict[int, dict[str, Any]]:
+    """By trial, the cells of those that were trained with several seeds, and of those that did so."""
+    cells: dict[int, dict[str, Any]] = {
+        again: {"repeats": number} for number, numbers in repeats.items() for again in numbers
+    }
+    for one in candidates:
+        if one.is_finalist:
+            mean = {f"mean_val_{objective}": one.mean, "spread": one.spread}
+            cells[one.number] = {"seeds": len(one.scores), **mean}
+    return cells
 
 
 def _trial_row(result: TrialResult, test: Mapping[str, float]) -> dict[str, Any]:
@@ -82,12 +108,14 @@ def page(
     warnings: Sequence[str],
     constant: Sequence[str] = (),
     lessons: Sequence[str] = (),
+    differences: Differences | None = None,
 ) -> str:
     """The whole sweep as one HTML page; every text of the data is escaped.
 
     Args:
         constant: columns of the leaderboard that are the same in every trial and are left out.
         lessons: what the trials say about the parameters.
+        differences: of the winner and the strongest baseline.
     """
     shown = table[[name for name in table.columns if name not in constant]].dropna(axis=1, how="all")
     rows = "".join(
@@ -100,17 +128,35 @@ def page(
 body {{ font: 15px/1.5 system-ui, sans-serif; margin: 2rem auto; max-width: 80rem; padding: 0 1rem; color: #222 }}
 table {{ border-collapse: collapse; font-size: 13px; margin: 1rem 0 }}
 th, td {{ padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: left; white-space: nowrap }}
-tbody tr:first-child {{ background: #eef6ee }}
+.wide tbody tr:first-child {{ background: #eef6ee }}
 .wide {{ overflow-x: auto }}
+.examples td {{ white-space: normal }}
 </style>
 <h1>{html.escape(title)}</h1>
 <table>{rows}</table>
 {f"<h2>About the data</h2><ul>{notes}</ul>" if notes else ""}
 {f"<h2>What the trials say</h2><ul>{said}</ul>" if said else ""}
+{"" if differences is None else _errors(differences)}
 <h2>Leaderboard</h2>
 <div class="wide">{shown.to_html(index=False, na_rep="", float_format=_plainly, border=0, escape=True)}</div>
 </html>
 """
+
+
+def _errors(differences: Differences) -> str:
+    said = html.escape(str(differences))
+    repaired, made = map(_examples, (differences.of_repaired, differences.of_made))
+    return f"<h2>Errors</h2><p>{said}.</p><h3>Some that it repairs</h3>{repaired}<h3>Some that it makes</h3>{made}"
+
+
+def _examples(differences: Sequence[Difference]) -> str:
+    shown = [
+        one._replace(text=one.text if len(one.text) <= LONGEST else f"{one.text[:LONGEST]}...") for one in differences
+    ]
+    if not shown:
+        return "<p>None.</p>"
+    with pd.option_context("display.max_colwidth", None):  # 50 characters otherwise
+        return str(pd.DataFrame(shown).to_html(index=False, border=0, escape=True, classes="examples"))
 
 
 def _plainly(value: float) -> str:

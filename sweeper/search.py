@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import parameters
+from .choosing import FINALISTS, still_to_repeat
 from .data.store import Prepared
 from .folders import SweepFolder
 from .pool import Workers, answer
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 POLL_SECONDS = 0.1
 KEPT = 10  # trials whose weights stay, the best ones, so that the disk does not fill
 NUMBERS = re.compile(r"\b(nan|inf|[\d.]+(e[+-]?\d+)?)\b")  # by which one reason is told in several ways
+REPEATING = 1 / 3  # of the budget, at most, is spent on training the best trials again
 HOPELESS = 10  # failures, and nothing else, after which a search ends
 
 
@@ -62,7 +64,7 @@ class Search:
         self._proposer: Proposer | None = None
         self._kept: list[tuple[float, int]] = []  # a heap of scores and negative numbers: the worst is the first
         self._untidy: list[TrialResult] = []  # whose state and weights may still be needed
-        self._vain = -1  # how many results there were when the oracle last had nothing to propose
+        self._vain = False  # whether the oracle had nothing to propose, and was told nothing since
 
     def run(self, screen: Screen, baselines: Future[Any]) -> str:
         """Search until there is a reason to end.
@@ -95,8 +97,6 @@ class Search:
     def _reason_to_end(self) -> str:
         if self._interrupted:
             return "interrupted"
-        if self.settings.trials is not None and len(self.history.orders) >= self.settings.trials:
-            return "" if self.history.unfinished else "trials"
         if self._hopeless():
             return "failures"
         late = self.deadline is not None and time.time() >= self.deadline
@@ -113,10 +113,10 @@ class Search:
         while self.workers.free and not self._reason_to_end():
             order = self._next()
             if order is None:
-                return "" if self.workers.running else "exhausted"
+                return "" if self.workers.running else "trials" if self._enough else "exhausted"
             if self._interrupted:  # while the oracle was imported or asked
                 return "interrupted"
-            self.tracker.trial_started(order.number, order.configuration, order.seed)
+            self.tracker.trial_started(order.number, order.configuration, order.seed, order.repeats)
             self.history.asked(order)
             self.workers.start(order)
             screen.began(order)
@@ -126,11 +126,12 @@ class Search:
         """The next trial, or None while there is nothing to try."""
         if self.history.unfinished:
             return dataclasses.replace(self.history.unfinished.pop(0), deadline=self.deadline)
+        repeat = self._repeat()
+        if repeat is not None or self._enough or self._vain:
+            return repeat
         if not self.history.orders and self.settings.algorithm != "hyperband":
             # The oracle will propose just this first; training need not wait for its import.
             return self._order(None, self.space.first())
-        if self._vain == len(self.history.results) and self.workers.running:
-            return None  # nothing has changed since the oracle had nothing
         proposer = self._oracle()
         from .propose import Proposal
 
@@ -138,8 +139,60 @@ class Search:
         if isinstance(asked, Proposal):
             return self._order(asked, asked.values)
         self.history.asked_in_vain()
-        self._vain = len(self.history.results)
-        return None
+        self._vain = True
+        return self._repeat()
+
+    @property
+    def _enough(self) -> bool:
+        return self.settings.trials is not None and self.history.searched >= self.settings.trials
+
+    # ------------------------------------------------------------ train the best again
+
+    def _repeat(self) -> TrialOrder | None:
+        """One of the best trials with another seed; None while it is not time for that, or too late."""
+        due = list(still_to_repeat(self._finalists(), self.history.orders, self.history.repeats, self.settings.seeds))
+        if not due or not self._is_time_to_repeat([number for number, _ in due]):
+            return None
+        repeated, seed = due[0]
+        if self.deadline is not None and time.time() + self._took(repeated) > self.deadline:
+            return None  # and not another one that takes less: the best comes first
+        number = len(self.history.orders)
+        return dataclasses.replace(
+            self.history.orders[repeated],
+            number=number,
+            folder=str(self.folder.trial(number)),
+            seed=seed,
+            deadline=self.deadline,
+            continues=None,
+            initial_epoch=0,
+            repeats=repeated,
+        )
+
+    def _is_time_to_repeat(self, due: Sequence[int]) -> bool:
+        if self._enough or self._vain:
+            return all(order.repeats is not None for order in self.workers.running)
+        if self.deadline is None or self.settings.budget is None:
+            return False
+        each = [self._took(number) for number in due]
+        needed = sum(each) / self.settings.workers + max(each)
+        return time.time() + min(needed, REPEATING * self.settings.budget) >= self.deadline
+
+    def _finalists(self) -> list[int]:
+        """The trials with the best scores, each of another configuration, the best first."""
+        waiting = [(result.scores[self.objective], -result.number) for result in self._untidy if result.counts]
+        finalists: list[int] = []
+        for _, number in sorted([*self._kept, *waiting], reverse=True):
+            tried = [self.history.orders[one].configuration for one in finalists]  # hyperband goes on with some
+            if len(finalists) < FINALISTS and self.history.orders[-number].configuration not in tried:
+                finalists.append(-number)
+        return finalists
+
+    def _took(self, number: int) -> float:
+        """Seconds that a trial would take from its first epoch on."""
+        order, result = self.history.orders[number], self.history.results[number]
+        return result.seconds * order.epochs / (order.epochs - order.initial_epoch)
+
+    # ------------------------------------------------------------ ask the oracle
 
     def _order(self, proposal: Proposal | None, values: Mapping[str, Any]) -> TrialOrder:
         number = len(self.history.orders)
@@ -179,11 +232,13 @@ class Search:
     def _replay(self, proposer: Proposer) -> None:
         """Ask and tell again what was asked and told: the oracle then stands where it stood."""
         for kind, number in self.history.happened:
-            if kind == "asked":
+            if kind == "vain":
+                proposer.ask()
+            elif self.history.orders[number].repeats is not None:
+                continue  # it was not the oracle's
+            elif kind == "asked":
                 configuration = self.history.orders[number].configuration
                 self.history.proposals[number] = proposer.ask_again(configuration)
-            elif kind == "vain":
-                proposer.ask()
             else:
                 self._tell(proposer, self.history.results[number])
 
@@ -210,14 +265,19 @@ class Search:
                 screen.ended(dataclasses.replace(result, state="interrupted"))
                 continue
             self.history.told(result)
-            if self._proposer is not None:
-                self._tell(self._proposer, result)
+            if self.history.orders[result.number].repeats is None:
+                self._vain = False
+                if self._proposer is not None:
+                    self._tell(self._proposer, result)
             self._tidy(result)
             self.tracker.trial_ended(result, self.folder.pictures(result.number))
             screen.ended(result)
 
     def _tidy(self, result: TrialResult) -> None:
         """Delete what no trial needs any more: states to go on from, and weights of all but the best trials."""
+        if self.history.orders[result.number].repeats is not None:
+            self.folder.drop_weights(result.number)  # only its score is wanted
+            return
         self._untidy.append(result)
         needed = self._needed()
         for ended in [ended for ended in self._untidy if ended.number not in needed]:
@@ -226,7 +286,9 @@ class Search:
             if ended.counts:
                 heapq.heappush(self._kept, (ended.scores[self.objective], -ended.number))
             if len(self._kept) > KEPT:
-                self.folder.drop_weights(-heapq.heappop(self._kept)[1])
+                worst = -heapq.heappop(self._kept)[1]
+                if worst not in self.history.repeats:  # which may win by its mean
+                    self.folder.drop_weights(worst)
 
     def _needed(self) -> set[int]:
         """Trials with which hyperband may go on, or a running trial does."""

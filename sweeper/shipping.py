@@ -15,7 +15,7 @@ from .errors import TrackingError, TrialError, WorkerDied, WorkFailed
 from .folders import SweepFolder
 from .outcome import Outcome
 from .pool import Workers
-from .records import Scores, TrialOrder
+from .records import Differences, Scores, TrialOrder
 from .tasks import Baseline
 from .versions import versions
 
@@ -35,7 +35,8 @@ def ship(
         (test, chance), target = workers.insist(score_in_worker, order), folder.new_export()
         facts = card_facts(card, folder.name, "test", test, found.baselines)
         workers.insist(export_in_worker, order, str(target), facts)
-        folder.note_winner(order.number, test, chance and chance._asdict(), target.name)
+        differences = workers.insist(compare_in_worker, order)
+        folder.note_winner(order.number, test, chance and chance._asdict(), differences, target.name)
     target = folder.path / folder.facts["export"]
     if folder.facts["model"] is None:
         name = f"sweeper-{card.task}-{card.name}"
@@ -47,7 +48,14 @@ def ship(
             folder.note_model(f"{name} version {version}" if version else f"{name}, once MLflow is back")
     facts = folder.facts
     chance = Chance(**facts["chance"]) if facts.get("chance") else None
-    return dataclasses.replace(found, test=facts["test"], chance=chance, export=target, model=facts["model"])
+    return dataclasses.replace(
+        found,
+        test=facts["test"],
+        chance=chance,
+        differences=folder.differences,
+        export=target,
+        model=facts["model"],
+    )
 
 
 def card_facts(card: Card, sweep: str, split: str, scores: Scores, baselines: Sequence[Baseline]) -> dict[str, Any]:
@@ -90,6 +98,12 @@ def score_in_worker(order: TrialOrder) -> tuple[Scores, Chance | None]:
     from .winner import score_test
 
     return score_test(order)
+
+
+def compare_in_worker(order: TrialOrder) -> Differences | None:
+    from .comparing import compare
+
+    return compare(order)
 
 
 def export_in_worker(order: TrialOrder, to: str, card: Mapping[str, Any]) -> str:

@@ -84,17 +84,19 @@ def run_sweep(
             folder.note_settings(dataclasses.asdict(settings))
             search = Search(space, settings, prepared, objective, folder, workers, tracker)
             found = search_beside_baselines(search, workers)
-            results = search.history.standing(settings.epochs)
+            history = search.history
+            results = history.standing(settings.epochs)
             if found.best is not None and found.ended != "interrupted":
-                order = search.history.orders[found.best.number]
+                order = history.orders[found.best.number]
                 found = ship(found, order, card, folder, workers, tracker)
                 if gradients:
-                    trained_so_long = dataclasses.replace(order, epochs=search.history.results[order.number].epochs)
+                    trained_so_long = dataclasses.replace(order, epochs=history.results[order.number].epochs)
                     found = dataclasses.replace(
                         found,
                         pictures=gradients_of(trained_so_long, folder, workers, say),
                     )
-            found = close(found, results, describe(found, card, space, settings, prepared), prepared, tracker)
+            facts = describe(found, card, space, settings, prepared)
+            found = close(found, results, history.repeats, facts, prepared, tracker)
     if found.missed:
         say(f"{found.missed}; it is told the rest by: sweeper sweep --resume {folder.name}")
     if found.best is None and found.ended != "interrupted":
@@ -221,5 +223,6 @@ def search_beside_baselines(search: Search, workers: Workers) -> Outcome:
         pd.DataFrame(),
         search.history.best(search.objective),
         baselines=baselines,
+        finalists=[one for one in search.history.candidates(search.objective) if one.is_finalist],
         example=example_of(search.prepared),
     )

@@ -93,8 +93,7 @@ class Board:
         for name in ("trial", "epoch", "loss", f"val {self.objective}", "tokens/s", "configuration"):
             table.add_column(name, overflow="ellipsis", no_wrap=True)
         for number, order in self.running.items():
-            event = self.epochs.get(number)
-            table.add_row(*_cells(number, order, event, self.objective))
+            table.add_row(*_cells(number, order, self.epochs.get(number), self.objective))
         return Group(Text(self.headline(), style="bold"), table)
 
 
@@ -108,7 +107,8 @@ def _cells(number: int, order: TrialOrder, event: EpochEvent | None, objective: 
             f"{metrics[f'val_{objective}']:.4f}",
             f"{metrics['tokens_per_second']:,.0f}",
         )
-    return (str(number), *measured, brief(order.configuration))
+    again = "" if order.repeats is None else f"{order.repeats} again: "
+    return (str(number), *measured, f"{again}{brief(order.configuration)}")
 
 
 def brief(configuration: Any) -> str:
@@ -150,7 +150,8 @@ class Screen:
 
     def began(self, order: TrialOrder) -> None:
         self.board.began(order)
-        self._plain(f"trial {order.number}: {brief(order.configuration)}")
+        again = "" if order.repeats is None else f"trial {order.repeats} again, seed {order.seed}: "
+        self._plain(f"trial {order.number}: {again}{brief(order.configuration)}")
 
     def epoch(self, event: EpochEvent) -> None:
         self.board.epoch(event)

@@ -114,7 +114,45 @@ def test_the_whole_story(reviews_card, tiny_space):
 
 
 def test_a_small_space_is_exhausted_and_that_is_said(reviews_card, tiny_space):
-    assert sweep(reviews_card, tiny_space, budget=600).ended == "exhausted"
+    outcome = sweep(reviews_card, tiny_space, budget=600, seeds=1)
+    assert outcome.ended == "exhausted"
+    assert not outcome.finalists
+
+
+def test_the_best_three_are_trained_with_two_more_seeds_and_the_best_mean_wins(reviews_card, tiny_space):
+    outcome = sweep(reviews_card, tiny_space, trials=4, seeds=3, name="s")
+    assert outcome.ended == "trials"
+    history = find_folder("s").history()
+    again = {number: order for number, order in history.orders.items() if order.repeats is not None}
+    by_score = sorted(range(4), key=lambda number: (-history.results[number].scores["accuracy"], number))
+    assert sorted((order.repeats, order.seed) for order in again.values()) == sorted(
+        (number, seed) for number in by_score[:3] for seed in (1, 2)
+    )
+    for order in again.values():
+        assert order.configuration == history.orders[order.repeats].configuration
+    means = {
+        number: sum(
+            result.scores["accuracy"] for one, result in history.results.items() if one == number or (
+                one in again and again[one].repeats == number
+            )
+        ) / 3
+        for number in by_score[:3]
+    }  # fmt: skip
+    assert means[outcome.best.number] == pytest.approx(max(means.values()))
+    assert outcome.finalists[0].mean == pytest.approx(max(means.values()))
+    every = {
+        run.data.tags["sweeper.trial"]: run for run in runs("sentiment/reviews") if "sweeper.trial" in run.data.tags
+    }
+    assert {int(trial): int(run.data.tags["sweeper.repeats"]) for trial, run in every.items() if "sweeper.repeats" in run.data.tags} == {
+        number: order.repeats for number, order in again.items()
+    }  # fmt: skip
+    parent = next(run for run in runs("sentiment/reviews") if run.data.tags["sweeper.kind"] == "sweep")
+    assert parent.data.metrics["best_val_accuracy_mean"] == pytest.approx(outcome.finalists[0].mean)
+    assert sweeper.leaderboard("s")["trial"].tolist() == outcome.leaderboard["trial"].tolist()
+
+    further = sweeper.sweep(resume="s", trials=5)  # the oracle goes on where it stood, as if nothing had come between
+    assert further.best is not None
+    assert history.orders[3].configuration != find_folder("s").history().orders[10].configuration
 
 
 def test_a_budget_ends_running_trials_at_the_end_of_an_epoch_and_they_count(reviews_card, tiny_space):

@@ -25,12 +25,14 @@ class Baseline(NamedTuple):
         name: such as "majority".
         validation, test: scores on these splits, as `Task.scores` gives them.
         tallies: see `Task.tallies`, of the test split.
+        answers: labels of the validation split, end to end; None of a task that writes.
     """
 
     name: str
     validation: Scores
     test: Scores
     tallies: np.ndarray | None = None
+    answers: np.ndarray | None = None
 
     def noted(self) -> dict[str, Any]:
         """As JSON has it; its scores alone."""
@@ -80,7 +82,9 @@ class Task(ABC):
         validation, test = (
             self.scores(meta, truth[part], found[part], groups[part]) for part in ("validation", "test")
         )
-        return Baseline(name, validation, test, self.tallies(meta, truth["test"], found["test"], groups["test"]))
+        tallies = self.tallies(meta, truth["test"], found["test"], groups["test"])
+        answers = None if meta.kind in ("sequences", "texts") else found["validation"].labels
+        return Baseline(name, validation, test, tallies, answers)
 
     @abstractmethod
     def baselines(self, prepared: Prepared) -> list[Baseline]:

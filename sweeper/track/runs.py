@@ -167,10 +167,14 @@ class Runs:
 
     # ------------------------------------------------------------ trials
 
-    def trial_started(self, number: int, configuration: Mapping[str, Any], seed: int, when: float) -> None:
-        """Open a nested run."""
+    def trial_started(
+        self, number: int, configuration: Mapping[str, Any], seed: int, when: float, repeats: int | None = None
+    ) -> None:
+        """Open a nested run; `repeats` is the trial that it trains again."""
         with self._store.reached():
             tags = {"sweeper.kind": "trial", "sweeper.trial": str(number), "mlflow.parentRunId": self.parent, **SOURCE}
+            if repeats is not None:
+                tags["sweeper.repeats"] = str(repeats)
             same = f"tags.mlflow.parentRunId = '{self.parent}' and tags.`sweeper.trial` = '{number}'"
             self._open[number] = self._run(f"trial-{number:03d}", tags, when, same)
             self._waiting[number] = _Waiting({**configuration, "seed": seed})

@@ -152,10 +152,11 @@ class Tracker:
 
     # ------------------------------------------------------------ trials
 
-    def trial_started(self, number: int, configuration: Mapping[str, Any], seed: int) -> None:
-        self._note(
-            "trial_started", asks=False, number=number, configuration=dict(configuration), seed=seed, when=time.time()
-        )
+    def trial_started(
+        self, number: int, configuration: Mapping[str, Any], seed: int, repeats: int | None = None
+    ) -> None:
+        facts = {"configuration": dict(configuration), "seed": seed, "repeats": repeats}
+        self._note("trial_started", asks=False, number=number, **facts, when=time.time())
 
     def epoch_ended(self, event: EpochEvent) -> None:
         self._note("epoch_ended", asks=False, event=dataclasses.asdict(event))
