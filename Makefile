@@ -11,6 +11,7 @@ OPTIONS = $(if $(call given,DATASET),--dataset "$(DATASET)") $(if $(call given,D
 	$(if $(call given,SPACE),--space "$(SPACE)") $(if $(call given,NAME),--name "$(NAME)") \
 	$(if $(ALGORITHM),--algorithm $(ALGORITHM)) $(if $(TRIALS),--trials $(TRIALS)) $(if $(BUDGET),--budget $(BUDGET)) \
 	$(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SEED),--seed $(SEED)) \
+	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(ENSEMBLE),--ensemble $(ENSEMBLE)) \
 	$(if $(RESUME),--resume $(filter-out 1,$(RESUME)))
 
 .PHONY: help setup sweep ui export test test-all check fix bench bench-quality chaos clean

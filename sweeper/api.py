@@ -65,6 +65,7 @@ def sweep(
     workers: int | None = None,
     seed: int | None = None,
     seeds: int | None = None,
+    ensemble: int | None = None,
     name: str | None = None,
     resume: str | bool = False,
     gradients: bool = False,
@@ -86,9 +87,10 @@ def sweep(
         seed: of everything random; 0 by default.
         seeds: with which the best three configurations are trained in all, within the budget, to choose by their
             means; 3 by default, and 1, which is none again, where trials but no budget are given.
+        ensemble: how many trials, the best ones of different configurations, are exported as one model; 1 by default.
         name: of the sweep; from task, dataset and time by default.
         resume: take up the sweep of this name, or the newest (True), as it was begun; `trials`,
-            `budget`, `trial_limit`, `workers` and `seeds` may be given anew, and others repeated.
+            `budget`, `trial_limit`, `workers`, `seeds` and `ensemble` may be given anew, and others repeated.
         gradients: draw how far the winner's gradients reach back, and those of a plain simple_rnn beside it.
         say: receives lines for a person.
 
@@ -108,6 +110,7 @@ def sweep(
         "trial_limit": trial_limit,
         "workers": workers,
         "seeds": seeds,
+        "ensemble": ensemble,
     }
     anew = {key: value for key, value in anew.items() if value is not None}
     if resume:
@@ -122,7 +125,7 @@ def sweep(
         if settings.trials is None and trials is not None:
             anew.setdefault("budget", None)  # as in a new sweep: trials alone set no time
         settings = dataclasses.replace(settings, **anew)
-        _check(settings)
+        _check(settings, card.task)
         prepared = load(card, found, say)
         return run_sweep(card, found, settings, prepared, folder, say, gradients=gradients)
     card = _card(task, dataset, data, text, label, encoding, say)
@@ -131,7 +134,7 @@ def sweep(
     chosen = {key: value for key, value in chosen.items() if value is not None}
     usual = {"budget": None, "seeds": 1} if trials and budget is None else {"budget": BUDGET}
     settings = Settings(**{**usual, **chosen, **anew})
-    _check(settings)
+    _check(settings, card.task)
     _check_name(name)
     prepared = load(card, found, say)  # before the folder is made, so that a mistake leaves nothing behind
     folder = _new_folder(name, card, found, settings)
@@ -185,7 +188,10 @@ def _space(task: str, name: str | None) -> SearchSpace:
     return space
 
 
-def _check(settings: Any) -> None:
+def _check(settings: Any, task: str) -> None:
+    from .search import KEPT
+    from .tasks import TASKS
+
     if settings.algorithm not in ALGORITHMS:
         raise UsageError(f"--algorithm: {unknown('algorithm', settings.algorithm, ALGORITHMS)}")
     for flag, value in (
@@ -193,13 +199,20 @@ def _check(settings: Any) -> None:
         ("--epochs", settings.epochs),
         ("--workers", settings.workers),
         ("--seeds", settings.seeds),
+        ("--ensemble", settings.ensemble),
         ("--budget", settings.budget),
         ("--trial-limit", settings.trial_limit),
     ):
         if value is not None and not 0 < value < math.inf:
             raise UsageError(f"{flag}: must be above 0, found {value:g}")
-    if settings.seeds > MOST_SEEDS:
-        raise UsageError(f"--seeds: must be at most {MOST_SEEDS}, found {settings.seeds}")
+    for flag, value, most in (("--seeds", settings.seeds, MOST_SEEDS), ("--ensemble", settings.ensemble, KEPT)):
+        if value > most:
+            raise UsageError(f"{flag}: must be at most {most}, found {value}")
+    if settings.ensemble > 1 and not TASKS[task].joins:
+        joining = ", ".join(name for name in TASKS if TASKS[name].joins)
+        raise UsageError(
+            f"--ensemble: only models that label can answer as one ({joining}), found {task}; leave it out"
+        )
     if not 0 <= settings.seed < HIGHEST_SEED:
         raise UsageError(f"--seed: must be from 0 to {HIGHEST_SEED - 1}, found {settings.seed}")
 
@@ -264,9 +277,11 @@ def leaderboard(sweep: str | None = None) -> pd.DataFrame:
     if not results:
         raise UsageError(f"{folder.name}: has no finished trial yet")
     baselines = [Baseline(**row) for row in facts.get("baselines", [])]
-    test = {facts["winner"]: facts["test"]} if "winner" in facts else {}
+    together = folder.together
+    test = {facts["winner"]: facts["test"]} if "winner" in facts and together is None else {}
     objective = facts["objective"]
-    return report.leaderboard(results, baselines, objective, test, history.candidates(objective), history.repeats)
+    candidates = history.candidates(objective)
+    return report.leaderboard(results, baselines, objective, test, candidates, history.repeats, together)
 
 
 def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Path:
@@ -293,7 +308,9 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
     if trial is not None and trial not in counting:
         raise UsageError(f"--trial: {trial} gave no model in {folder.name}; these did: {', '.join(map(str, counting))}")
     chosen = history.results[best.number if trial is None else trial]
-    ready = folder.shipped(chosen.number)
+    together = folder.together
+    trials = together.trials if trial is None and together and together.trials[0] == best.number else [chosen.number]
+    ready = folder.shipped(trials)
     if ready is not None:
         copy_whole(ready, Path(to))  # written and compared when the sweep ended
     elif not folder.has_weights(chosen.number):
@@ -322,6 +339,6 @@ def _export_now(folder: SweepFolder, chosen: TrialResult, *, is_best: bool, to: 
         baselines = workers.insist(baselines_of, str(prepared.folder))
         # Test data score the best trial and no other, lest they choose.
         split = "test" if is_best else "validation"
-        scores = workers.insist(score_in_worker, order)[0] if is_best else chosen.scores
+        scores = workers.insist(score_in_worker, [order])[0] if is_best else chosen.scores
         facts = card_facts(card, folder.name, split, scores, baselines)
-        workers.insist(export_in_worker, order, str(Path(to).resolve()), facts)
+        workers.insist(export_in_worker, [order], str(Path(to).resolve()), facts)

@@ -132,6 +132,12 @@ def _parser() -> argparse.ArgumentParser:
         metavar="N",
         help="the best three are trained with so many in all, and chosen by their means (3; 1 with --trials alone)",
     )
+    sweep.add_argument(
+        "--ensemble",
+        type=_whole,
+        metavar="K",
+        help="export the best K trials, at most 10, as one model that labels (1)",
+    )
     sweep.add_argument("--name", help="of the sweep")
     sweep.add_argument(
         "--resume",

@@ -45,6 +45,7 @@ def sweep(options: argparse.Namespace) -> int:
         "workers",
         "seed",
         "seeds",
+        "ensemble",
         "name",
         "resume",
         "gradients",
@@ -125,7 +126,7 @@ def _verdict(outcome: Outcome) -> str:
         kind = "more than chance" if outcome.chance.is_real else "no more than chance may give"
         said += f"; the difference of {ours - theirs:+.4f} is {kind} (95 % interval {low:+.4f} to {high:+.4f})"
     word = "beats" if ours > theirs else "equals" if ours == theirs else "does not beat"
-    return f"on test data, trial {outcome.best.number} ({outcome.objective} {ours:.4f}) {word} the {baseline.name} baseline ({theirs:.4f}){said}"
+    return f"on test data, {outcome.winner} ({outcome.objective} {ours:.4f}) {word} the {baseline.name} baseline ({theirs:.4f}){said}"
 
 
 def _choice(outcome: Outcome) -> str:
@@ -145,7 +146,8 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         if outcome.best is None
         else {
             "trial": outcome.best.number,
-            "validation": outcome.best.scores,
+            "together": outcome.together and outcome.together.trials,
+            "validation": outcome.validation,
             "test": dict(outcome.test),
             "chance": outcome.chance and outcome.chance._asdict(),
             "configuration": dict(outcome.best.configuration),

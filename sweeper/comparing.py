@@ -11,9 +11,8 @@ from typing import NamedTuple
 import numpy as np
 
 from .baselines import strongest_answers
-from .data.batches import Split
 from .data.store import Prepared
-from .learners import load, trained
+from .ensembles import Finished
 from .records import Difference, Differences, TrialOrder
 
 SHOWN = 6  # examples of each kind
@@ -28,17 +27,17 @@ class _Labels(NamedTuple):
     theirs: np.ndarray
 
 
-def compare(order: TrialOrder) -> Differences | None:
-    """A finished trial beside the strongest baseline; None for a task that writes, or where none was computed."""
-    prepared, learner = trained(order)
-    strongest = strongest_answers(prepared.folder)
+def compare(orders: Sequence[TrialOrder]) -> Differences | None:
+    """Finished trials that answer as one beside the strongest baseline; None for a task that writes, or where none was
+    computed."""
+    finished = Finished(orders)
+    strongest = strongest_answers(finished.prepared.folder)
     if strongest is None:
         return None
     name, theirs = strongest
-    split = load(order, prepared, "validation")
-    assert isinstance(split, Split)
-    labels = _Labels(split.truth().labels, learner.predict(split).answers.labels, theirs)
-    return differences(prepared, labels, name, order.seed)
+    split, predictions = finished.predict("validation")
+    labels = _Labels(split.truth().labels, predictions.answers.labels, theirs)
+    return differences(finished.prepared, labels, name, orders[0].seed)
 
 
 def differences(prepared: Prepared, labels: _Labels, baseline: str, seed: int) -> Differences:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import html
+import itertools
 import json
 import os
 import shutil
@@ -17,13 +18,13 @@ from typing import Any
 import numpy as np
 
 from . import answer
-from .data.batches import UNKNOWN, load_split
-from .data.store import Meta, Prepared
+from .data.batches import UNKNOWN, Split
+from .data.store import Meta
 from .data.texts import load_texts, told_labels
+from .ensembles import Finished
 from .errors import ExportError
-from .fitting import Fitting, Learner
 from .folders import check_free
-from .learners import decoding, trained, vocabulary
+from .learners import decoding
 from .records import TrialOrder
 from .tasks import TASKS
 
@@ -36,8 +37,8 @@ FULL = ("No usable temporary directory", os.strerror(errno.ENOSPC), os.strerror(
 TOLERANCE = 1e-4  # of scores; labels and tags must be equal
 
 
-def export_trial(order: TrialOrder, to: str, card: Mapping[str, Any]) -> str:
-    """Export a finished trial; run in a worker.
+def export_trials(orders: Sequence[TrialOrder], to: str, card: Mapping[str, Any]) -> str:
+    """Export a finished trial, or several that answer as one; run in a worker.
 
     Args:
         to: the new folder; it must not exist, or be empty.
@@ -57,19 +58,19 @@ def export_trial(order: TrialOrder, to: str, card: Mapping[str, Any]) -> str:
     target.parent.mkdir(parents=True, exist_ok=True)
     place = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
     try:
-        prepared, learner = trained(order)
-        module = TASKS[order.task].serving(learner.model, vocabulary(order, prepared), prepared, order.configuration)
+        finished = Finished(orders)
+        module, prepared = finished.module(), finished.prepared
         tf.saved_model.save(module, str(place), signatures=module.signatures())
-        labels = told_labels(prepared.meta, order.configuration)
+        labels = told_labels(prepared.meta, orders[0].configuration)
         drawing = {"label": labels[0]} if labels else {}
-        inputs, expected = _expected(order, prepared, learner, module)
+        inputs, expected = _expected(finished, module)
         _compare(place, inputs, expected, drawing)
         (place / "labels.json").write_text(
             json.dumps(_names(prepared.meta, labels), ensure_ascii=False), encoding="utf-8"
         )
         if prepared.meta.kind == "texts":
             (place / "drawing.json").write_text(json.dumps({**answer.DRAWING, **drawing}), encoding="utf-8")
-        (place / "model_card.md").write_text(model_card(order, prepared.meta, card), encoding="utf-8")
+        (place / "model_card.md").write_text(model_card(orders, prepared.meta, card), encoding="utf-8")
         place.chmod(0o755)
         if target.exists():
             target.rmdir()
@@ -79,18 +80,17 @@ def export_trial(order: TrialOrder, to: str, card: Mapping[str, Any]) -> str:
     return str(target)
 
 
-def _expected(
-    order: TrialOrder, prepared: Prepared, learner: Learner[Any], module: Any
-) -> tuple[list[Any], list[dict[str, Any]]]:
-    """Inputs and the answers that the trained model gives.
+def _expected(finished: Finished, module: Any) -> tuple[list[Any], list[dict[str, Any]]]:
+    """Inputs and the answers that the trained models give.
 
     For real rows they come from the prepared arrays, past the exported tokeniser and
     vocabulary, so that any drift between training and serving shows.
     """
+    prepared = finished.prepared
     if prepared.meta.kind == "texts":
-        return _going_on(order, prepared, learner, module)
-    assert isinstance(learner, Fitting)
-    split = load_split(prepared, "validation", order.configuration)
+        return _going_on(finished, module)
+    splits = [split for split in finished.splits("validation") if isinstance(split, Split)]
+    split = splits[0]
     rows = np.unique(np.argsort(split.lengths, kind="stable")[np.linspace(0, len(split) - 1, COMPARED).astype(int)])
     examples = prepared.examples("validation").iloc[rows]
     names = prepared.meta.labels
@@ -98,15 +98,17 @@ def _expected(
     expected: list[dict[str, Any]] = []
     for row, example in zip(rows, examples.to_dict("records"), strict=True):
         batch = split.batch(np.array([row]))
-        logits = learner.answer(batch.inputs).numpy()[0]
+        answered = finished.logits(splits, np.array([row]))
         if prepared.meta.kind == "sequences":
+            written = prepared.meta.written(answered.numpy()[0])
             inputs.append(example["source"])
-            expected.append({"output": prepared.meta.written(logits), "unknown": int((batch.ids == UNKNOWN).sum())})
+            expected.append({"output": written, "unknown": int((batch.ids == UNKNOWN).sum())})
         elif split.several:
-            tokens, (_, tags) = list(example["tokens"]), learner.evaluate(batch.inputs, batch.labels, batch.weights)
+            tokens, tags = list(example["tokens"]), finished.own(answered, batch.weights > 0)[0]
             inputs.append(tokens)
-            expected.append({"tokens": tokens, "tags": [names[tag] for tag in tags.numpy()[0]]})
+            expected.append({"tokens": tokens, "tags": [names[tag] for tag in tags]})
         else:
+            logits = answered.numpy()[0]
             scores = np.exp(logits - logits.max())
             scores = (scores / scores.sum()).tolist()
             inputs.append(example["text"])
@@ -122,10 +124,9 @@ def _names(meta: Meta, told: Sequence[str]) -> list[str]:
     return list(told if meta.kind == "texts" else meta.labels)
 
 
-def _going_on(
-    order: TrialOrder, prepared: Prepared, learner: Learner[Any], module: Any
-) -> tuple[list[Any], list[dict[str, Any]]]:
+def _going_on(finished: Finished, module: Any) -> tuple[list[Any], list[dict[str, Any]]]:
     """As `_expected`: how prompts go on."""
+    prepared, (order,), (learner,) = finished.prepared, finished.orders, finished.learners
     meta, texts = prepared.meta, load_texts(prepared, "validation", order.configuration)
     shortest = max(1, min(PROMPTED, int(texts.lengths[:COMPARED].min()) // 2))
     prompts = [texts.symbols[start : start + shortest] for start in texts.starts[:COMPARED]]
@@ -179,8 +180,10 @@ def _brief(value: Any) -> str:
     return text if len(text) < 160 else text[:157] + "..."
 
 
-def model_card(order: TrialOrder, meta: Meta, card: Mapping[str, Any]) -> str:
+def model_card(orders: Sequence[TrialOrder], meta: Meta, card: Mapping[str, Any]) -> str:
     """What a stranger must know before using the model, as Markdown."""
+    numbers = ", ".join(str(order.number) for order in orders)
+    what = f"A recurrent model, trial {numbers}" if len(orders) == 1 else f"Recurrent models, the trials {numbers}"
     rows = [
         ("this model", card.get("scores", {})),
         *((f"baseline: {name}", scores) for name, scores in card.get("baselines", {}).items()),
@@ -191,7 +194,7 @@ def model_card(order: TrialOrder, meta: Meta, card: Mapping[str, Any]) -> str:
         "",
         str(card.get("about", "")),
         "",
-        f"A recurrent model, trial {order.number} of the sweep `{card.get('sweep', '')}`. It {TASKS[meta.task].takes}.",
+        f"{what} of the sweep `{card.get('sweep', '')}`{'' if len(orders) == 1 else ', which answer as one'}. It {TASKS[meta.task].takes}.",
         "",
         f"## Scores on the {card.get('split', 'test')} split",
         "",
@@ -207,17 +210,19 @@ def model_card(order: TrialOrder, meta: Meta, card: Mapping[str, Any]) -> str:
         f"- language: {meta.language or 'not stated'}",
         f"- licence: {meta.licence or 'not stated'}",
         "",
-        "## Configuration",
-        "",
-        *(f"- {name}: {value}" for name, value in {**order.configuration, **decoding(order)}.items()),
-        f"- seed: {order.seed}",
-        "",
+        *itertools.chain.from_iterable(_configuration(order, several=len(orders) > 1) for order in orders),
         "## Versions",
         "",
         *(f"- {name}: {version}" for name, version in card.get("versions", {}).items()),
         "",
     ]
     return html.escape("\n".join(lines), quote=False)  # Markdown lets HTML through, and labels are anybody's
+
+
+def _configuration(order: TrialOrder, *, several: bool) -> list[str]:
+    said = {**order.configuration, **decoding(order), "seed": order.seed}
+    title = f"## Configuration{f' of trial {order.number}' if several else ''}"
+    return [title, "", *(f"- {name}: {value}" for name, value in said.items()), ""]
 
 
 def _some(names: Sequence[str]) -> str:

@@ -135,6 +135,25 @@ class Learner(ABC, Generic[Data]):
         return str(arrays["note"])
 
 
+def surprisal(
+    labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor, crf: CRF | None, smoothing: float = 0.0
+) -> tf.Tensor:
+    """Minus the logarithm of the probability of all true labels together, nats; see `Batch` and `Fitting`."""
+    if crf is None:
+        each = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
+        if smoothing:  # Szegedy et al. 2016, section 7
+            of_any = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
+            each = (1 - smoothing) * each + smoothing * of_any
+        return tf.reduce_sum(each * weights)
+    # Every real label of a batch counts alike, and the labels of a sentence are one event.
+    return tf.reduce_sum(crf.surprisal(logits, labels, weights > 0) * weights[:, 0])
+
+
+def most_probable(logits: tf.Tensor, real: tf.Tensor, crf: CRF | None) -> tf.Tensor:
+    """Label ids, int32: each for itself, or with a CRF those that are most probable together."""
+    return tf.argmax(logits, axis=-1, output_type=tf.int32) if crf is None else crf.decode(logits, real)
+
+
 class Fitting(Learner[Split]):
     """Learns the labels of examples.
 
@@ -167,7 +186,8 @@ class Fitting(Learner[Split]):
         """
         with tf.GradientTape() as tape:
             logits = self.logits(inputs, labels, weights, training=True)
-            loss = self._loss(labels, logits, weights, self.smoothing) / tf.cast(tf.shape(labels)[0], tf.float32)
+            loss = surprisal(labels, logits, weights, self.crf, self.smoothing)
+            loss /= tf.cast(tf.shape(labels)[0], tf.float32)
             total = self.optimizer.scale_loss(tf.add_n([loss, *self.model.losses]))
         self.descend(tape, total)
         return loss
@@ -179,24 +199,11 @@ class Fitting(Learner[Split]):
     def _evaluate(self, inputs: Any, labels: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The loss of all true labels together, and the model's own: int32 (batch,) or (batch, time)."""
         logits = self.logits(inputs, labels, weights, training=False)
-        return self._loss(labels, logits, weights), self._own(inputs, logits, weights)
-
-    def _loss(self, labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor, smoothing: float = 0.0) -> tf.Tensor:
-        """Of all true labels together."""
-        if self.crf is None:
-            surprisal = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits)
-            if smoothing:  # Szegedy et al. 2016, section 7
-                of_any = -tf.reduce_mean(tf.nn.log_softmax(logits), axis=-1)
-                surprisal = (1 - smoothing) * surprisal + smoothing * of_any
-            return tf.reduce_sum(surprisal * weights)
-        # Every real label of a batch counts alike, and the labels of a sentence are one event.
-        return tf.reduce_sum(self.crf.surprisal(logits, labels, weights > 0) * weights[:, 0])
+        return surprisal(labels, logits, weights, self.crf), self._own(inputs, logits, weights)
 
     def _own(self, inputs: Any, logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """The model's own labels."""
-        if self.crf is None:
-            return tf.argmax(logits, axis=-1, output_type=tf.int32)
-        return self.crf.decode(logits, weights > 0)
+        return most_probable(logits, weights > 0, self.crf)
 
     def _answer(self, inputs: Any) -> tf.Tensor:
         return self.model(inputs, training=False)["logits"]

@@ -27,7 +27,7 @@ import filelock
 from .errors import UsageError, unknown
 from .history import History
 from .journal import write_atomically
-from .records import BEST, LAST, TRACKED, Difference, Differences, TrialOrder
+from .records import BEST, LAST, TRACKED, Difference, Differences, Scores, Together, TrialOrder
 
 SWEEPS = Path("sweeps")
 FACTS = {"card", "task", "card_folder", "space", "settings", "began"}  # that every sweep.json has
@@ -172,15 +172,32 @@ class SweepFolder:
 
     def note_winner(
         self,
-        trial: int,
-        scores: dict[str, float],
+        trials: Sequence[int],
+        scores: Scores,
+        together: Scores | None,
         chance: dict[str, Any] | None,
         differences: Differences | None,
         export: str,
     ) -> None:
-        """Keep the winner, its scores on the test split and what of them may be chance, where it differs from the
-        strongest baseline, and the name of its exported folder."""
-        self._note(winner=trial, test=scores, chance=chance, differences=differences, export=export, model=None)
+        """Keep the winner and what followed.
+
+        Args:
+            trials: the winner, and those that answer with it as one.
+            scores: on the test split.
+            together: on the validation split, where there are several.
+            chance: what of the scores may be.
+            differences: from the strongest baseline.
+            export: the name of the exported folder.
+        """
+        said = {"test": scores, "together": together, "chance": chance, "differences": differences}
+        self._note(winner=trials[0], trials=list(trials), **said, export=export, model=None)
+
+    @property
+    def together(self) -> Together | None:
+        """The trials that answer as one, if the sweep's export is of several."""
+        facts = self.facts
+        kept = facts.get("together")
+        return None if kept is None else Together(tuple(facts["trials"]), kept, facts["test"])
 
     @property
     def differences(self) -> Differences | None:
@@ -195,10 +212,10 @@ class SweepFolder:
         """Keep how MLflow calls the winner."""
         self._note(model=model)
 
-    def shipped(self, trial: int) -> Path | None:
-        """The exported folder of a trial, if the sweep made one."""
+    def shipped(self, trials: Sequence[int]) -> Path | None:
+        """The exported folder of a trial, or of several that answer as one, if the sweep made one."""
         facts = self.facts
-        if "export" not in facts or trial != facts["winner"]:
+        if "export" not in facts or list(trials) != facts.get("trials", [facts["winner"]]):
             return None
         place = self.path / facts["export"]
         return place if place.is_dir() else None

@@ -18,7 +18,7 @@ from .data.cards import Card
 from .data.store import Prepared
 from .journal import write_atomically
 from .lessons import Lesson, learned
-from .records import Differences, Scores, Settings, TrialResult
+from .records import Differences, Scores, Settings, Together, TrialResult
 from .spaces import SearchSpace
 from .tasks import Baseline
 
@@ -41,6 +41,7 @@ class Outcome:
         baselines: the strongest last.
         finalists: the configurations that were trained with several seeds, the winner first.
         differences: which errors of the strongest baseline the winner repairs, and which it makes.
+        together: the trials that are exported as one, `best` the first of them; `test` is then theirs.
         export: the SavedModel's folder; `model` its name and version in MLflow.
         example: a text that the model was not trained on, to ask it.
         missed: why MLflow could not be told all of it; "" as a rule.
@@ -56,6 +57,7 @@ class Outcome:
     test: Scores = field(default_factory=dict)
     chance: Chance | None = None
     differences: Differences | None = None
+    together: Together | None = None
     baselines: Sequence[Baseline] = ()
     finalists: Sequence[Candidate] = ()
     export: Path | None = None
@@ -64,6 +66,17 @@ class Outcome:
     missed: str = ""
     pictures: Sequence[Path] = ()
     lessons: Sequence[Lesson] = ()
+
+    @property
+    def winner(self) -> str:
+        """What is exported, for a person."""
+        trials = self.together.trials if self.together else [self.best.number] if self.best else []
+        return f"trial{'s' if len(trials) > 1 else ''} {', '.join(map(str, trials))}{' together' * (len(trials) > 1)}"
+
+    @property
+    def validation(self) -> Scores:
+        """Scores of what is exported on the validation split."""
+        return self.together.validation if self.together else self.best.scores if self.best else {}
 
 
 def close(
@@ -79,8 +92,10 @@ def close(
     Args:
         repeats: see `History`.
     """
-    test = {found.best.number: found.test} if found.best else {}
-    table = report.leaderboard(results, found.baselines, found.objective, test, found.finalists, repeats)
+    test = {found.best.number: found.test} if found.best and not found.together else {}
+    table = report.leaderboard(
+        results, found.baselines, found.objective, test, found.finalists, repeats, found.together
+    )
     files = [found.folder / "leaderboard.csv", found.folder / "report.html", *found.pictures]
     write_atomically(files[0], table.to_csv(index=False))
     meta = prepared.meta
@@ -104,7 +119,7 @@ def summary(found: Outcome, results: Sequence[TrialResult]) -> dict[str, float]:
         f"trials_{name}": sum(result.state in states for result in results) for name, states in COUNTED.items()
     }
     if found.best is not None:
-        metrics[f"best_val_{found.objective}"] = found.best.scores[found.objective]
+        metrics[f"best_val_{found.objective}"] = found.validation[found.objective]
         metrics |= {f"best_test_{name}": value for name, value in found.test.items()}
     if found.finalists:
         winner = found.finalists[0]
@@ -140,7 +155,7 @@ def describe(found: Outcome, card: Card, space: SearchSpace, settings: Settings,
     }
     if found.best is not None and found.test:
         scores = ", ".join(f"{name} {value:.4f}" for name, value in found.test.items())
-        facts["best"] = f"trial {found.best.number}: test {scores}"
+        facts["best"] = f"{found.winner}: test {scores}"
         if found.chance is not None:
             facts["of other test data 95 % would give"] = found.chance.described(found.objective)
     for place, one in enumerate(found.finalists):

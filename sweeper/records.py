@@ -185,6 +185,18 @@ class Differences(NamedTuple):
         )
 
 
+class Together(NamedTuple):
+    """Trials whose models answer as one, and their scores on both splits."""
+
+    trials: tuple[int, ...]
+    validation: Scores
+    test: Scores
+
+    @property
+    def name(self) -> str:
+        return f"together: {', '.join(map(str, self.trials))}"
+
+
 @dataclass(frozen=True)
 class Settings:
     """How to search.
@@ -198,6 +210,7 @@ class Settings:
         trial_limit: the most seconds of one trial; one that takes longer hangs, and fails.
         workers: processes, one trial each.
         seed: of everything random.
+        ensemble: how many trials, the best ones, are exported as one model.
         seeds: with which the best configurations are trained in all; the winner has the best mean.
     """
 
@@ -209,3 +222,4 @@ class Settings:
     workers: int = field(default_factory=at_once)
     seed: int = 0
     seeds: int = 3
+    ensemble: int = 1

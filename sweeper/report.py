@@ -10,7 +10,7 @@ from typing import Any
 import pandas as pd
 
 from .choosing import Candidate
-from .records import Difference, Differences, TrialResult
+from .records import Difference, Differences, Together, TrialResult
 from .tasks import Baseline
 
 LONGEST = 300  # characters of an example that are shown
@@ -23,6 +23,7 @@ def leaderboard(
     test: Mapping[int, Mapping[str, float]],
     candidates: Sequence[Candidate] = (),
     repeats: Mapping[int, Sequence[int]] = MappingProxyType({}),
+    together: Together | None = None,
 ) -> pd.DataFrame:
     """One row a trial and one a baseline, the best first; trials that failed last.
 
@@ -31,6 +32,7 @@ def leaderboard(
         test: scores on the test split, by trial; only the winner has them.
         candidates: those with several seeds come first, by their means.
         repeats: for each trial that was trained again, the trials that did so.
+        together: trials that answer as one; they have a row of their own.
 
     Returns:
         Columns `trial`, `state`, and where trials were trained again `seeds`, `mean_val_OBJECTIVE`, its `spread`, and
@@ -40,14 +42,17 @@ def leaderboard(
     ordered = sorted(results, key=lambda result: result.number)  # of equals the earlier one wins
     seeds = _seeds(candidates, repeats, objective)
     rows = [{**_trial_row(result, test.get(result.number, {})), **seeds.get(result.number, {})} for result in ordered]
+    beside = [(f"baseline: {baseline.name}", baseline.validation, baseline.test) for baseline in baselines]
+    if together is not None:
+        beside.append((together.name, together.validation, together.test))
     rows += [
         {
-            "trial": f"baseline: {baseline.name}",
+            "trial": name,
             "state": "done",
-            **{f"val_{name}": value for name, value in baseline.validation.items()},
-            **{f"test_{name}": value for name, value in baseline.test.items()},
+            **{f"val_{score}": value for score, value in validation.items()},
+            **{f"test_{score}": value for score, value in on_test.items()},
         }
-        for baseline in baselines
+        for name, validation, on_test in beside
     ]
     table = pd.DataFrame(rows)
     for name in table.columns:  # baselines have no such cells, which would make whole numbers fractions
@@ -94,7 +99,7 @@ def _trial_row(result: TrialResult, test: Mapping[str, float]) -> dict[str, Any]
 
 def varying(table: pd.DataFrame, parameters: Sequence[str]) -> list[str]:
     """Those parameters in which the trials of a leaderboard differ."""
-    trials = table[~table["trial"].str.startswith("baseline")]
+    trials = table[table["trial"].str.isdecimal()]
     return [name for name in parameters if name in trials.columns and trials[name].astype(str).nunique() > 1]
 
 

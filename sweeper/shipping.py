@@ -24,19 +24,30 @@ if TYPE_CHECKING:
 
 
 def ship(
-    found: Outcome, order: TrialOrder, card: Card, folder: SweepFolder, workers: Workers, tracker: Tracker
+    found: Outcome,
+    orders: Sequence[TrialOrder],
+    card: Card,
+    folder: SweepFolder,
+    workers: Workers,
+    tracker: Tracker,
 ) -> Outcome:
     """Score the winner once on test data, export it, compare, log and register it.
 
     A sweep that was taken up and has the winner that it had is not shipped again.
+
+    Args:
+        orders: of the winner, and of those that answer with it as one.
     """
-    if folder.shipped(order.number) is None:
-        workers.insist(choose_decoding_in_worker, order)
-        (test, chance), target = workers.insist(score_in_worker, order), folder.new_export()
+    trials = [order.number for order in orders]
+    if folder.shipped(trials) is None:
+        if len(orders) == 1:
+            workers.insist(choose_decoding_in_worker, orders[0])
+        (test, chance), target = workers.insist(score_in_worker, orders), folder.new_export()
+        together = workers.insist(score_together_in_worker, orders) if len(orders) > 1 else None
         facts = card_facts(card, folder.name, "test", test, found.baselines)
-        workers.insist(export_in_worker, order, str(target), facts)
-        differences = workers.insist(compare_in_worker, order)
-        folder.note_winner(order.number, test, chance and chance._asdict(), differences, target.name)
+        workers.insist(export_in_worker, orders, str(target), facts)
+        differences = workers.insist(compare_in_worker, orders)
+        folder.note_winner(trials, test, together, chance and chance._asdict(), differences, target.name)
     target = folder.path / folder.facts["export"]
     if folder.facts["model"] is None:
         name = f"sweeper-{card.task}-{card.name}"
@@ -53,6 +64,7 @@ def ship(
         test=facts["test"],
         chance=chance,
         differences=folder.differences,
+        together=folder.together,
         export=target,
         model=facts["model"],
     )
@@ -94,22 +106,28 @@ def choose_decoding_in_worker(order: TrialOrder) -> None:
     choose_decoding(order)
 
 
-def score_in_worker(order: TrialOrder) -> tuple[Scores, Chance | None]:
+def score_in_worker(orders: Sequence[TrialOrder]) -> tuple[Scores, Chance | None]:
     from .winner import score_test
 
-    return score_test(order)
+    return score_test(orders)
 
 
-def compare_in_worker(order: TrialOrder) -> Differences | None:
+def score_together_in_worker(orders: Sequence[TrialOrder]) -> Scores:
+    from .winner import score_validation
+
+    return score_validation(orders)
+
+
+def compare_in_worker(orders: Sequence[TrialOrder]) -> Differences | None:
     from .comparing import compare
 
-    return compare(order)
+    return compare(orders)
 
 
-def export_in_worker(order: TrialOrder, to: str, card: Mapping[str, Any]) -> str:
-    from .exports import export_trial
+def export_in_worker(orders: Sequence[TrialOrder], to: str, card: Mapping[str, Any]) -> str:
+    from .exports import export_trials
 
-    return export_trial(order, to, card)
+    return export_trials(orders, to, card)
 
 
 def example_of(prepared: Prepared) -> str:

@@ -88,7 +88,8 @@ def run_sweep(
             results = history.standing(settings.epochs)
             if found.best is not None and found.ended != "interrupted":
                 order = history.orders[found.best.number]
-                found = ship(found, order, card, folder, workers, tracker)
+                orders = [history.orders[number] for number in best_together(search, settings.ensemble)]
+                found = ship(found, orders, card, folder, workers, tracker)
                 if gradients:
                     trained_so_long = dataclasses.replace(order, epochs=history.results[order.number].epochs)
                     found = dataclasses.replace(
@@ -226,3 +227,14 @@ def search_beside_baselines(search: Search, workers: Workers) -> Outcome:
         finalists=[one for one in search.history.candidates(search.objective) if one.is_finalist],
         example=example_of(search.prepared),
     )
+
+
+def best_together(search: Search, most: int) -> list[int]:
+    """The winner, and the trials of other configurations that come next, whose weights are there."""
+    chosen: list[int] = []
+    for one in search.history.candidates(search.objective):
+        tried = [search.history.orders[number].configuration for number in chosen]
+        fresh = search.history.orders[one.number].configuration not in tried  # hyperband goes on with some
+        if len(chosen) < most and fresh and search.folder.has_weights(one.number):
+            chosen.append(one.number)
+    return chosen

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from functools import partial
 from pathlib import Path
 
@@ -11,6 +12,7 @@ import numpy as np
 from .baselines import strongest_tallies
 from .chance import Chance, intervals
 from .data.batches import Split
+from .ensembles import Finished
 from .journal import write_atomically
 from .learners import DECODING, load, trained
 from .records import Scores, TrialOrder
@@ -40,14 +42,23 @@ def choose_decoding(order: TrialOrder) -> dict[str, float]:
     return chosen
 
 
-def score_test(order: TrialOrder) -> tuple[Scores, Chance | None]:
-    """Scores of a finished trial on the test split, once, for the winner; and what of the objective may be chance."""
-    prepared, learner = trained(order)
-    split = load(order, prepared, "test")
-    predictions = learner.predict(split)
-    task, asked = TASKS[order.task], (prepared.meta, split.truth(), predictions.answers, split.groups)
-    ours, theirs = task.tallies(*asked), strongest_tallies(prepared.folder)
+def score_test(orders: Sequence[TrialOrder]) -> tuple[Scores, Chance | None]:
+    """Scores of finished trials that answer as one on the test split, once, for the winner; and what of the objective
+    may be chance."""
+    finished, task = Finished(orders), TASKS[orders[0].task]
+    split, predictions = finished.predict("test")
+    meta = finished.prepared.meta
+    asked = meta, split.truth(), predictions.answers, split.groups
+    ours, theirs = task.tallies(*asked), strongest_tallies(finished.prepared.folder)
     chance = None
     if ours is not None:
-        chance = intervals(partial(task.of_tallies, prepared.meta), ours, theirs, order.seed)
+        chance = intervals(partial(task.of_tallies, meta), ours, theirs, orders[0].seed)
     return {**task.scores(*asked), "loss": predictions.loss}, chance
+
+
+def score_validation(orders: Sequence[TrialOrder]) -> Scores:
+    """Scores of finished trials that answer as one on the validation split."""
+    finished = Finished(orders)
+    split, predictions = finished.predict("validation")
+    asked = finished.prepared.meta, split.truth(), predictions.answers, split.groups
+    return {**TASKS[orders[0].task].scores(*asked), "loss": predictions.loss}

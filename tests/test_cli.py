@@ -124,6 +124,12 @@ MISTAKES = [
     ("sweep --data /dev/null", "/dev/null: is neither a file nor a folder; write what it gives into a file"),
     ("sweep --data semicolons.csv", "if ';' parts its columns, say so in a card: separator = "),
     ("sweep --data reviews.csv --label verdict --seed -5", "--seed: must be from 0 to"),
+    ("sweep --data reviews.csv --label verdict --seeds 101", "--seeds: must be at most 100, found 101"),
+    ("sweep --data reviews.csv --label verdict --ensemble 11", "--ensemble: must be at most 10, found 11"),
+    (
+        "sweep seq2seq --ensemble 2",
+        "--ensemble: only models that label can answer as one (sentiment, text, tagging), found seq2seq; leave it out",
+    ),
     ("sweep text --dataset nosum.toml", "sha256: must be 64 hexadecimal digits, found '00'"),
     (
         "sweep text --dataset noscheme.toml",

@@ -14,16 +14,18 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sweeper import answer, exports, winner
+from sweeper import answer, ensembles, exports, winner
 from sweeper.cli import main
 from sweeper.data import cards
 from sweeper.data.batches import load_split
 from sweeper.data.prepare import prepare
+from sweeper.ensembles import Finished
 from sweeper.errors import ExportError, UsageError
 from sweeper.folders import check_free
 from sweeper.learners import trained
 from sweeper.parameters import complete
 from sweeper.records import TrialOrder
+from sweeper.tasks import TASKS, Served
 from sweeper.trial import run_trial
 from sweeper.winner import score_test
 
@@ -59,8 +61,8 @@ def run(tmp_path, card, cut="words", **values):
 )
 def test_a_classifier_exports_and_answers_in_a_fresh_process(tmp_path, reviews_card, values):
     order, _ = run(tmp_path, reviews_card, **values)
-    folder = exports.export_trial(
-        order,
+    folder = exports.export_trials(
+        [order],
         str(tmp_path / "out"),
         {"about": "x", "scores": {"accuracy": 1.0}, "baselines": {"linear": {"accuracy": 0.9}}},
     )
@@ -86,7 +88,7 @@ def test_a_classifier_exports_and_answers_in_a_fresh_process(tmp_path, reviews_c
 )
 def test_a_tagger_exports_with_both_signatures(tmp_path, people_card, values):
     order, _ = run(tmp_path, people_card, **values)
-    folder = exports.export_trial(order, str(tmp_path / "out"), {})
+    folder = exports.export_trials([order], str(tmp_path / "out"), {})
     answers = answer.load(folder)
     from_text, empty = answers(["yesterday Anna met us, OK?", ""])
     assert from_text["tokens"] == ["yesterday", "Anna", "met", "us", ",", "OK", "?"]
@@ -106,7 +108,7 @@ def test_a_writer_exports_and_searches(tmp_path, spelled_card, values):
     order, _ = run(tmp_path, spelled_card, cut="characters", **values)
     chosen = winner.choose_decoding(order)
     assert (chosen["beam_width"], chosen["length_penalty"]) in winner.DECODINGS
-    folder = exports.export_trial(order, str(tmp_path / "out"), {"about": "x", "scores": {"exact": 1.0}})
+    folder = exports.export_trials([order], str(tmp_path / "out"), {"about": "x", "scores": {"exact": 1.0}})
     texts = ["abce", "", "🎬", "abc" * 300]
     found = list(answer.load(folder)(texts))
     beam = tf.saved_model.load(folder).signatures["beam"]
@@ -123,9 +125,8 @@ def test_a_writer_exports_and_searches(tmp_path, spelled_card, values):
 
 def test_a_tagger_with_attention_reads_a_long_text_in_windows(tmp_path, people_card):
     order, _ = run(tmp_path, people_card, attention="dot")
-    module = exports.TASKS["tagging"].serving
     prepared, fitting = trained(order)
-    served = module(fitting.model, ["", "<unk>", "us"], prepared, order.configuration)
+    served = TASKS["tagging"].serving([Served(fitting.model, ["", "<unk>", "us"], order.configuration)], prepared)
     tags = served.of_text(tf.constant(["us " * 1_300]))["tags"].numpy()[0]
     assert len(tags) == 1_300
     window = served.of_text(tf.constant(["us " * 512]))["tags"].numpy()[0]
@@ -138,7 +139,7 @@ def test_a_tagger_with_attention_reads_a_long_text_in_windows(tmp_path, people_c
 )
 def test_an_export_that_was_cut_is_named(tmp_path, reviews_card, capfd, damaged):
     order, _ = run(tmp_path, reviews_card)
-    folder = exports.export_trial(order, str(tmp_path / "out"), {})
+    folder = exports.export_trials([order], str(tmp_path / "out"), {})
     path = tmp_path / "out" / damaged
     path.write_bytes(path.read_bytes()[:100])
     capfd.readouterr()
@@ -150,16 +151,16 @@ def test_what_comes_from_data_is_escaped_in_the_model_card(tmp_path, people_card
     order, _ = run(tmp_path, people_card)
     prepared, _ = trained(order)
     meta = dataclasses.replace(prepared.meta, labels=("<script>alert(1)</script>", "a\n# b"), name="<i>")
-    text = exports.model_card(order, meta, {"about": "<b>"})
+    text = exports.model_card([order], meta, {"about": "<b>"})
     assert not re.search(r"<\w", text)
     assert "&lt;script&gt;alert(1)&lt;/script&gt;, a # b" in text
 
 
 def test_a_difference_is_an_error_and_nothing_is_left(tmp_path, reviews_card, monkeypatch):
     order, _ = run(tmp_path, reviews_card)
-    monkeypatch.setattr(exports, "vocabulary", lambda *_: ["", "<unk>", *(f"other{n}" for n in range(58))])
+    monkeypatch.setattr(ensembles, "vocabulary", lambda *_: ["", "<unk>", *(f"other{n}" for n in range(58))])
     with pytest.raises(ExportError, match="the exported model answers .* the trained one"):
-        exports.export_trial(order, str(tmp_path / "out"), {})
+        exports.export_trials([order], str(tmp_path / "out"), {})
     assert not list(tmp_path.glob("*out*"))
 
 
@@ -177,7 +178,7 @@ def test_the_winner_is_scored_with_the_weights_of_its_best_epoch(tmp_path, revie
     validation = load_split(prepared, "validation", order.configuration)
     predicted = fitting.predict(validation).answers.labels
     assert np.mean(predicted == validation.truth().labels) == result.scores["accuracy"]
-    assert set(score_test(order)[0]) == set(result.scores)
+    assert set(score_test([order])[0]) == set(result.scores)
 
 
 @pytest.fixture(scope="module")
@@ -189,10 +190,7 @@ def both(tmp_path_factory):
     os.environ["SWEEPER_CACHE"] = str(folder / "cache")
     write(folder / "r.csv", reviews())
     order, _ = run(folder, write(folder / "r.toml", card_text("r.csv", task="sentiment")))
-    prepared, fitting = trained(order)
-    served = exports.TASKS["sentiment"].serving(
-        fitting.model, exports.vocabulary(order, prepared), prepared, order.configuration
-    )
+    served = Finished([order]).module()
     tf.saved_model.save(served, str(folder / "out"), signatures=served.signatures())
     return served, answer.load(str(folder / "out"))
 
@@ -215,12 +213,10 @@ LABELS = st.lists(ANY_TEXT.map(str.strip).filter(bool), min_size=2, max_size=3, 
 def same_from_keras_and_the_savedmodel(folder, card, **values):
     """The prepared arrays in the trained model, and raw text in the exported one, give one answer."""
     order, _ = run(folder, card, **values)
-    prepared, fitting = trained(order)
-    module = exports.TASKS[order.task].serving(
-        fitting.model, exports.vocabulary(order, prepared), prepared, order.configuration
-    )
+    finished = Finished([order])
+    module = finished.module()
     tf.saved_model.save(module, str(folder / "out"), signatures=module.signatures())
-    inputs, expected = exports._expected(order, prepared, fitting, module)
+    inputs, expected = exports._expected(finished, module)
     return all(map(exports._equal, answer.load(str(folder / "out"))(inputs), expected))
 
 

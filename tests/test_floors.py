@@ -22,6 +22,7 @@ FLOORS = [  # ground floor first
     {"fitting", "pictures", "baselines"},
     {"telling", "writing"},
     {"learners"},
+    {"ensembles"},
     {"showing", "winner", "comparing"},
     {"trial"},
     {"gradients"},

@@ -257,7 +257,7 @@ def test_an_export_of_fewer_symbols_goes_on_with_any_prompt(lines_card, tmp_path
     order, _ = trial(lines_card, tmp_path, max_vocabulary=10)
     result = run_trial(order)
     assert result.counts, result.error
-    folder = exports.export_trial(order, str(tmp_path / "out"), {"scores": result.scores})
+    folder = exports.export_trials([order], str(tmp_path / "out"), {"scores": result.scores})
     assert next(answer.load(folder, length=3)(["zebra"]))["output"].startswith("zebra")
 
 
@@ -328,7 +328,7 @@ def test_a_trial_shows_samples_and_its_export_goes_on_with_prompts(card, request
     samples = (tmp_path / "trial" / "samples.txt").read_text()
     each = 2 * max(1, len(prepared.meta.conditions))
     assert [samples.count(f"--- temperature {t}") for t in (0.3, 0.7, 1.0)] == [each] * 3
-    folder = exports.export_trial(order, str(tmp_path / "out"), {"scores": result.scores})
+    folder = exports.export_trials([order], str(tmp_path / "out"), {"scores": result.scores})
     go_on = answer.load(folder, length=5, **({"label": "night"} if prepared.meta.conditions else {}))
     for prompt, one in zip(["", "an", "🎬"], go_on(["", "an", "🎬"]), strict=True):
         assert one["output"].startswith(prompt)
@@ -379,7 +379,7 @@ def test_words_that_occur_once_are_what_an_unknown_word_is_like(tmp_path):
     assert set(prepared.meta.labels) == {"<stop>", "<unk>", "the", "sun", "moon", "sea", "and", ","}
     result = run_trial(order)
     assert result.scores["perplexity"] == pytest.approx(1 / result.scores["probability"])
-    folder = exports.export_trial(order, str(tmp_path / "out"), {"scores": result.scores})
+    folder = exports.export_trials([order], str(tmp_path / "out"), {"scores": result.scores})
     [one] = answer.load(folder, length=4)(["the sun"])
     assert one["output"].split()[:2] == ["the", "sun"]
 
@@ -403,7 +403,7 @@ def test_a_model_that_is_told_no_label_asks_for_none(poems_card, tmp_path):
     order, _ = trial(poems_card, tmp_path, condition="none")
     assert run_trial(order).counts
     assert (tmp_path / "trial" / "samples.txt").read_text().count("--- temperature 1.0\n") == 2
-    folder = exports.export_trial(order, str(tmp_path / "out"), {})
+    folder = exports.export_trials([order], str(tmp_path / "out"), {})
     assert json.loads((Path(folder) / "labels.json").read_text()) == []
     assert next(answer.load(folder, length=3)([""]))["output"] is not None
 

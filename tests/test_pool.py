@@ -13,7 +13,7 @@ from sweeper.baselines import baselines_of
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
 from sweeper.errors import WorkerDied
-from sweeper.exports import export_trial
+from sweeper.exports import export_trials
 from sweeper.parameters import complete
 from sweeper.pool import Workers, answer
 from sweeper.records import TrialOrder
@@ -38,7 +38,7 @@ def test_a_worker_imports_neither_mlflow_nor_keras_tuner_and_prints_nothing(tmp_
     with Workers(1, tmp_path / "log") as workers:
         workers.start(order)
         workers.call(baselines_of, str(prepared.folder))
-        workers.call(export_trial, order, str(tmp_path / "export"), {})
+        workers.call(export_trials, [order], str(tmp_path / "export"), {})
         modules = workers.call(loaded_modules).result(timeout=120)
         list(workers.epochs())
         assert [result.state for result in workers.results()] == ["done"]

@@ -155,6 +155,25 @@ def test_the_best_three_are_trained_with_two_more_seeds_and_the_best_mean_wins(r
     assert history.orders[3].configuration != find_folder("s").history().orders[10].configuration
 
 
+def test_the_best_trials_are_exported_as_one_model_where_that_is_asked(reviews_card, tiny_space):
+    outcome = sweep(reviews_card, tiny_space, trials=3, ensemble=2, name="s")
+    trials = outcome.together.trials
+    assert trials[0] == outcome.best.number
+    scores = {number: result.scores["accuracy"] for number, result in find_folder("s").history().results.items()}
+    assert sorted(scores, key=lambda number: (-scores[number], number))[:2] == list(trials)
+    row = outcome.leaderboard.set_index("trial").loc[f"together: {trials[0]}, {trials[1]}"]
+    assert row["test_accuracy"] == outcome.test["accuracy"]
+    assert outcome.leaderboard["test_accuracy"].notna().sum() == 1 + len(outcome.baselines), (
+        "test data scored them alone"
+    )
+    assert sweeper.leaderboard("s").equals(outcome.leaderboard)
+    assert "the trials" in (sweeper.export("s", to="both") / "model_card.md").read_text()
+    alone = (sweeper.export("s", trial=trials[0], to="alone") / "model_card.md").read_text()
+    assert f"A recurrent model, trial {trials[0]} of" in alone
+    again = sweeper.sweep(resume="s", ensemble=2)
+    assert (again.together, again.export) == (outcome.together, outcome.export)
+
+
 def test_a_budget_ends_running_trials_at_the_end_of_an_epoch_and_they_count(reviews_card, tiny_space):
     outcome = sweep(reviews_card, tiny_space, budget=0.5)
     assert outcome.ended == "budget"

@@ -39,10 +39,19 @@ class Baseline(NamedTuple):
         return {"name": self.name, "validation": self.validation, "test": self.test}
 
 
+class Served(NamedTuple):
+    """A trained model, the tokens that it reads by id, and its configuration."""
+
+    model: keras.Model
+    vocabulary: list[str]
+    configuration: Configuration
+
+
 class Task(ABC):
     """One kind of question that a model answers about a text."""
 
     name: str
+    joins = False  # whether several models can answer as one
     takes = "takes raw text and answers with label names"  # what an exported model does, for its card
 
     def named(self, meta: Meta) -> dict[str, Sequence[str]]:
@@ -95,10 +104,12 @@ class Task(ABC):
         """A model from ids to a dictionary with `logits`."""
 
     @abstractmethod
-    def serving(
-        self, model: keras.Model, vocabulary: list[str], prepared: Prepared, configuration: Configuration
-    ) -> Any:
-        """A tf.Module whose `signatures()` take raw text and answer with label names."""
+    def serving(self, models: Sequence[Served], prepared: Prepared) -> Any:
+        """A tf.Module whose `signatures()` take raw text and answer with label names.
+
+        Args:
+            models: one; or several, where the task `joins`, which then answer as one.
+        """
 
 
 def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from ..data.batches import Answers, joins_ngrams
 from ..data.cards import PARTS
 from ..data.store import Meta, Prepared, read_texts
 from ..records import Configuration, Scores
-from .base import Baseline, Task, accuracy, confusion, macro_f1, right_of_all
+from .base import Baseline, Served, Task, accuracy, confusion, macro_f1, right_of_all
 
 if TYPE_CHECKING:
     import keras
@@ -21,6 +22,8 @@ if TYPE_CHECKING:
 
 class Classification(Task):
     """One label a text, scored by accuracy and macro F1; stars also by mean absolute error."""
+
+    joins = True
 
     def __init__(self, name: str) -> None:
         self.name = name
@@ -45,14 +48,16 @@ class Classification(Task):
 
         return build_classifier(configuration, sizes)
 
-    def serving(
-        self, model: keras.Model, vocabulary: list[str], prepared: Prepared, configuration: Configuration
-    ) -> Any:
+    def serving(self, models: Sequence[Served], prepared: Prepared) -> Any:
+        """See `Task`."""
         from .linear_scores import LinearScores
-        from .serving import ClassifierModule
+        from .serving import ClassifierModule, TextReader, as_one
 
-        scores = LinearScores.of(prepared, configuration) if joins_ngrams(configuration) else None
-        return ClassifierModule(model, vocabulary, prepared.meta.labels, configuration, scores)
+        def reader(one: Served) -> TextReader:
+            scores = LinearScores.of(prepared, one.configuration) if joins_ngrams(one.configuration) else None
+            return TextReader(*one, scores)
+
+        return ClassifierModule(as_one(map(reader, models)), prepared.meta.labels)
 
     def baselines(self, prepared: Prepared) -> list[Baseline]:
         """The most frequent label, and logistic regression on TF-IDF of 1- and 2-grams of our own tokens; see `linear`."""

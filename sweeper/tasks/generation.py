@@ -12,7 +12,7 @@ from ..data.batches import Answers
 from ..data.cards import PARTS
 from ..data.store import Meta, Prepared
 from ..records import Configuration, Scores
-from .base import Baseline, Task
+from .base import Baseline, Served, Task
 from .ngrams import NGrams
 
 if TYPE_CHECKING:
@@ -66,12 +66,12 @@ class Generation(Task):
 
         return build_generator(configuration, sizes)
 
-    def serving(
-        self, model: keras.Model, vocabulary: list[str], prepared: Prepared, configuration: Configuration
-    ) -> Any:
-        from .serving import TellerModule
+    def serving(self, models: Sequence[Served], prepared: Prepared) -> Any:
+        """See `Task`."""
+        from .serving_writers import TellerModule
 
-        return TellerModule(model, prepared.meta, configuration)
+        (one,) = models
+        return TellerModule(one.model, prepared.meta, one.configuration)
 
     def baselines(self, prepared: Prepared) -> list[Baseline]:
         """How frequent each symbol is, and interpolated n-grams."""

@@ -11,7 +11,7 @@ import numpy as np
 from ..data.batches import Answers
 from ..data.store import Meta, Prepared, open_encoded
 from ..records import Configuration, Scores
-from .base import Baseline, Task
+from .base import Baseline, Served, Task
 
 if TYPE_CHECKING:
     import keras
@@ -57,12 +57,12 @@ class Seq2Seq(Task):
 
         return build_encoder_decoder(configuration, sizes)
 
-    def serving(
-        self, model: keras.Model, vocabulary: list[str], prepared: Prepared, configuration: Configuration
-    ) -> Any:
-        from .serving import WriterModule
+    def serving(self, models: Sequence[Served], prepared: Prepared) -> Any:
+        """See `Task`."""
+        from .serving_writers import WriterModule
 
-        return WriterModule(model, vocabulary, prepared.meta, configuration)
+        (one,) = models
+        return WriterModule(one.model, one.vocabulary, prepared.meta, one.configuration)
 
     def baselines(self, prepared: Prepared) -> list[Baseline]:
         """The source itself, and the most frequent target of the nearest training source."""

@@ -1,57 +1,46 @@
-"""What an exported model runs: raw text in, label names out, stock TensorFlow ops only."""
+"""What an exported model that labels runs: raw text in, label names out, stock TensorFlow ops only.
+
+A reader gives the logits of a text, a module answers with names. Several readers are one by `Together`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Any, Protocol
 
 import keras
 import tensorflow as tf
 
-from ..data.batches import UNKNOWN
 from ..data.cards import WINDOW
 from ..data.spelling import spelled
-from ..data.store import SYMBOLS, Meta
-from ..data.texts import told_labels
 from ..data.tokens import PADDING, TokenOptions, lookup_table, lowered, tokenize
-from ..models.decoder import BOUNDARY
+from ..layers.crf import CRF
+from ..layers.opinions import pooled, pooled_crf
 from ..records import Configuration
 from .linear_scores import LinearScores
 
 
-def token_options(configuration: Configuration) -> TokenOptions:
-    return TokenOptions(configuration.get("tokens", "words"), configuration["lowercase"] == "yes")
+class Reader(Protocol):
+    """What a module asks."""
+
+    def logits(self, given: tf.Tensor) -> tf.Tensor:
+        """float32 (batch, labels) of texts, string (batch,); or (batch, time, labels) of tokens, string (batch, time), "" on
+        padding."""
+
+    def crf(self) -> CRF | None:
+        """What weighs the labels of a text together, if anything does."""
 
 
 class ClassifierModule(tf.Module):  # type: ignore[misc]
     """Label, score and all scores of each text."""
 
-    def __init__(
-        self,
-        model: keras.Model,
-        vocabulary: Sequence[str],
-        labels: Sequence[str],
-        configuration: Configuration,
-        linear: LinearScores | None = None,
-    ) -> None:
+    def __init__(self, reader: Reader, labels: Sequence[str]) -> None:
         super().__init__()
-        self.weights = [variable.value for variable in model.variables]  # tracked, so that they are saved
-        self.table = lookup_table(vocabulary)
-        self.linear = linear
+        self.reader = reader
         self.labels = tf.constant(list(labels))
-        self._model = _untracked(model)
-        self._options = token_options(configuration)
-        self._max_length = configuration["max_length"]
-
-    def ids(self, text: tf.Tensor) -> tf.Tensor:
-        """int32 (batch, time), 0 on padding."""
-        tokens = tokenize(text, self._options)[:, : self._max_length]
-        return tokens.with_flat_values(self.table.lookup(tokens.flat_values)).to_tensor(PADDING)
 
     def answer(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        ids = self.ids(text)
-        inputs = ids if self.linear is None else [ids, self.linear(text)]
-        scores = tf.nn.softmax(self._model()(inputs, training=False)["logits"])
+        scores = tf.nn.softmax(self.reader.logits(text))
         return {
             "label": tf.gather(self.labels, tf.argmax(scores, axis=1)),
             "score": tf.reduce_max(scores, axis=1),
@@ -64,7 +53,63 @@ class ClassifierModule(tf.Module):  # type: ignore[misc]
 
 
 class TaggerModule(tf.Module):  # type: ignore[misc]
-    """Tokens and their tags, "" on padding; from raw text, or from tokens that are given.
+    """Tokens and their tags, "" on padding; from raw text, or from tokens that are given."""
+
+    def __init__(self, reader: Reader, labels: Sequence[str]) -> None:
+        super().__init__()
+        self.reader = reader
+        self.labels = tf.constant(list(labels))
+
+    def of_text(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
+        return self.of_tokens(tokenize(text, TokenOptions("words", lowercase=False)).to_tensor(""))
+
+    def of_tokens(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
+        real, logits, crf = tokens != "", self.reader.logits(tokens), self.reader.crf()
+        best = tf.argmax(logits, axis=-1) if crf is None else crf.decode(logits, real)
+        return {"tokens": tokens, "tags": tf.where(real, tf.gather(self.labels, best), "")}
+
+    def signatures(self) -> dict[str, Any]:
+        text = tf.TensorSpec([None], tf.string, name="text")
+        tokens = tf.TensorSpec([None, None], tf.string, name="tokens")
+        return {
+            "serving_default": tf.function(self.of_text, input_signature=[text]),
+            "tokens": tf.function(self.of_tokens, input_signature=[tokens]),
+        }
+
+
+class TextReader(tf.Module):  # type: ignore[misc]
+    """A model that classifies texts.
+
+    Args:
+        linear: what it reads beside the tokens.
+    """
+
+    def __init__(
+        self,
+        model: keras.Model,
+        vocabulary: Sequence[str],
+        configuration: Configuration,
+        linear: LinearScores | None = None,
+    ) -> None:
+        super().__init__()
+        self.weights = [variable.value for variable in model.variables]  # tracked, so that they are saved
+        self.table = lookup_table(vocabulary)
+        self.linear = linear
+        self.crf = untracked(None)
+        self._model = untracked(model)
+        self._options = _token_options(configuration)
+        self._max_length = configuration["max_length"]
+
+    def logits(self, given: tf.Tensor) -> tf.Tensor:
+        """See `Reader`."""
+        tokens = tokenize(given, self._options)[:, : self._max_length]
+        ids = tokens.with_flat_values(self.table.lookup(tokens.flat_values)).to_tensor(PADDING)
+        inputs = ids if self.linear is None else [ids, self.linear(given)]
+        return self._model()(inputs, training=False)["logits"]
+
+
+class TokenReader(tf.Module):  # type: ignore[misc]
+    """A model that tags tokens.
 
     Args:
         letters: the alphabet of words that are spelled; () where none are.
@@ -74,31 +119,23 @@ class TaggerModule(tf.Module):  # type: ignore[misc]
         self,
         model: keras.Model,
         vocabulary: Sequence[str],
-        labels: Sequence[str],
         configuration: Configuration,
         letters: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.weights = [variable.value for variable in model.variables]
         self.table = lookup_table(vocabulary)
-        self.labels = tf.constant(list(labels))
-        self._model = _untracked(model)
-        self._options = token_options(configuration)
         self.alphabet = lookup_table(letters) if letters else None
+        self.crf = untracked(model.get_layer("crf") if configuration["head"] == "crf" else None)
+        self._model = untracked(model)
+        self._options = _token_options(configuration)
         self._windowed = configuration["attention"] != "none"
-        self._crf = _untracked(model.get_layer("crf")) if configuration["head"] == "crf" else None
 
-    def of_text(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        return self.of_tokens(tokenize(text, TokenOptions("words", lowercase=False)).to_tensor(""))
-
-    def of_tokens(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
-        real = tokens != ""
-        ids = tf.where(real, self.table.lookup(lowered(tokens, self._options)), PADDING)
-        inputs = [ids] if self.alphabet is None else [ids, *self._spelled(tokens)]
-        logits = self._by_window(inputs) if self._windowed else self._logits(inputs)
-        best = tf.argmax(logits, axis=-1) if self._crf is None else self._crf().decode(logits, real)
-        tags = tf.gather(self.labels, best)
-        return {"tokens": tokens, "tags": tf.where(real, tags, "")}
+    def logits(self, given: tf.Tensor) -> tf.Tensor:
+        """See `Reader`."""
+        ids = tf.where(given != "", self.table.lookup(lowered(given, self._options)), PADDING)
+        inputs = [ids] if self.alphabet is None else [ids, *self._spelled(given)]
+        return self._by_window(inputs) if self._windowed else self._logits(inputs)
 
     def _spelled(self, tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """See `Batch.beside`."""
@@ -120,160 +157,35 @@ class TaggerModule(tf.Module):  # type: ignore[misc]
 
         ids, *spellings = inputs
         logits = self._logits([cut(ids), *spellings[:1], *map(cut, spellings[1:])])
-        return tf.reshape(logits, [batch, windows * window, len(self.labels)])[:, :time]
-
-    def signatures(self) -> dict[str, Any]:
-        text = tf.TensorSpec([None], tf.string, name="text")
-        tokens = tf.TensorSpec([None, None], tf.string, name="tokens")
-        return {
-            "serving_default": tf.function(self.of_text, input_signature=[text]),
-            "tokens": tf.function(self.of_tokens, input_signature=[tokens]),
-        }
+        return tf.reshape(logits, [batch, windows * window, logits.shape[-1]])[:, :time]
 
 
-class WriterModule(tf.Module):  # type: ignore[misc]
-    """A target for each text, and with attention what each symbol of it looked at."""
+class Together(tf.Module):  # type: ignore[misc]
+    """Several readers as one; see `layers.opinions`."""
 
-    def __init__(self, model: keras.Model, vocabulary: Sequence[str], meta: Meta, configuration: Configuration) -> None:
+    def __init__(self, readers: Sequence[Reader]) -> None:
         super().__init__()
-        self.weights = [variable.value for variable in model.variables]
-        self.table = lookup_table(vocabulary)
-        self.symbols = tf.constant(list(meta.labels))
-        self._model = _untracked(model)
-        self._options = TokenOptions(meta.source_tokens, configuration["lowercase"] == "yes")
-        self._max_length = configuration["max_length"]
-        self._separator = meta.separator
-        self._attends = configuration["attention"] != "none"
+        self.readers = list(readers)
+        crfs = [reader.crf() for reader in readers]
+        together = pooled_crf(crfs)
+        self.weights = [] if together is None else [variable.value for variable in together.variables]
+        self.crf = untracked(together)
 
-    def answer(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
-        """As was found best on validation data."""
-        ids = self.ids(text)
-        return self._as_text(ids, self._model().answer(ids))
-
-    def search(self, text: tf.Tensor, beam_width: tf.Tensor, length_penalty: tf.Tensor) -> dict[str, tf.Tensor]:
-        """By a beam search of one's own."""
-        ids = self.ids(text)
-        return self._as_text(ids, self._model().search(ids, beam_width, length_penalty))
-
-    def ids(self, text: tf.Tensor) -> tf.Tensor:
-        """int32 (batch, time), 0 on padding."""
-        tokens = tokenize(text, self._options)[:, : self._max_length]
-        return tokens.with_flat_values(self.table.lookup(tokens.flat_values)).to_tensor(PADDING)
-
-    def _as_text(self, ids: tf.Tensor, written: tf.Tensor) -> dict[str, tf.Tensor]:
-        symbols = tf.ragged.boolean_mask(tf.gather(self.symbols, written), written != BOUNDARY)
-        output = {
-            "output": tf.strings.reduce_join(symbols, axis=1, separator=self._separator),
-            "unknown": tf.math.count_nonzero(ids == UNKNOWN, axis=1, dtype=tf.int32),
-        }
-        if not self._attends:
-            return output
-        # Written anew with the symbols that were chosen, since a search keeps no account of what it looked at.
-        ends = tf.cumsum(tf.cast(written == BOUNDARY, tf.int32), axis=1, exclusive=True)
-        looked = self._model()(ids, written, ends == 0, training=False)["attention"]
-        return {**output, "attention": looked * tf.cast(ends == 0, tf.float32)[:, :, None]}
-
-    def signatures(self) -> dict[str, Any]:
-        text = tf.TensorSpec([None], tf.string, name="text")
-        beam = tf.TensorSpec([], tf.int32, name="beam_width"), tf.TensorSpec([], tf.float32, name="length_penalty")
-        return {
-            "serving_default": tf.function(self.answer, input_signature=[text]),
-            "beam": tf.function(self.search, input_signature=[text, *beam]),
-        }
+    def logits(self, given: tf.Tensor) -> tf.Tensor:
+        """See `Reader`."""
+        return pooled([reader.logits(given) for reader in self.readers], [reader.crf() for reader in self.readers])
 
 
-class TellerModule(tf.Module):  # type: ignore[misc]
-    """A text that goes on as each prompt begins."""
-
-    def __init__(self, model: keras.Model, meta: Meta, configuration: Configuration) -> None:
-        super().__init__()
-        self.weights = [variable.value for variable in model.variables]
-        known = list(meta.labels[: configuration["max_vocabulary"]])
-        self.table = lookup_table(["", "<unk>", *known[len(SYMBOLS) :]])
-        self.symbols = tf.constant(["", *known[1:]])
-        self.labels = tf.constant(list(told_labels(meta, configuration)), tf.string)
-        self._model = _untracked(model)
-        self._options = TokenOptions(meta.written_tokens, lowercase=False)
-        self._separator = meta.separator
-
-    def answer(
-        self,
-        prompt: tf.Tensor,
-        label: tf.Tensor,
-        temperature: tf.Tensor,
-        top_k: tf.Tensor,
-        seed: tf.Tensor,
-        length: tf.Tensor,
-    ) -> dict[str, tf.Tensor]:
-        """The prompt and what follows it, until the text ends or so many symbols are written.
-
-        Args:
-            prompt: string (batch,); characters that were never read count as <unk>.
-            label: string (batch,), one of those that the training texts had; "" where they had none.
-            temperature: float (), 0 or more; 0 always writes what is most probable.
-            top_k: int32 (), how many of the most probable symbols may be drawn; 0 for all.
-            seed: int32 ().
-            length: int32 (), the most symbols that are written.
-        """
-        prompt, label = tf.convert_to_tensor(prompt), tf.convert_to_tensor(label)
-        rules = [
-            tf.debugging.assert_greater_equal(temperature, 0.0, "temperature: must be 0 or more"),
-            tf.debugging.assert_greater_equal(top_k, 0, "top_k: must be 0 or more"),
-            tf.debugging.assert_greater_equal(length, 0, "length: must be 0 or more"),
-            *self._known(label),
-        ]
-        with tf.control_dependencies([rule for rule in rules if rule is not None]):
-            tokens = self._tokens(prompt)
-        ids = tokens.with_flat_values(self.table.lookup(tokens.flat_values)).to_tensor(0)
-        written = self._model().write(
-            ids,
-            tf.cast(tokens.row_lengths(), tf.int32),
-            self._condition(label),
-            temperature=temperature,
-            top_k=top_k,
-            seed=seed,
-            longest=length,
-        )
-        symbols = tf.ragged.boolean_mask(tf.gather(self.symbols, written), written != BOUNDARY)
-        follows = tf.strings.reduce_join(symbols, axis=1, separator=self._separator)
-        apart = (prompt != "") & (follows != "")
-        return {
-            "output": tf.strings.join([prompt, tf.where(apart, self._separator, ""), follows]),
-            "unknown": tf.math.count_nonzero(ids == UNKNOWN, axis=1, dtype=tf.int32),
-        }
-
-    def _tokens(self, prompt: tf.Tensor) -> tf.RaggedTensor:
-        tokens = tokenize(prompt, self._options)
-        return tf.ragged.boolean_mask(tokens, tokens != "")  # an empty prompt has none
-
-    def _condition(self, label: tf.Tensor) -> tf.Tensor:
-        """int32 (batch,): which of the labels; the first where there are none."""
-        if not len(self.labels):
-            return tf.zeros(tf.shape(label), tf.int32)
-        return tf.argmax(label[:, None] == self.labels, axis=1, output_type=tf.int32)
-
-    def _known(self, label: tf.Tensor) -> list[Any]:
-        """The rule that every label is one of those that texts have."""
-        if not len(self.labels):
-            return [tf.debugging.Assert(tf.reduce_all(label == ""), ["label: the texts had none; give an empty one"])]
-        known = tf.reduce_any(label[:, None] == self.labels, axis=1)
-        said = tf.strings.reduce_join(self.labels, separator=", ")
-        return [tf.debugging.Assert(tf.reduce_all(known), ["label: must be one of", said])]
-
-    def signatures(self) -> dict[str, Any]:
-        texts = [tf.TensorSpec([None], tf.string, name=name) for name in ("prompt", "label")]
-        numbers = [
-            tf.TensorSpec([], kind, name=name)
-            for name, kind in (
-                ("temperature", tf.float32),
-                ("top_k", tf.int32),
-                ("seed", tf.int32),
-                ("length", tf.int32),
-            )
-        ]
-        return {"serving_default": tf.function(self.answer, input_signature=[*texts, *numbers])}
+def as_one(readers: Iterable[Reader]) -> Reader:
+    """What a module asks: the reader, or all together."""
+    one, *others = readers
+    return Together([one, *others]) if others else one
 
 
-def _untracked(model: keras.Model | keras.layers.Layer) -> Any:
+def _token_options(configuration: Configuration) -> TokenOptions:
+    return TokenOptions(configuration.get("tokens", "words"), configuration["lowercase"] == "yes")
+
+
+def untracked(model: keras.Model | keras.layers.Layer | None) -> Any:
     """The model or layer behind a call, so that only its weights are saved and none of Keras's own functions."""
     return lambda: model

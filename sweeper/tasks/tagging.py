@@ -11,7 +11,7 @@ from ..data.batches import Answers, spells
 from ..data.cards import PARTS
 from ..data.store import Meta, Prepared, open_encoded, open_spellings
 from ..records import Configuration, Scores
-from .base import Baseline, Task, accuracy, confusion, macro_f1, right_of_all
+from .base import Baseline, Served, Task, accuracy, confusion, macro_f1, right_of_all
 
 if TYPE_CHECKING:
     import keras
@@ -23,6 +23,7 @@ class Tagging(Task):
     """One tag a token; padding counts nowhere."""
 
     name = "tagging"
+    joins = True
     takes = "takes raw text, or its tokens, and answers with a tag for each token"
 
     def named(self, meta: Meta) -> dict[str, Sequence[str]]:
@@ -55,13 +56,14 @@ class Tagging(Task):
 
         return build_tagger(configuration, sizes)
 
-    def serving(
-        self, model: keras.Model, vocabulary: list[str], prepared: Prepared, configuration: Configuration
-    ) -> Any:
-        from .serving import TaggerModule
+    def serving(self, models: Sequence[Served], prepared: Prepared) -> Any:
+        """See `Task`."""
+        from .serving import TaggerModule, TokenReader, as_one
 
-        letters = open_spellings(prepared).alphabet if spells(configuration) else ()
-        return TaggerModule(model, vocabulary, prepared.meta.labels, configuration, letters)
+        def reader(one: Served) -> TokenReader:
+            return TokenReader(*one, open_spellings(prepared).alphabet if spells(one.configuration) else ())
+
+        return TaggerModule(as_one(map(reader, models)), prepared.meta.labels)
 
     def baselines(self, prepared: Prepared) -> list[Baseline]:
         """The most frequent tag, and each word's most frequent tag."""

@@ -1,0 +1,73 @@
+"""The models of one or more finished trials, which answer as one."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from .data.batches import Answers, Split
+from .data.texts import Texts
+from .fitting import Fitting, Predictions, most_probable, surprisal
+from .layers.opinions import pooled, pooled_crf
+from .learners import load, trained, vocabulary
+from .records import TrialOrder
+from .tasks import TASKS, Served
+
+
+class Finished:
+    """Finished trials as an export has them.
+
+    Args:
+        orders: of one data; several only of a task that labels, see `layers.opinions`.
+    """
+
+    def __init__(self, orders: Sequence[TrialOrder]) -> None:
+        opened = [trained(order) for order in orders]
+        self.orders, self.prepared = list(orders), opened[0][0]
+        self.learners = [learner for _, learner in opened]
+        self._crfs = [learner.crf if isinstance(learner, Fitting) else None for learner in self.learners]
+        self._crf = pooled_crf(self._crfs) if len(orders) > 1 else self._crfs[0]
+
+    def module(self) -> Any:
+        """See `Task.serving`."""
+        models = [
+            Served(learner.model, vocabulary(order, self.prepared), order.configuration)
+            for order, learner in zip(self.orders, self.learners, strict=True)
+        ]
+        return TASKS[self.orders[0].task].serving(models, self.prepared)
+
+    def splits(self, part: str) -> list[Split | Texts]:
+        """A split as each of them reads it."""
+        return [load(order, self.prepared, part) for order in self.orders]
+
+    def predict(self, part: str) -> tuple[Split | Texts, Predictions]:
+        """What they say of every example of a split, and the split as the first of them reads it."""
+        first, *others = self.splits(part)
+        if not others:
+            return first, self.learners[0].predict(first)
+        splits = [split for split in (first, *others) if isinstance(split, Split)]
+        found: list[np.ndarray] = [np.zeros(0, np.int32)] * len(splits[0])
+        loss = weight = 0.0
+        for batch in splits[0].evaluation():
+            logits = self.logits(splits, batch.rows)
+            loss += float(surprisal(batch.labels, logits, batch.weights, self._crf))
+            weight += float(batch.weights.sum())
+            for row, label in zip(batch.rows, self.own(logits, batch.weights > 0), strict=True):
+                found[row] = np.atleast_1d(label)[: splits[0].label_lengths[row]]
+        return splits[0], Predictions(Answers.of(found), loss / weight)
+
+    def logits(self, splits: Sequence[Split], rows: np.ndarray) -> tf.Tensor:
+        """Of a few examples, float32 (rows, labels) or (rows, time, labels)."""
+        each = [
+            learner.answer(split.batch(rows).inputs)
+            for learner, split in zip(self.learners, splits, strict=True)
+            if isinstance(learner, Fitting)
+        ]
+        return pooled(each, self._crfs) if len(each) > 1 else each[0]
+
+    def own(self, logits: tf.Tensor, real: np.ndarray) -> np.ndarray:
+        """The labels that they give, int32; `real` is False on padding."""
+        return np.asarray(most_probable(logits, real, self._crf))
