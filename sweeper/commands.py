@@ -125,7 +125,8 @@ def _verdict(outcome: Outcome) -> str:
         low, high = outcome.chance.gain
         kind = "more than chance" if outcome.chance.is_real else "no more than chance may give"
         said += f"; the difference of {ours - theirs:+.4f} is {kind} (95 % interval {low:+.4f} to {high:+.4f})"
-    word = "beats" if ours > theirs else "equals" if ours == theirs else "does not beat"
+    words = ("beats", "equals", "does not beat") if outcome.together is None else ("beat", "equal", "do not beat")
+    word = words[0 if ours > theirs else 1 if ours == theirs else 2]
     return f"on test data, {outcome.winner} ({outcome.objective} {ours:.4f}) {word} the {baseline.name} baseline ({theirs:.4f}){said}"
 
 

@@ -163,6 +163,14 @@ TABLE: tuple[Known, ...] = (
         when={"attention": ("none",)},
     ),
     Known(
+        "beside_attention",
+        "nothing",
+        Words(("nothing", "poolings")),
+        "what stands beside the summary that attends: nothing, or the last, the highest and the mean state",
+        CLASSIFICATION,
+        when={"attention": ("dot", "general", "concat")},
+    ),
+    Known(
         "head",
         "ordinal",
         Words(("softmax", "ordinal")),
@@ -334,7 +342,12 @@ TABLE: tuple[Known, ...] = (
         Real(0, 0.99999),
         "weights that are scored and exported are a running average with this momentum, such as 0.998; 0 for none",
     ),
-    Known("clip_norm", 1.0, Real(1e-3, 1_000), "largest norm of the whole gradient"),
+    Known(
+        "clip_norm",
+        1.0,
+        Real(1e-3, 1_000),
+        "largest norm of the whole gradient, to which a larger one is scaled (Pascanu et al. 2013)",
+    ),
     Known(
         "batch_size", 64, Whole(1, 4_096), "examples a step", defaults={"tagging": 32, "seq2seq": 128, "generation": 16}
     ),

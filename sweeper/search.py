@@ -77,7 +77,8 @@ class Search:
         """
         self.history.check_whole(self.tracker.told)
         for result in sorted(self.history.results.values(), key=lambda result: result.number):
-            screen.board.ended(result)
+            if self.history.orders[result.number].repeats is None:
+                screen.board.ended(result)
             self._tidy(result)
             if result.number not in self.tracker.told:  # the parent was killed just between the two
                 self.tracker.trial_ended(result, self.folder.pictures(result.number))

@@ -43,6 +43,7 @@ class Board:
         deadline: when the budget ends, seconds since the epoch; None for no budget.
         most: the most trials; None for no limit.
         baseline: the strongest baseline's validation score, once it is known.
+        done, again: trials that count, those apart that train another one's configuration again.
     """
 
     objective: str
@@ -52,6 +53,7 @@ class Board:
     best: float | None = None
     best_trial: int | None = None
     done: int = 0
+    again: int = 0
     failed: int = 0
     running: dict[int, TrialOrder] = field(default_factory=dict)
     epochs: dict[int, EpochEvent] = field(default_factory=dict)
@@ -64,8 +66,11 @@ class Board:
         self._offer(event.trial, event.metrics[f"val_{self.objective}"])
 
     def ended(self, result: TrialResult) -> None:
-        self.running.pop(result.number, None)
-        self.done += result.counts
+        order = self.running.pop(result.number, None)
+        if order is not None and order.repeats is not None:
+            self.again += result.counts
+        else:
+            self.done += result.counts
         self.failed += result.state == "failed"
         if result.counts:
             self._offer(result.number, result.scores[self.objective])
@@ -77,6 +82,7 @@ class Board:
     def headline(self) -> str:
         parts = [
             f"{self.done} done{f' of {self.most}' if self.most else ''}",
+            *([f"{self.again} again"] if self.again else []),
             f"{len(self.running)} running",
             f"{self.failed} failed",
         ]

@@ -219,6 +219,22 @@ def test_all_poolings_stand_side_by_side(rng):
     assert np.allclose(together, np.concatenate(each, axis=1))
 
 
+def test_poolings_stand_beside_what_attends(rng):
+    ids = np.array([[2, 3, 4, 0], [5, 2, 0, 0]], np.int32)
+    alone, beside = (
+        model("sentiment", attention="dot", direction="both", beside_attention=what) for what in ("nothing", "poolings")
+    )
+    width = alone.get_layer("softmax").kernel.shape[0]
+    assert beside.get_layer("softmax").kernel.shape[0] == 4 * width
+    inner = keras.Model(beside.input, beside.get_layer("summaries").output)
+    longer = np.pad(ids, [(0, 0), (0, 2)])
+    assert np.allclose(inner(ids), inner(longer), atol=1e-6), "padding is in none of them"
+    kernel = beside.get_layer("softmax").kernel
+    before = np.asarray(beside(ids)["logits"])
+    kernel.assign(np.where(np.arange(4 * width)[:, None] < width, kernel, 0))
+    assert not np.allclose(before, beside(ids)["logits"]), "the poolings have a say"
+
+
 def test_l2_penalises_weights():
     assert not model("sentiment").losses
     assert float(ops.sum(ops.stack(model("sentiment", l2=0.1).losses))) > 0

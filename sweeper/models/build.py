@@ -87,6 +87,9 @@ def _classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
         context, weights = _attention(configuration)(ops.expand_dims(query, 1), states, mask=mask)
         summary = _attentional(ops.squeeze(context, 1), query)
         outputs["attention"] = ops.squeeze(weights, 1)
+        if configuration["beside_attention"] == "poolings":
+            pooled = pool(states, mask, pooling="all", direction=configuration["direction"])
+            summary = keras.layers.Concatenate(name="summaries")([summary, pooled])
     # Of the summary, not of every state: as good a regulariser, and without a random number for each of them.
     summary = drop(summary, configuration["dropout"], sizes.seed, "dropout")
     if configuration["extra"] == "none":
