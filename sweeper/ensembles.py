@@ -28,8 +28,8 @@ class Finished:
         opened = [trained(order) for order in orders]
         self.orders, self.prepared = list(orders), opened[0][0]
         self.learners = [learner for _, learner in opened]
-        self._crfs = [learner.crf if isinstance(learner, Fitting) else None for learner in self.learners]
-        self._crf = pooled_crf(self._crfs) if len(orders) > 1 else self._crfs[0]
+        crfs = [learner.crf if isinstance(learner, Fitting) else None for learner in self.learners]
+        self._crf = pooled_crf(crfs) if len(orders) > 1 else crfs[0]
 
     def module(self) -> Any:
         """See `Task.serving`."""
@@ -66,7 +66,7 @@ class Finished:
             for learner, split in zip(self.learners, splits, strict=True)
             if isinstance(learner, Fitting)
         ]
-        return pooled(each, self._crfs) if len(each) > 1 else each[0]
+        return pooled(each) if len(each) > 1 else each[0]
 
     def own(self, logits: tf.Tensor, real: np.ndarray) -> np.ndarray:
         """The labels that they give, int32; `real` is False on padding."""

@@ -45,10 +45,10 @@ def test_a_token_is_shown_among_its_neighbours(tmp_path):
     words = [tokens[0] for tokens in prepared.examples("validation")["tokens"]]
     true = np.array([0, 1] * len(words))
     theirs = true.copy()
-    theirs[3] = 0  # the second token of the second sentence
+    theirs[2:4] = 1 - true[2:4]  # both tokens of the second sentence
     found = differences(prepared, _Labels(true, true, theirs), "most frequent tag", seed=0)
-    assert (found.of, found.shared, found.repaired, found.made) == ("tokens", 0, 1, 0)
-    assert [one.text for one in found.of_repaired] == [f"{words[1]} [b]"]
+    assert (found.of, found.shared, found.repaired, found.made) == ("tokens", 0, 2, 0)
+    assert [one.text for one in found.of_repaired] == [f"[{words[1]}] b", f"{words[1]} [b]"]
 
 
 def test_the_page_escapes_examples_and_shortens_long_ones():

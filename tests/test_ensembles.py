@@ -109,7 +109,7 @@ def test_the_mean_of_crfs_is_the_geometric_mean_of_their_distributions(rng):
             each.append(-crf.surprisal(many, paths, np.repeat(real, len(paths), 0)).numpy())
     mean = np.mean(each, axis=0)[allowed]
     together = pooled_crf(crfs)
-    many = tf.repeat(pooled(logits, crfs), len(paths), axis=0)
+    many = tf.repeat(pooled(logits), len(paths), axis=0)
     found = -together.surprisal(many, paths, np.repeat(real, len(paths), 0)).numpy()[allowed]
     assert np.allclose(found, mean - np.log(np.exp(mean).sum()), atol=1e-4)
     assert pooled_crf([None, None]) is None

@@ -173,7 +173,7 @@ class Together(tf.Module):  # type: ignore[misc]
 
     def logits(self, given: tf.Tensor) -> tf.Tensor:
         """See `Reader`."""
-        return pooled([reader.logits(given) for reader in self.readers], [reader.crf() for reader in self.readers])
+        return pooled([reader.logits(given) for reader in self.readers])
 
 
 def as_one(readers: Iterable[Reader]) -> Reader:
