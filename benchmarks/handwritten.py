@@ -4,18 +4,20 @@ KerasTuner's RandomSearch over one process with all cores, texts vectorised once
 one length, masked layers, early stopping, every trial in MLflow, the best model scored on test
 data. It shares no code with sweeper but the scorer of spans.
 
-    python -m benchmarks.handwritten FOLDER SPACE.toml --epochs 3 --seed 0 --max-length 400
+    python -m benchmarks.handwritten FOLDER SPACE.toml --epochs 3 --seed 0 --max-length 400 [--seconds 600]
 
 FOLDER holds train, validation and test as .csv files (text, label) or .conll files (token, tag).
 The space's `choice` and `fixed` parameters are read from the same file as sweeper's, so that both
-train the same configurations. One JSON object is printed at the end.
+train the same configurations; it stops after `--seconds`, where they are given. One JSON object is printed at the end.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
+import math
 import os
+import time
 import tomllib
 from pathlib import Path
 
@@ -28,6 +30,7 @@ import numpy as np
 import pandas as pd
 
 BATCH, PATIENCE, VOCABULARY = 64, 3, 20_000
+BEGAN = time.time()
 
 
 def read_texts(folder: Path, part: str) -> tuple[list[str], list[str]]:
@@ -93,7 +96,12 @@ def build(hp: keras_tuner.HyperParameters, space: dict, names: list[str], vocabu
 
 
 class Tuner(keras_tuner.RandomSearch):
-    """Logs every trial as a nested run."""
+    """Logs every trial as a nested run; the one that runs when the time is up ends with its epoch, and is the last."""
+
+    seconds = math.inf
+
+    def _late(self) -> bool:
+        return time.time() > BEGAN + self.seconds
 
     def _configure_tensorboard_dir(self, *_) -> None:
         """KerasTuner imports TensorBoard whether a callback wants it or not; here none does, and it is not installed."""
@@ -102,17 +110,33 @@ class Tuner(keras_tuner.RandomSearch):
         with mlflow.start_run(run_name=f"trial-{trial.trial_id}", nested=True):
             mlflow.log_params(trial.hyperparameters.values)
             log = keras.callbacks.LambdaCallback(on_epoch_end=lambda epoch, logs: mlflow.log_metrics(logs, step=epoch))
-            options["callbacks"] = [*options.pop("callbacks", []), log]
-            return super().run_trial(trial, *arguments, **options)
+            options["callbacks"] = [*options.pop("callbacks", []), log, StopWhen(self._late)]
+            found = super().run_trial(trial, *arguments, **options)
+            if self._late():
+                self.oracle.max_trials = 0
+            return found
+
+
+class StopWhen(keras.callbacks.Callback):
+    """Ends a fit after the epoch in which something came true."""
+
+    def __init__(self, true) -> None:
+        super().__init__()
+        self.true = true
+
+    def on_epoch_end(self, epoch, logs=None) -> None:
+        self.model.stop_training = self.model.stop_training or self.true()
 
 
 def score(model: keras.Model, ids: np.ndarray, labels: np.ndarray, names: list[str], tagging: bool) -> float:
     predicted = model.predict(ids, batch_size=256, verbose=0).argmax(-1)
     if not tagging:
         return float((predicted == labels).mean())
+    real = [row != 0 for row in ids]
+    if not any(name.startswith("B-") for name in names):
+        return float(np.mean((predicted == labels)[np.array(real)]))
     from sweeper.tasks.tagging import span_scores
 
-    real = [row != 0 for row in ids]
     sentences = [
         [[names[tag] for tag in row[kept]] for row, kept in zip(tags, real, strict=True)]
         for tags in (labels, predicted)
@@ -127,6 +151,7 @@ def main() -> None:
     parser.add_argument("--epochs", type=int, default=3)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max-length", type=int, default=400)
+    parser.add_argument("--seconds", type=float, default=math.inf)
     options = parser.parse_args()
 
     keras.utils.set_random_seed(options.seed)
@@ -147,6 +172,7 @@ def main() -> None:
         overwrite=True,
     )
     tuner.oracle._max_collisions = 1_000  # so that every configuration of a small space is found
+    tuner.seconds = options.seconds
     mlflow.set_tracking_uri("sqlite:///handwritten.db")
     mlflow.set_experiment("handwritten")
     with mlflow.start_run() as run:

@@ -142,7 +142,7 @@ def handwritten(rows: Path, space: Path, length: int, seed: int) -> Found:
 
 
 def sweep(rows: Path, card: Path, space: Path, seed: int) -> Found:
-    options = ["--dataset", str(card), "--space", str(space), "--algorithm", "grid", "--budget", "10h"]
+    options = ["--dataset", str(card), "--space", str(space), "--algorithm", "grid", "--budget", "10h", "--seeds", "1"]
     started = time.perf_counter()
     done = subprocess.run(
         [*SWEEPER, "sweep", *options, "--epochs", str(EPOCHS), "--seed", str(seed), "--json"],
