@@ -82,7 +82,10 @@ QUALITIES = {
         "tagging", "tagging-english", 94.5, None, "BiLSTM-CRF 94.5 (Huang et al. 2015)",
         _card("tagging", "en", _files(train="conll2000/train.txt", test="conll2000/test.txt"), f"{COLUMNS}\ntoken = 0\ntag = 2", "validation = 0.1"),
     ),
-    "ud-english-ewt": Quality("tagging", "tagging-english", 95.5, None, "UDPipe 94.4, LIMA 96.0"),
+    "ud_en_ewt": Quality(
+        "tagging", "tagging-english", 95.5, None, "UDPipe 94.4, LIMA 96.0",
+        _card("tagging", "en", _files(**{part: f"ud_en_ewt/en_ewt-ud-{name}.conllu" for part, name in (("train", "train"), ("validation", "dev"), ("test", "test"))}), 'format = "conllu"'),
+    ),
     "resume_ner_zh": Quality(
         "tagging", "tagging-long", 94.5, None, "character LSTM-CRF 93.5 (Zhang and Yang 2018)",
         _card("tagging", "zh", _files(**{part: f"resume_ner_zh/{name}.char.bmes" for part, name in (("train", "train"), ("validation", "dev"), ("test", "test"))}), COLUMNS),
