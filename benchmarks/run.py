@@ -47,6 +47,7 @@ PARTS: dict[str, tuple[str, Callable[[Path], Iterator[Row]]]] = {
     "attention": ("Attention beside a first state alone", sequences.attention),
     "speak": ("How fast an export writes", sequences.speak),
     "spoken-sweep": ("Words spoken after an hour", sequences.sweep_words),
+    "translate": ("Captions translated", sequences.translate),
     "spoken-best": ("Words spoken at best", sequences.best_words),
     "steps": ("A layer's training step, over the time of its matrix products alone", steps.steps),
     "pipeline": ("From disk to model", pipeline.pipeline),

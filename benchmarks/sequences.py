@@ -22,6 +22,21 @@ SPOKEN = 3_600.0  # seconds of a sweep over words
 KNOWN_GOOD = {"cell": "lstm", "units": 128, "learning_rate": 0.004, "batch_size": 128}
 WIDE = {"depth": 2, "units": 192, "dropout": 0.3, "batch_size": 64, "schedule": "cosine", "patience": 13}
 ASKED = 1_000  # words that are spoken
+TRANSLATES = {
+    "cell": "lstm", "units": 256, "embedding_units": 200, "attention": "general", "input_feeding": "yes", "dropout": 0.4,
+    "embedding_dropout": 0.2, "learning_rate": 0.002, "schedule": "cosine", "batch_size": 64, "max_vocabulary": 8_000,
+    "patience": 12,
+}  # fmt: skip
+PARALLEL = """about = "Captions of pictures, English and German."
+task = "seq2seq"
+language = "en"
+licence = "research"
+[source]
+file = { train = "{data}/train.en", validation = "{data}/val.en", test = "{data}/test_2016_flickr.en" }
+beside = { train = "{data}/train.de", validation = "{data}/val.de", test = "{data}/test_2016_flickr.de" }
+[adapter]
+format = "pairs"
+"""
 
 
 def tell(card: str, folder: Path) -> Iterator[Row]:
@@ -92,11 +107,31 @@ def best_words(folder: Path) -> Iterator[Row]:
     yield Row("cmudict: word error of the best trained to the end, test", f"{rate:.1f} %", "26 %", rate <= 26)
 
 
-def _one(space: Path, values: dict[str, Any], epochs: int) -> Any:
+def translate(folder: Path) -> Iterator[Row]:
+    """multi30k, English to German, one configuration trained until its learning rate has fallen to nothing; needs the
+    standard data of SWEEPER_BENCH_DATA."""
+    if "SWEEPER_BENCH_DATA" not in os.environ:
+        print("translate: left out; SWEEPER_BENCH_DATA names no folder", file=sys.stderr)
+        return
+    os.chdir(folder)
+    data = Path(os.environ["SWEEPER_BENCH_DATA"]).resolve() / "multi30k"
+    card = folder / "multi30k.toml"
+    card.write_text(PARALLEL.replace("{data}", str(data)), encoding="utf-8")
+    outcome = _one(folder / "t.toml", TRANSLATES, epochs=12, dataset=str(card))
+    assert outcome.best is not None
+    minutes = outcome.best.seconds / 60
+    what = f"multi30k en-de, flickr 2016: BLEU of words, one configuration, {minutes:.0f} minutes on one core"
+    yield Row(what, f"{100 * outcome.test['bleu']:.1f}, chrF {100 * outcome.test['chrf']:.1f}")
+    yield Row("multi30k en-de, flickr 2016: published, attentive GRU over subwords", "about 38")
+    nearest = outcome.baselines[-1]
+    yield Row(f"multi30k en-de, flickr 2016: {nearest.name}", f"{100 * nearest.test['bleu']:.1f}")
+
+
+def _one(space: Path, values: dict[str, Any], epochs: int, dataset: str = "cmudict") -> Any:
     """A sweep of one configuration."""
     fixed = "".join(f"[parameters.{name}]\nfixed = {json.dumps(value)}\n" for name, value in values.items())
     space.write_text(f'about = "x"\ntask = "seq2seq"\n{fixed}')
-    return sweeper.sweep("seq2seq", dataset="cmudict", space=str(space), trials=1, epochs=epochs, say=lambda line: None)
+    return sweeper.sweep("seq2seq", dataset=dataset, space=str(space), trials=1, epochs=epochs, say=lambda line: None)
 
 
 SCRIPT = """
