@@ -27,6 +27,8 @@ from .rows import Row, spread
 GRID = ((64, 50, 64), (64, 200, 64), (16, 200, 64), (64, 200, 128))  # batch, longest text, units
 GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
 TARGETS = {64: 1.5, 128: 1.3}  # of gru and lstm, by units
+DECODER = 1.6
+GATED = ("gru", "lstm")
 REPEATS = 9
 
 
@@ -38,7 +40,7 @@ def steps(folder: Path) -> Iterator[Row]:
     )  # fmt: skip
     for found in map(json.loads, done.stdout.splitlines()):
         others = [f"{name} {spread(values, 'x')}" for name, values in found["ratios"].items()]
-        target = TARGETS[found["units"]] if found["cell"] != "simple_rnn" else None
+        target = DECODER if found["cell"] == "decoder" else TARGETS[found["units"]] if found["cell"] in GATED else None
         good = target is None or statistics.median(found["ratios"]["sweeper"]) <= target
         yield Row(
             found["what"], f"floor {found['floor_ms']:.3g} ms; {'; '.join(others)}", f"at most {target} x" if target else "", good
@@ -64,6 +66,43 @@ def measure(cell: str, direction: str, batch: int, longest: int, units: int) -> 
             ratios[name].append(seconds(step) / floor)
     what = f"{cell} {direction}, {units} units, batch {batch}, {int(lengths.max())} tokens at most"
     return {"what": what, "cell": cell, "units": units, "floor_ms": statistics.median(floors), "ratios": ratios}
+
+
+def writing(batch: int, units: int) -> dict[str, Any]:
+    """The whole training step of an encoder with attention and a decoder, its optimizer and loss included."""
+    from sweeper import parameters
+    from sweeper.data import cards
+    from sweeper.data.prepare import prepare
+    from sweeper.learners import build_learner, load
+    from sweeper.models import kernels
+    from sweeper.records import TrialOrder
+
+    prepared = prepare(cards.load_card("cmudict"), [("characters", True)])
+    values = {"units": units, "embedding_units": units, "batch_size": batch}
+    configuration = parameters.complete("seq2seq", values, prepared.meta.facts)
+    order = TrialOrder(0, "seq2seq", configuration, str(prepared.folder), "", seed=0, epochs=1)
+    learner = build_learner(order, prepared, 1_000, kernels.choose(configuration))
+    some = next(load(order, prepared, "train").training(batch, np.random.default_rng(0)))
+    sources, targets = (np.count_nonzero(one, axis=1) for one in (some.ids, some.weights))
+    # Every matrix is multiplied with each source symbol or with each target symbol; and attention looks from each target
+    # symbol at each source symbol, once to score it and once to sum.
+    weights = {
+        part: sum(
+            int(np.prod(one.shape)) for one in part.weights if len(one.shape) == 2 and "embedding" not in one.path
+        )
+        for part in (learner.model.encoder, learner.model.decoder)
+    }
+    looked = 2 * 2 * units * int((sources * targets).sum())
+    products = sum(weights[part] * int(n.sum()) for part, n in zip(weights, (sources, targets), strict=True)) + looked
+    floors, ratios = [], []
+    for _ in range(REPEATS + 1):
+        floors.append(3 * 2 * products / multiplications_a_second(1_024, 1_024, 1_024))
+        ratios.append(seconds(lambda: learner.step(some.inputs, some.labels, some.weights).numpy()) / floors[-1])
+    what = (
+        f"seq2seq with attention, {units} units, batch {batch}, {some.ids.shape[1]} to {some.labels.shape[1]} symbols"
+    )
+    return {"what": what, "cell": "decoder", "units": units, "floor_ms": 1e3 * statistics.median(floors[1:]),
+            "ratios": {"sweeper": ratios[1:]}}  # fmt: skip
 
 
 def seconds(step: Callable[[], Any]) -> float:
@@ -155,6 +194,8 @@ def main() -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+    for units in TARGETS:
+        print(json.dumps(writing(128, units)), flush=True)
     for cell, direction, sizes in itertools.product(GATES, ("forward", "both"), GRID):
         print(json.dumps(measure(cell, direction, *sizes)), flush=True)
 
