@@ -22,7 +22,7 @@ from pathlib import Path
 from sweeper import devices
 from sweeper.versions import versions
 
-from . import footprint, pairs, pipeline, quality, scaling, sequences, steps
+from . import ablation, footprint, pairs, pipeline, quality, scaling, sequences, steps
 from .rows import Row
 
 RESULTS = Path(__file__).with_name("RESULTS.md")
@@ -47,6 +47,8 @@ PARTS: dict[str, tuple[str, Callable[[Path], Iterator[Row]]]] = {
     "attention": ("Attention beside a first state alone", sequences.attention),
     "speak": ("How fast an export writes", sequences.speak),
     "spoken-sweep": ("Words spoken after an hour", sequences.sweep_words),
+    "ablation-classifiers": ("What each part of a classifier gains", ablation.classifiers),
+    "ablation-taggers": ("What each part of a tagger gains", ablation.taggers),
     "translate": ("Captions translated", sequences.translate),
     "spoken-best": ("Words spoken at best", sequences.best_words),
     "steps": ("A layer's training step, over the time of its matrix products alone", steps.steps),
