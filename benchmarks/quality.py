@@ -30,6 +30,7 @@ from .rows import Row
 KEPT = Path(__file__).with_name("quality.json")
 BUDGET = float(os.environ.get("BENCH_BUDGET", "600"))  # seconds of a sweep
 SEEDS = int(os.environ.get("BENCH_SEEDS", "3"))
+SCRIPTED = os.environ.get("BENCH_SCRIPT", "yes") == "yes"  # whether the script runs too; it takes as long again
 EPOCHS = 20
 LENGTH = 400  # tokens that the script pads to and cuts at
 
@@ -102,7 +103,9 @@ def quality(name: str, folder: Path) -> Iterator[Row]:
     os.chdir(folder)
     dataset = _declared(name, asked.card) if asked.card else name
     found = [_kept(f"{name}: sweep, seed {seed}", partial(_swept, asked, dataset, seed)) for seed in range(SEEDS)]
-    script = [_kept(f"{name}: script, seed {seed}", partial(_scripted, dataset, seed)) for seed in range(SEEDS)]
+    script = [
+        _kept(f"{name}: script, seed {seed}", partial(_scripted, dataset, seed)) for seed in range(SEEDS) if SCRIPTED
+    ]
     tests = [one["test"] for one in found]
     mean, score = statistics.mean(tests), found[0]["score"]
     seeds = f"{len(found)} seed{'s' * (len(found) > 1)}"
@@ -116,7 +119,8 @@ def quality(name: str, folder: Path) -> Iterator[Row]:
         target = f"the best {asked.over_linear:g} points above it" if linear else ""
         above = 100 * (mean - of_test) >= (asked.over_linear or 0) and mean > of_test
         yield Row(f"{name}: {baseline}", _around([of_test]), target, not linear or above)
-    yield Row(f"{name}: a script written by hand, as long", _around([one["test"] for one in script]))
+    if script:
+        yield Row(f"{name}: a script written by hand, as long", _around([one["test"] for one in script]))
     yield Row(f"{name}: published: {asked.published or 'nothing'}", "")
 
 
