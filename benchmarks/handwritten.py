@@ -113,7 +113,7 @@ class Tuner(keras_tuner.RandomSearch):
             options["callbacks"] = [*options.pop("callbacks", []), log, StopWhen(self._late)]
             found = super().run_trial(trial, *arguments, **options)
             if self._late():
-                self.oracle.max_trials = 0
+                self.oracle.max_trials = len(self.oracle.trials)
             return found
 
 
