@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import numpy as np
+import pytest
 
 from sweeper.data import cards, in_domain
 from sweeper.data.in_domain import SPREAD, learned_vectors
 from sweeper.data.linear import Texts
 from sweeper.data.prepare import prepare
 from sweeper.data.store import open_encoded, open_vectors
+from sweeper.errors import DeclarationError
+
+from .conftest import write
 
 TOPICS = 4
 
@@ -43,6 +47,38 @@ def test_neighbours_in_different_texts_are_no_company():
 
 def test_few_words_give_no_vectors_rather_than_an_error():
     assert np.isnan(learned_vectors(Texts(np.array([2, 3], np.int32), np.array([0, 2])), 4)).all()
+
+
+def test_texts_without_labels_that_a_card_names_are_read_too(tmp_path, reviews_card):
+    told = cards.load_card(str(reviews_card))
+    write(reviews_card.parent / "more.txt", "film Zebra moving\n\n" * 60 + "a moving film\n" * 60)
+    text = reviews_card.read_text() + '\n[unlabelled]\nfile = "more.txt"\n'
+    more = cards.load_card(str(write(reviews_card.parent / "more.toml", text)))
+    found = [prepare(card, vectors=["in_domain"], say=lambda line: None) for card in (told, more)]
+    assert found[0].meta.digest != found[1].meta.digest
+    vocabularies = [open_encoded(one, "words", lowercase=True).vocabulary for one in found]
+    assert vocabularies[0] == vocabularies[1], "what only they say has no vector"
+    assert "zebra" not in vocabularies[0]
+    one, other = (np.asarray(open_vectors(each, "words", lowercase=True, vectors="in_domain")) for each in found)
+    near = [vocabularies[0].index(word) for word in ("moving", "film")]
+    alike = [np.dot(*(vectors[row] / np.linalg.norm(vectors[row]) for row in near)) for vectors in (one, other)]
+    assert not np.isclose(*alike, atol=0.01), "the company of words is another"
+    write(reviews_card.parent / "more.txt", "something else\n")
+    assert prepare(more, say=lambda line: None).meta.digest != found[1].meta.digest
+
+
+@pytest.mark.parametrize(
+    ("table", "said"),
+    [
+        ('file = { train = "more.txt" }', "unlabelled.file: must not name parts of a split"),
+        ('file = "a.txt"\nbeside = "b.txt"', "unlabelled.beside: has no meaning here"),
+        ("", "needs exactly one of file, url, pypi, huggingface"),
+    ],
+)
+def test_a_mistake_in_the_table_of_unlabelled_texts_is_named(reviews_card, table, said):
+    wrong = write(reviews_card.parent / "wrong.toml", f"{reviews_card.read_text()}\n[unlabelled]\n{table}\n")
+    with pytest.raises(DeclarationError, match=said):
+        cards.load_card(str(wrong))
 
 
 def test_a_sweep_finds_them_beside_its_vocabulary_made_of_training_texts_alone(reviews_card):

@@ -22,6 +22,8 @@ Where = str | tuple[str, ...] | dict[str, str]
 WINDOW = 512
 """The longest sentence of tagging, in tokens; an exported tagger with attention reads longer texts window by window."""
 
+TABLES = ("source", "adapter", "split", "unlabelled")
+
 VECTORS = "vectors"
 """The `task` of a card that holds pretrained word vectors."""
 
@@ -70,6 +72,7 @@ class Card:
         adapter: a key of `adapters.ADAPTERS`; `options` is that adapter's own record.
         folder: what relative paths are relative to.
         text: the declaration, kept with the sweep.
+        unlabelled: plain texts of the same kind, one a line, from which vectors are learned too.
     """
 
     name: str
@@ -84,6 +87,7 @@ class Card:
     homepage: str = ""
     folder: Path = Path()
     text: str = ""
+    unlabelled: Source | None = None
 
 
 def load_card(name: str) -> Card:
@@ -118,7 +122,7 @@ def summaries() -> list[Mapping[str, str]]:
     """Name, task, language, licence and description of every card, without checking the rest."""
     rows: list[Mapping[str, str]] = []
     for name, path in declarations.declared("datasets").items():
-        header = declarations.read(path).into(_Header, ignore=("source", "adapter", "split"))
+        header = declarations.read(path).into(_Header, ignore=TABLES)
         rows.append(
             {
                 "dataset": name,
@@ -133,7 +137,7 @@ def summaries() -> list[Mapping[str, str]]:
 
 def parse_card(fields: Fields, name: str) -> Card:
     """Check a card that has been read."""
-    header = fields.into(_Header, ignore=("source", "adapter", "split"))
+    header = fields.into(_Header, ignore=TABLES)
     if header.task not in (*parameters.tasks(), VECTORS):
         raise fields.error("task", unknown("task", header.task, (*parameters.tasks(), VECTORS)))
     source = _source(fields.table("source"))
@@ -172,7 +176,18 @@ def parse_card(fields: Fields, name: str) -> Card:
         homepage=header.homepage,
         folder=fields.path.parent,
         text=fields.text,
+        unlabelled=_unlabelled(fields.table("unlabelled")) if "unlabelled" in fields.values else None,
     )
+
+
+def _unlabelled(fields: Fields) -> Source:
+    source = _source(fields)
+    for key in ("file", "url", "member"):
+        if isinstance(getattr(source, key), dict):
+            raise fields.error(key, "must not name parts of a split: all of it is for training")
+    if source.beside is not None:
+        raise fields.error("beside", "has no meaning here; leave it out")
+    return source
 
 
 def _source(fields: Fields) -> Source:

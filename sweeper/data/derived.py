@@ -7,16 +7,17 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import asdict
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
-from .cards import PARTS
-from .linear import fit, held_out_scores
+from .cards import PARTS, Card
+from .linear import Texts, fit, held_out_scores
+from .sources import opened
 from .store import Prepared, read_texts
 
 if TYPE_CHECKING:
@@ -81,6 +82,29 @@ def write_linear(prepared: Prepared, weighting: str, place: Path) -> dict[str, A
     rest = (fitted.scores(read_texts(prepared, part)) for part in PARTS[1:])
     np.save(place / "scores.npy", np.concatenate([held_out_scores(fitted, texts, labels, seed=0), *rest]))
     return {"weighting": weighting, "features": len(fitted.codes)}
+
+
+def read_unlabelled(card: Card, encoding: tuple[str, bool], vocabulary: Sequence[str]) -> Texts:
+    """The texts without labels that a card names, one a line, as ids of the training tokens.
+
+    Args:
+        encoding: tokens and whether they are lower-cased.
+    """
+    import tensorflow as tf
+
+    from .tokens import TokenOptions, lookup_table
+
+    assert card.unlabelled is not None
+    encodings = getattr(card.options, "encoding", ("utf-8",))
+    with opened(replace(card, source=card.unlabelled)) as documents:
+        lines = pd.Series([line for one in documents for _, line in one.lines(encodings) if line.strip()], dtype=str)
+    table, options = lookup_table(vocabulary), TokenOptions(*encoding)
+    ids, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
+    for start in range(0, len(lines), CHUNK):
+        flat, counts = cut(lines.iloc[start : start + CHUNK], options)
+        ids.append(table.lookup(tf.constant(flat)).numpy().astype(np.int32))
+        lengths.append(counts)
+    return Texts(np.concatenate(ids), np.concatenate([[0], np.cumsum(np.concatenate(lengths))]))
 
 
 def _chunks(examples: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:

@@ -7,7 +7,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -73,7 +73,7 @@ def prepare(
             with without_chatter():
                 write_whole(place, partial(write_encoding, prepared, tokens, lowercase))
         for name in vectors:
-            write_vectors(name, prepared, (tokens, lowercase), place / f"{vectors_key(name)}.npy")
+            write_vectors(name, card, prepared, (tokens, lowercase), place / f"{vectors_key(name)}.npy")
     if spelling and prepared.meta.spelled and not is_whole(folder / SPELLING, say):
         with without_chatter():
             write_whole(folder / SPELLING, partial(write_spelling, prepared))
@@ -95,6 +95,7 @@ def _digest(card: Card) -> str:
         asdict(card.split),
         said,
         sources.fingerprint(card),
+        card.unlabelled and sources.fingerprint(replace(card, source=card.unlabelled)),
     )
     return hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
 

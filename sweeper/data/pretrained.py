@@ -11,30 +11,46 @@ import numpy as np
 from .. import adapters
 from ..errors import DeclarationError
 from ..journal import write_atomically
+from ..quiet import without_chatter
 from . import cards, sources
 from .cards import VECTORS, Card
+from .derived import read_unlabelled
 from .downloads import sha256
 from .in_domain import learned_vectors
+from .linear import Texts
 from .store import Prepared, open_encoded, read_texts
 
 IN_DOMAIN = "in_domain"
 """The name of vectors that are learned from the training texts themselves."""
 
 
-def write_vectors(name: str, prepared: Prepared, encoding: tuple[str, bool], target: Path) -> None:
+def write_vectors(name: str, card: Card, prepared: Prepared, encoding: tuple[str, bool], target: Path) -> None:
     """The rows of an encoding's vocabulary, unless they are there and their source has not changed."""
     noted, current = target.with_suffix(".source"), vectors_fingerprint(name)
     if target.is_file() and noted.is_file() and noted.read_text(encoding="utf-8") == f"{current} {sha256(target)}":
         return
     vocabulary = open_encoded(prepared, *encoding).vocabulary
     if name == IN_DOMAIN:
-        matrix = learned_vectors(read_texts(prepared, "train", encoding), len(vocabulary))
+        matrix = learned_vectors(_texts(card, prepared, encoding, vocabulary), len(vocabulary))
     else:
         matrix = _rows(name, vocabulary)
     with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".npy", delete=False) as file:
         np.save(file, matrix)
     os.replace(file.name, target)
     write_atomically(noted, f"{current} {sha256(target)}")
+
+
+def _texts(card: Card, prepared: Prepared, encoding: tuple[str, bool], vocabulary: list[str]) -> Texts:
+    """What vectors of this data are learned from: the training texts, and those without labels that the card names."""
+    labelled = read_texts(prepared, "train", encoding)
+    if card.unlabelled is None:
+        return labelled
+    with without_chatter():
+        further = read_unlabelled(card, encoding, vocabulary)
+    return Texts(
+        np.concatenate([labelled.ids, further.ids]),
+        np.concatenate([labelled.offsets, labelled.offsets[-1] + further.offsets[1:]]),
+    )
 
 
 def _rows(name: str, vocabulary: list[str]) -> np.ndarray:
