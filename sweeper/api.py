@@ -189,7 +189,7 @@ def _space(task: str, name: str | None) -> SearchSpace:
 
 
 def _check(settings: Any, task: str) -> None:
-    from .search import KEPT
+    from .keeping import KEPT
     from .tasks import TASKS
 
     if settings.algorithm not in ALGORITHMS:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
-import heapq
 import itertools
 import re
 import signal
@@ -12,13 +11,13 @@ import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from . import parameters
-from .choosing import FINALISTS, still_to_repeat
+from .choosing import still_to_repeat
 from .data.store import Prepared
 from .folders import SweepFolder
+from .keeping import Keeping
 from .pool import Workers, answer
 from .quiet import without_chatter
 from .records import Settings, TrialOrder, TrialResult
@@ -31,7 +30,6 @@ if TYPE_CHECKING:
     from .track.tracker import Tracker
 
 POLL_SECONDS = 0.1
-KEPT = 10  # trials whose weights stay, the best ones, so that the disk does not fill
 NUMBERS = re.compile(r"\b(nan|inf|[\d.]+(e[+-]?\d+)?)\b")  # by which one reason is told in several ways
 REPEATING = 1 / 3  # of the budget, at most, is spent on training the best trials again
 HOPELESS = 10  # failures, and nothing else, after which a search ends
@@ -62,8 +60,7 @@ class Search:
         self.deadline = None if settings.budget is None else time.time() + settings.budget
         self._interrupted = self._said = False
         self._proposer: Proposer | None = None
-        self._kept: list[tuple[float, int]] = []  # a heap of scores and negative numbers: the worst is the first
-        self._untidy: list[TrialResult] = []  # whose state and weights may still be needed
+        self.keeping = Keeping(objective, settings, folder, self.history)
         self._vain = False  # whether the oracle had nothing to propose, and was told nothing since
 
     def run(self, screen: Screen, baselines: Future[Any]) -> str:
@@ -79,7 +76,7 @@ class Search:
         for result in sorted(self.history.results.values(), key=lambda result: result.number):
             if self.history.orders[result.number].repeats is None:
                 screen.board.ended(result)
-            self._tidy(result)
+            self.keeping.ended(result, None)
             if result.number not in self.tracker.told:  # the parent was killed just between the two
                 self.tracker.trial_ended(result, self.folder.pictures(result.number))
         with self._interruptible():
@@ -151,7 +148,8 @@ class Search:
 
     def _repeat(self) -> TrialOrder | None:
         """One of the best trials with another seed; None while it is not time for that, or too late."""
-        due = list(still_to_repeat(self._finalists(), self.history.orders, self.history.repeats, self.settings.seeds))
+        finalists = self.keeping.finalists()
+        due = list(still_to_repeat(finalists, self.history.orders, self.history.repeats, self.settings.seeds))
         if not due or not self._is_time_to_repeat([number for number, _ in due]):
             return None
         repeated, seed = due[0]
@@ -177,16 +175,6 @@ class Search:
         each = [self._took(number) for number in due]
         needed = sum(each) / self.settings.workers + max(each)
         return time.time() + min(needed, REPEATING * self.settings.budget) >= self.deadline
-
-    def _finalists(self) -> list[int]:
-        """The trials with the best scores, each of another configuration, the best first."""
-        waiting = [(result.scores[self.objective], -result.number) for result in self._untidy if result.counts]
-        finalists: list[int] = []
-        for _, number in sorted([*self._kept, *waiting], reverse=True):
-            tried = [self.history.orders[one].configuration for one in finalists]  # hyperband goes on with some
-            if len(finalists) < FINALISTS and self.history.orders[-number].configuration not in tried:
-                finalists.append(-number)
-        return finalists
 
     def _took(self, number: int) -> float:
         """Seconds that a trial would take from its first epoch on."""
@@ -270,38 +258,9 @@ class Search:
                 self._vain = False
                 if self._proposer is not None:
                     self._tell(self._proposer, result)
-            self._tidy(result)
+            self.keeping.ended(result, None if self._interrupted else self._proposer)
             self.tracker.trial_ended(result, self.folder.pictures(result.number))
             screen.ended(result)
-
-    def _tidy(self, result: TrialResult) -> None:
-        """Delete what no trial needs any more: states to go on from, and weights of all but the best trials."""
-        if self.history.orders[result.number].repeats is not None:
-            self.folder.drop_weights(result.number)  # only its score is wanted
-            return
-        self._untidy.append(result)
-        needed = self._needed()
-        for ended in [ended for ended in self._untidy if ended.number not in needed]:
-            self._untidy.remove(ended)
-            self.folder.drop_weights(ended.number, state_only=ended.counts)
-            if ended.counts:
-                heapq.heappush(self._kept, (ended.scores[self.objective], -ended.number))
-            if len(self._kept) > KEPT:
-                worst = -heapq.heappop(self._kept)[1]
-                if worst not in self.history.repeats:  # which may win by its mean
-                    self.folder.drop_weights(worst)
-
-    def _needed(self) -> set[int]:
-        """Trials with which hyperband may go on, or a running trial does."""
-        if self.settings.algorithm != "hyperband":
-            return set()
-        if self._proposer is None or self._interrupted:  # a proposal may have been lost with the interrupt
-            return {number for number, order in self.history.orders.items() if order.epochs < self.settings.epochs}
-        keys = self._proposer.may_go_on()
-        going_on = [order for number, order in self.history.orders.items() if number not in self.history.results]
-        return {number for number, proposal in self.history.proposals.items() if proposal.key in keys} | {
-            int(Path(order.continues).name) for order in going_on if order.continues
-        }
 
     def _say_once_that_it_stops(self, screen: Screen) -> None:
         if self._interrupted and not self._said:

@@ -28,7 +28,7 @@ FLOORS = [  # ground floor first
     {"gradients"},
     {"worker"},
     {"history", "propose", "track", "pool", "report", "lessons", "terminal"},
-    {"folders"},
+    {"folders", "keeping"},
     {"exports", "search", "resume", "doctor", "outcome"},
     {"shipping"},
     {"sweeps"},
