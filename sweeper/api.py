@@ -132,8 +132,7 @@ def sweep(
     found = _space(card.task, space)
     chosen: dict[str, Any] = {"algorithm": algorithm, "epochs": epochs, "seed": seed}
     chosen = {key: value for key, value in chosen.items() if value is not None}
-    usual = {"budget": None, "seeds": 1} if trials and budget is None else {"budget": BUDGET}
-    settings = Settings(**{**usual, **chosen, **anew})
+    settings = Settings(**{"budget": None if trials else BUDGET, **chosen, **anew})
     _check(settings, card.task)
     _check_name(name)
     prepared = load(card, found, say)  # before the folder is made, so that a mistake leaves nothing behind
@@ -205,7 +204,7 @@ def _check(settings: Any, task: str) -> None:
     ):
         if value is not None and not 0 < value < math.inf:
             raise UsageError(f"{flag}: must be above 0, found {value:g}")
-    for flag, value, most in (("--seeds", settings.seeds, MOST_SEEDS), ("--ensemble", settings.ensemble, KEPT)):
+    for flag, value, most in (("--seeds", settings.seeds or 1, MOST_SEEDS), ("--ensemble", settings.ensemble, KEPT)):
         if value > most:
             raise UsageError(f"{flag}: must be at most {most}, found {value}")
     if settings.ensemble > 1 and not TASKS[task].joins:
@@ -304,7 +303,12 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
     best = history.best(folder.facts["objective"]) if history.results else None
     if best is None:
         raise UsageError(f"{folder.name}: no trial of it gave a model")
-    counting = sorted(number for number, result in history.results.items() if result.counts)
+    repeated = {again: number for number, numbers in history.repeats.items() for again in numbers}
+    counting = sorted(number for number in history.results if history.results[number].counts and number not in repeated)
+    if trial in repeated:
+        raise UsageError(
+            f"--trial: {trial} trained {repeated[trial]} again, for its score alone; export {repeated[trial]}"
+        )
     if trial is not None and trial not in counting:
         raise UsageError(f"--trial: {trial} gave no model in {folder.name}; these did: {', '.join(map(str, counting))}")
     chosen = history.results[best.number if trial is None else trial]
@@ -320,7 +324,7 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
             f"in {folder.name} these are: {', '.join(map(str, kept))}"
         )
     else:
-        _export_now(folder, chosen, is_best=chosen.number == best.number, to=to)
+        _export_now(folder, chosen, is_best=chosen.number == best.number and together is None, to=to)
     return Path(to)
 
 

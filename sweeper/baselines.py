@@ -19,7 +19,9 @@ def baselines_of(prepared: str) -> list[Baseline]:
     """Those of a prepared folder, the strongest last, by their scores alone; run in a worker."""
     folder = Path(prepared)
     with contextlib.suppress(OSError, ValueError):  # not there, or not what was written: they are computed again
-        return [Baseline(**row) for row in _kept(folder)["baselines"]]
+        kept = _kept(folder)
+        if "answers" in kept:
+            return [Baseline(**row) for row in kept["baselines"]]
     dataset = open_prepared(folder)
     found = TASKS[dataset.meta.task].baselines(dataset)
     strongest = {"tallies": found[-1].tallies, "answers": found[-1].answers}

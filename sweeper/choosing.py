@@ -7,10 +7,14 @@ Source: Reimers and Gurevych 2017, "Reporting Score Distributions Makes a Differ
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING, NamedTuple
 
 from .records import TrialOrder, TrialResult
+
+if TYPE_CHECKING:
+    from .history import History
 
 FINALISTS = 3  # configurations that are trained again
 
@@ -22,17 +26,19 @@ class Candidate:
     Args:
         number: the trial that the search asked for, whose model is exported if it wins.
         scores: the objective on the validation split, one a seed, that of `number` first.
+        cut: it was trained again, but time cut that short, which says nothing for it or against it.
         unsteady: with another seed it gave no model.
     """
 
     number: int
     scores: tuple[float, ...]
+    cut: bool = False
     unsteady: bool = False
 
     @property
     def is_finalist(self) -> bool:
-        """Whether its mean says more than one lucky seed."""
-        return len(self.scores) > 1 and not self.unsteady
+        """Whether it was among the best when these were trained again, and gave a model each time."""
+        return (len(self.scores) > 1 or self.cut) and not self.unsteady
 
     @property
     def mean(self) -> float:
@@ -44,14 +50,16 @@ class Candidate:
         return statistics.stdev(self.scores) if len(self.scores) > 1 else 0.0
 
     def __str__(self) -> str:
+        if len(self.scores) == 1:
+            return f"{self.mean:.4f}, one seed"
         return f"{self.mean:.4f} ± {self.spread:.4f}, mean of {len(self.scores)} seeds"
 
 
 def candidates(orders: Mapping[int, TrialOrder], results: Mapping[int, TrialResult], objective: str) -> list[Candidate]:
     """All configurations that have a score, the winner first.
 
-    Those that were trained with several seeds come first, by their means, and then the others by the score that they
-    have; of equals the earlier one.
+    Those that were trained again come first, by their means, and then the others by the score that they have, those that
+    gave no model with another seed last; of equals the earlier one.
     """
     again: dict[int, list[TrialResult]] = {}
     for number, order in orders.items():
@@ -62,28 +70,35 @@ def candidates(orders: Mapping[int, TrialOrder], results: Mapping[int, TrialResu
         for number, result in results.items()
         if result.counts and orders[number].repeats is None
     ]
-    return sorted(found, key=lambda one: (not one.is_finalist, -one.mean, one.number))
+    return sorted(found, key=lambda one: (not one.is_finalist, one.unsteady, -one.mean, one.number))
 
 
 def _candidate(result: TrialResult, again: Sequence[TrialResult], objective: str) -> Candidate:
     whole = [one.scores[objective] for one in again if one.state == "done"]  # not those that time cut short
-    unsteady = any(one.state == "failed" for one in again)
-    return Candidate(result.number, (result.scores[objective], *whole), unsteady)
+    cut, unsteady = (any(one.state == state for one in again) for state in ("stopped", "failed"))
+    return Candidate(result.number, (result.scores[objective], *whole), cut, unsteady)
 
 
-def still_to_repeat(
-    finalists: Iterable[int], orders: Mapping[int, TrialOrder], repeats: Mapping[int, Sequence[int]], seeds: int
-) -> Iterator[tuple[int, int]]:
-    """Which trial is to be trained again with which seed: a round of all finalists, then the next round.
+class Repeat(NamedTuple):
+    """A trial that is to be trained again; `further` is 1 for the second seed."""
+
+    number: int
+    seed: int
+    further: int
+
+
+def still_to_repeat(finalists: Sequence[int], history: History, seeds: int) -> Iterator[Repeat]:
+    """Which trials are to be trained again: a round of all finalists, then the next round.
+
+    What time cut short is to be trained anew.
 
     Args:
         finalists: numbers of trials, the best first.
-        repeats: for each trial that was asked for again, the numbers of those trials.
         seeds: how many each finalist is to have in all.
     """
-    finalists = list(finalists)
     for further in range(1, seeds):
         for number in finalists:
-            seed = orders[number].seed + further
-            if all(orders[again].seed != seed for again in repeats.get(number, ())):
-                yield number, seed
+            seed = history.orders[number].seed + further
+            again = [one for one in history.repeats.get(number, ()) if history.orders[one].seed == seed]
+            if all(one in history.results and history.results[one].state == "stopped" for one in again):
+                yield Repeat(number, seed, further)

@@ -70,7 +70,8 @@ def _show_outcome(outcome: Outcome) -> None:
     from .terminal import console, leaderboard_table
 
     say = console()
-    say.print(f"\n{ENDED[outcome.ended]}. Leaderboard, best validation {outcome.objective} first:", markup=False)
+    mean = "mean " if outcome.finalists else ""
+    say.print(f"\n{ENDED[outcome.ended]}. Leaderboard, best {mean}validation {outcome.objective} first:", markup=False)
     say.print(leaderboard_table(outcome.leaderboard, _columns(outcome), say.width))
     if outcome.ended == "interrupted":
         say.print(f"take it up again:  sweeper sweep --resume {outcome.folder.name}", markup=False)
@@ -96,7 +97,8 @@ def _columns(outcome: Outcome) -> list[str]:
     """What fits a terminal: scores, costs, and the parameters that tell most of those that vary."""
     table, objective = outcome.leaderboard, outcome.objective
     scores = [f"{part}_{name}" for name in (objective, *AS_THE_FIELD_SAYS) for part in ("mean_val", "val", "test")]
-    columns = ["trial", *scores, *_telling(table), "best_epoch", "seconds", "parameters"]
+    mean, *scores = scores
+    columns = ["trial", "repeats", mean, "spread", *scores, *_telling(table), "best_epoch", "seconds", "parameters"]
     return [name for name in columns if name in table.columns]
 
 
@@ -187,7 +189,8 @@ def leaderboard(options: argparse.Namespace) -> int:
         say = console(stderr=False)
         scores = [name for name in table.columns if name.startswith(("val_", "test_"))]
         ranked = [name for name in scores if name.partition("_")[2] == scores[0].partition("_")[2]]
-        wanted = ["trial", "state", *ranked, *_telling(table), "best_epoch", "seconds", "parameters", *scores]
+        seeds = ["repeats", "seeds", *(name for name in table.columns if name.startswith("mean_val_")), "spread"]
+        wanted = ["trial", "state", *seeds, *ranked, *_telling(table), "best_epoch", "seconds", "parameters", *scores]
         columns = [name for name in dict.fromkeys(wanted) if name in table.columns and table[name].notna().any()]
         say.print(leaderboard_table(table, columns, say.width, rows=len(table)))
     return 0

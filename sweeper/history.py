@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from . import parameters
 from .choosing import Candidate, candidates
 from .errors import DataError
 from .journal import Journal
@@ -73,7 +74,10 @@ class History:
 
     def _take(self, event: dict[str, Any], folder: SweepFolder, prepared: Path | None) -> None:
         if "asked" in event:
-            self._asked(folder.placed(TrialOrder(**event["asked"]), prepared))
+            order = folder.placed(TrialOrder(**event["asked"]), prepared)
+            # An earlier version may not have known all of today's parameters.
+            defaults = parameters.complete(order.task, order.configuration)
+            self._asked(dataclasses.replace(order, configuration={**defaults, **order.configuration}))
         elif "vain" in event:
             self.happened.append(VAIN)
         else:

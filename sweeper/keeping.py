@@ -51,14 +51,19 @@ class Keeping:
                     self.folder.drop_weights(worst)
 
     def finalists(self) -> list[int]:
-        """The trials with the best scores, each of another configuration, the best first."""
+        """The trials with the best scores, each of another configuration that gave a model each time, the best first."""
         waiting = [(result.scores[self.objective], -result.number) for result in self._untidy if result.counts]
         finalists: list[int] = []
         for _, number in sorted([*self._kept, *waiting], reverse=True):
             tried = [self.history.orders[one].configuration for one in finalists]  # hyperband goes on with some
-            if len(finalists) < FINALISTS and self.history.orders[-number].configuration not in tried:
+            fresh = self.history.orders[-number].configuration not in tried
+            if len(finalists) < FINALISTS and fresh and not self._failed_again(-number):
                 finalists.append(-number)
         return finalists
+
+    def _failed_again(self, number: int) -> bool:
+        again = (self.history.results.get(one) for one in self.history.repeats.get(number, ()))
+        return any(result is not None and result.state == "failed" for result in again)
 
     def _needed(self, proposer: Proposer | None) -> set[int]:
         """Trials with which hyperband may go on, or a running trial does."""

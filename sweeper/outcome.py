@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -109,19 +109,27 @@ def close(
     pruned = {result.number for result in results if result.state == "pruned"}
     promoted = {result.number for result in results if result.state == "done"} if pruned else set()
     tracker.trials_settled(pruned=sorted(pruned), done=sorted(promoted))
-    missed = tracker.sweep_ended(summary(found, results), {"sweeper.ended": found.ended}, files, status)
+    again = {number for numbers in repeats.values() for number in numbers}
+    missed = tracker.sweep_ended(summary(found, results, again), {"sweeper.ended": found.ended}, files, status)
     return dataclasses.replace(found, leaderboard=table, missed=missed or found.missed, lessons=lessons)
 
 
-def summary(found: Outcome, results: Sequence[TrialResult]) -> dict[str, float]:
-    """The parent run's metrics: few, and named so that sweeps compare."""
+def summary(found: Outcome, results: Sequence[TrialResult], again: Set[int] = frozenset()) -> dict[str, float]:
+    """The parent run's metrics: few, and named so that sweeps compare.
+
+    Args:
+        again: trials that train another one's configuration again, which are counted apart.
+    """
+    searched = [result for result in results if result.number not in again]
     metrics: dict[str, float] = {
-        f"trials_{name}": sum(result.state in states for result in results) for name, states in COUNTED.items()
+        f"trials_{name}": sum(result.state in states for result in searched) for name, states in COUNTED.items()
     }
+    if again:
+        metrics["trials_again"] = len(results) - len(searched)
     if found.best is not None:
         metrics[f"best_val_{found.objective}"] = found.validation[found.objective]
         metrics |= {f"best_test_{name}": value for name, value in found.test.items()}
-    if found.finalists:
+    if found.finalists and found.together is None:
         winner = found.finalists[0]
         several = {"mean": winner.mean, "spread": winner.spread, "seeds": len(winner.scores)}
         metrics |= {f"best_val_{found.objective}_{name}": value for name, value in several.items()}

@@ -211,7 +211,8 @@ class Settings:
         workers: processes, one trial each.
         seed: of everything random.
         ensemble: how many trials, the best ones, are exported as one model.
-        seeds: with which the best configurations are trained in all; the winner has the best mean.
+        seeds: with which the best configurations are trained in all; the winner has the best mean. None for the usual
+            number, see `seeds_in_all`.
     """
 
     algorithm: str = "random"
@@ -221,5 +222,10 @@ class Settings:
     trial_limit: float = 21_600.0
     workers: int = field(default_factory=at_once)
     seed: int = 0
-    seeds: int = 3
+    seeds: int | None = None
     ensemble: int = 1
+
+    @property
+    def seeds_in_all(self) -> int:
+        """Three within a budget; one where nothing but a number of trials limits the search."""
+        return self.seeds or (3 if self.budget is not None else 1)

@@ -14,7 +14,7 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from . import parameters
-from .choosing import still_to_repeat
+from .choosing import Repeat, still_to_repeat
 from .data.store import Prepared
 from .folders import SweepFolder
 from .keeping import Keeping
@@ -111,7 +111,7 @@ class Search:
         while self.workers.free and not self._reason_to_end():
             order = self._next()
             if order is None:
-                return "" if self.workers.running else "trials" if self._enough else "exhausted"
+                return "" if self.workers.running else self._reason_for_no_more()
             if self._interrupted:  # while the oracle was imported or asked
                 return "interrupted"
             self.tracker.trial_started(order.number, order.configuration, order.seed, order.repeats)
@@ -120,13 +120,16 @@ class Search:
             screen.began(order)
         return ""
 
+    def _reason_for_no_more(self) -> str:
+        return "trials" if self._enough else "exhausted" if self._vain else "budget"
+
     def _next(self) -> TrialOrder | None:
         """The next trial, or None while there is nothing to try."""
         if self.history.unfinished:
             return dataclasses.replace(self.history.unfinished.pop(0), deadline=self.deadline)
-        repeat = self._repeat()
-        if repeat is not None or self._enough or self._vain:
-            return repeat
+        due = self._due()
+        if due or self._enough or self._vain:
+            return self._repeat(due)
         if not self.history.orders and self.settings.algorithm != "hyperband":
             # The oracle will propose just this first; training need not wait for its import.
             return self._order(None, self.space.first())
@@ -138,7 +141,7 @@ class Search:
             return self._order(asked, asked.values)
         self.history.asked_in_vain()
         self._vain = True
-        return self._repeat()
+        return self._repeat(self._due())
 
     @property
     def _enough(self) -> bool:
@@ -146,40 +149,55 @@ class Search:
 
     # ------------------------------------------------------------ train the best again
 
-    def _repeat(self) -> TrialOrder | None:
-        """One of the best trials with another seed; None while it is not time for that, or too late."""
-        finalists = self.keeping.finalists()
-        due = list(still_to_repeat(finalists, self.history.orders, self.history.repeats, self.settings.seeds))
-        if not due or not self._is_time_to_repeat([number for number, _ in due]):
-            return None
-        repeated, seed = due[0]
-        if self.deadline is not None and time.time() + self._took(repeated) > self.deadline:
-            return None  # and not another one that takes less: the best comes first
-        number = len(self.history.orders)
-        return dataclasses.replace(
-            self.history.orders[repeated],
-            number=number,
-            folder=str(self.folder.trial(number)),
-            seed=seed,
-            deadline=self.deadline,
-            continues=None,
-            initial_epoch=0,
-            repeats=repeated,
-        )
+    def _due(self) -> list[Repeat]:
+        """What is to be trained again now; nothing while the search goes on."""
+        seeds = self.settings.seeds_in_all
+        due = list(still_to_repeat(self.keeping.finalists(), self.history, seeds)) if seeds > 1 else []
+        return due if due and self._is_time_to_repeat(due) else []
 
-    def _is_time_to_repeat(self, due: Sequence[int]) -> bool:
+    def _is_time_to_repeat(self, due: Sequence[Repeat]) -> bool:
         if self._enough or self._vain:
             return all(order.repeats is not None for order in self.workers.running)
         if self.deadline is None or self.settings.budget is None:
             return False
-        each = [self._took(number) for number in due]
+        each = [self._takes(repeat.number) for repeat in due]
+        if self._fitting(due) is None and not self.history.repeats:
+            return False  # nor will it be, unless shorter trials turn out to be the best
         needed = sum(each) / self.settings.workers + max(each)
         return time.time() + min(needed, REPEATING * self.settings.budget) >= self.deadline
 
-    def _took(self, number: int) -> float:
-        """Seconds that a trial would take from its first epoch on."""
+    def _repeat(self, due: Sequence[Repeat]) -> TrialOrder | None:
+        """One of the best trials with another seed; None if it is too late for that."""
+        repeat = self._fitting(due)
+        if repeat is None:
+            return None
+        number = len(self.history.orders)
+        return dataclasses.replace(
+            self.history.orders[repeat.number],
+            number=number,
+            folder=str(self.folder.trial(number)),
+            seed=repeat.seed,
+            deadline=self.deadline,
+            continues=None,
+            initial_epoch=0,
+            repeats=repeat.number,
+        )
+
+    def _fitting(self, due: Sequence[Repeat]) -> Repeat | None:
+        """The first that there is time for; but no trial gets a second seed before a better one has it."""
+        for repeat in due:
+            if self.deadline is None or time.time() + self._takes(repeat.number) <= self.deadline:
+                return repeat
+            if repeat.further == 1:
+                return None
+        return None
+
+    def _takes(self, number: int) -> float:
+        """Seconds that a trial would take once more, from its first epoch on: the shortest that it took."""
         order, result = self.history.orders[number], self.history.results[number]
-        return result.seconds * order.epochs / (order.epochs - order.initial_epoch)
+        first = result.seconds * order.epochs / (order.epochs - order.initial_epoch)
+        again = (self.history.results.get(one) for one in self.history.repeats.get(number, ()))
+        return min([first, *(one.seconds for one in again if one is not None and one.state == "done")])
 
     # ------------------------------------------------------------ ask the oracle
 

@@ -89,6 +89,12 @@ def run_sweep(
             if found.best is not None and found.ended != "interrupted":
                 order = history.orders[found.best.number]
                 orders = [history.orders[number] for number in best_together(search, settings.ensemble)]
+                if len(orders) < settings.ensemble:
+                    say(
+                        f"note: only {len(orders)} trials of different configurations have weights to be exported as one"
+                    )
+                if settings.seeds_in_all > 1 and not found.finalists:
+                    say("note: no time was left to train the best again, with other seeds; a longer --budget has it")
                 found = ship(found, orders, card, folder, workers, tracker)
                 if gradients:
                     trained_so_long = dataclasses.replace(order, epochs=history.results[order.number].epochs)
@@ -191,7 +197,8 @@ def open_tracker(
         "profile": json.dumps(prepared.meta.counts),
     }
     facts = {"dataset": card.name, "dataset_digest": prepared.meta.digest, "space": space.name}
-    params = {**facts, **dataclasses.asdict(settings), **{f"version_{k}": v for k, v in versions().items()}}
+    searched = {**dataclasses.asdict(settings), "seeds": settings.seeds_in_all}
+    params = {**facts, **searched, **{f"version_{k}": v for k, v in versions().items()}}
     try:
         if folder.run or tracker.begun:
             folder.note_run(tracker.sweep_taken_up(folder.run or ""))
@@ -231,8 +238,9 @@ def search_beside_baselines(search: Search, workers: Workers) -> Outcome:
 
 def best_together(search: Search, most: int) -> list[int]:
     """The winner, and the trials of other configurations that come next, whose weights are there."""
-    chosen: list[int] = []
-    for one in search.history.candidates(search.objective):
+    first, *others = search.history.candidates(search.objective)
+    chosen = [first.number]
+    for one in others:
         tried = [search.history.orders[number].configuration for number in chosen]
         fresh = search.history.orders[one.number].configuration not in tried  # hyperband goes on with some
         if len(chosen) < most and fresh and search.folder.has_weights(one.number):

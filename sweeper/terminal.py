@@ -63,16 +63,17 @@ class Board:
 
     def epoch(self, event: EpochEvent) -> None:
         self.epochs[event.trial] = event
-        self._offer(event.trial, event.metrics[f"val_{self.objective}"])
+        order = self.running.get(event.trial)
+        if order is None or order.repeats is None:
+            self._offer(event.trial, event.metrics[f"val_{self.objective}"])
 
     def ended(self, result: TrialResult) -> None:
         order = self.running.pop(result.number, None)
-        if order is not None and order.repeats is not None:
-            self.again += result.counts
-        else:
-            self.done += result.counts
+        again = order is not None and order.repeats is not None
+        self.again += result.counts and again
+        self.done += result.counts and not again
         self.failed += result.state == "failed"
-        if result.counts:
+        if result.counts and not again:
             self._offer(result.number, result.scores[self.objective])
 
     def _offer(self, trial: int, score: float) -> None:

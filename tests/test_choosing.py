@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
+import dataclasses
+import time
+from types import SimpleNamespace
+
 import pytest
 
 from sweeper import report
 from sweeper.choosing import candidates, still_to_repeat
-from sweeper.records import TrialOrder, TrialResult
+from sweeper.history import History
+from sweeper.keeping import Keeping
+from sweeper.records import Settings, TrialOrder, TrialResult
+from sweeper.search import Search
 
 
 def order(number, *, seed=5, repeats=None):
@@ -41,26 +48,35 @@ def test_what_was_trained_once_does_not_win_over_what_held_with_several_seeds():
     assert [one.number for one in found((0.9, "done"), (0.8, "done"), (0.7, "done", 1))] == [1, 0]
 
 
-@pytest.mark.parametrize("state", ["stopped", "interrupted"])
-def test_a_seed_that_time_cut_short_says_nothing(state):
-    first, second = found((0.9, "done"), (0.8, "done"), (0.1, state, 0))
-    assert (first.number, first.scores, first.is_finalist) == (0, (0.9,), False)
-    assert second.number == 1
+def test_a_seed_that_time_cut_short_says_nothing_for_a_trial_or_against_it():
+    first, second = found((0.9, "done"), (0.8, "done"), (0.1, "stopped", 0), (0.8, "done", 1))
+    assert (first.number, first.scores) == (0, (0.9,))
+    assert second.scores == (0.8, 0.8)
+    assert "one seed" in str(first)
 
 
 def test_a_configuration_that_gave_no_model_with_one_seed_stands_behind_those_that_always_did():
     assert [one.number for one in found(
         (0.9, "done"), (0.8, "done"), (0.9, "done", 0), (None, "failed", 0), (0.6, "done", 1)
     )] == [1, 0]  # fmt: skip
+    assert [one.number for one in found((0.9, "done"), (0.8, "done"), (None, "failed", 0))] == [1, 0]
 
 
 def test_all_finalists_get_a_second_seed_before_one_gets_a_third():
-    orders = {number: order(number) for number in (3, 1, 4)}
-    assert list(still_to_repeat([3, 1, 4], orders, {}, seeds=3)) == [(3, 6), (1, 6), (4, 6), (3, 7), (1, 7), (4, 7)]
-    orders |= {5: order(5, seed=6, repeats=3), 6: order(6, seed=6, repeats=4)}
-    asked = {3: [5], 4: [6]}
-    assert list(still_to_repeat([3, 1, 4], orders, asked, seeds=3)) == [(1, 6), (3, 7), (1, 7), (4, 7)]
-    assert not list(still_to_repeat([3, 1, 4], orders, asked, seeds=1))
+    history = History(None, {number: order(number) for number in (3, 1, 4)})
+    assert due(history) == [(3, 6), (1, 6), (4, 6), (3, 7), (1, 7), (4, 7)]
+    history._asked(order(5, seed=6, repeats=3))
+    history._asked(order(6, seed=6, repeats=4))
+    assert due(history) == [(1, 6), (3, 7), (1, 7), (4, 7)], "those that run are asked for already"
+    history.results |= {5: result(5, 0.7, "done"), 6: result(6, None, "failed")}
+    assert due(history) == [(1, 6), (3, 7), (1, 7), (4, 7)]
+    history.results[5] = result(5, 0.7, "stopped")
+    assert due(history) == [(3, 6), (1, 6), (3, 7), (1, 7), (4, 7)], "what time cut short is trained anew"
+    assert not list(still_to_repeat([3, 1, 4], history, seeds=1))
+
+
+def due(history):
+    return [(one.number, one.seed) for one in still_to_repeat([3, 1, 4], history, seeds=3)]
 
 
 def test_the_leaderboard_begins_with_the_means_and_says_which_trial_repeats_which():
@@ -71,3 +87,105 @@ def test_the_leaderboard_begins_with_the_means_and_says_which_trial_repeats_whic
     assert table["mean_val_accuracy"].tolist()[:2] == pytest.approx([0.825, 0.75])
     assert table["seeds"].tolist()[:2] == [2, 2]
     assert table["repeats"].dropna().tolist() == [0, 1]
+
+
+class Folder:
+    """A sweep's folder that only notes whose weights are deleted."""
+
+    def __init__(self):
+        self.dropped = set()
+
+    def drop_weights(self, number, *, state_only=False):
+        if not state_only:
+            self.dropped.add(number)
+
+    def history(self, prepared):
+        return History(None)
+
+    def trial(self, number):
+        return f"trials/{number}"
+
+
+def kept(*scores, repeats=()):
+    """Trials that ended in this order, and the keeping of them; `repeats` come after, as (of, state)."""
+    history, folder = History(None), Folder()
+    keeping = Keeping("accuracy", Settings(), folder, history)
+    for number, score in enumerate(scores):
+        history._asked(order(number))
+        history._told(result(number, score, "done"))
+        keeping.ended(history.results[number], None)
+    for number, (of, state) in enumerate(repeats, start=len(scores)):
+        history._asked(order(number, seed=6, repeats=of))
+        history._told(result(number, None if state == "failed" else 0.5, state))
+        keeping.ended(history.results[number], None)
+    return keeping, history, folder
+
+
+def test_the_finalists_are_the_best_three_that_gave_a_model_each_time():
+    keeping, _, _ = kept(0.5, 0.9, 0.7, 0.9, 0.8)
+    assert keeping.finalists() == [1, 3, 4]
+    keeping, _, _ = kept(0.5, 0.9, 0.7, 0.9, 0.8, repeats=[(3, "failed"), (1, "done")])
+    assert keeping.finalists() == [1, 4, 2]
+
+
+def test_weights_stay_of_the_best_ten_and_of_those_that_may_win_by_their_mean():
+    keeping, history, folder = kept(0.1, 0.2, 0.3, repeats=[(0, "done")])
+    assert folder.dropped == {3}, "of a further seed only the score is wanted"
+    for number in range(4, 15):
+        history._asked(order(number))
+        history._told(result(number, 0.4 + number / 100, "done"))
+        keeping.ended(history.results[number], None)
+    assert folder.dropped == {1, 2, 3, 4}
+    assert 0 not in folder.dropped
+
+
+def search(*trials, left, budget=90.0, seeds=None, limit=None, running=()):
+    """A search whose trials are (score, seconds), or (score, seconds, which they repeat), with so many seconds left."""
+    settings = Settings(budget=budget, workers=2, seeds=seeds, trials=limit)
+    found = Search(
+        None, settings, SimpleNamespace(folder=None), "accuracy", Folder(), SimpleNamespace(running=running), None
+    )
+    for number, (score, seconds, *of) in enumerate(trials):
+        found.history._asked(order(number, repeats=of[0] if of else None, seed=6 if of else 5))
+        found.history._told(dataclasses.replace(result(number, score, "done"), seconds=seconds))
+        found.keeping.ended(found.history.results[number], None)
+    found.deadline = None if left is None else time.time() + left
+    return found
+
+
+def repeated(found):
+    """Which trial is trained again next, and with which seed; None for none."""
+    asked = found._repeat(found._due())
+    return asked and (asked.repeats, asked.seed)
+
+
+BEST = (0.9, 5.0), (0.8, 5.0), (0.7, 5.0), (0.6, 50.0)
+
+
+def test_the_end_of_a_budget_is_for_training_the_best_again():
+    assert repeated(search(*BEST, left=40)) is None, "six more, two at once, take 15 seconds, and one may begin late"
+    assert repeated(search(*BEST, left=19)) == (0, 6)
+    assert repeated(search(*BEST, left=19, seeds=1)) is None
+    slow = [(score, 25.0) for score, _ in BEST]
+    assert repeated(search(*slow, left=31)) is None, "a third of the budget at most"
+    assert repeated(search(*slow, left=29)) == (0, 6)
+    assert repeated(search(*slow, left=24)) is None, "it would not end in time"
+
+
+def test_a_worse_trial_gets_no_second_seed_before_a_better_one_has_it_but_a_third():
+    slow_first = (0.9, 12.0), (0.8, 2.0), (0.7, 2.0)
+    assert repeated(search(*slow_first, left=11)) is None
+    second = [(0.9, 2.0, 0), (0.8, 2.0, 1), (0.7, 2.0, 2)]
+    assert repeated(search(*slow_first, *second, left=4)) == (0, 7), "the shortest time that it took counts"
+    long = [(0.9, 12.0, 0), (0.8, 2.0, 1), (0.7, 2.0, 2)]
+    assert repeated(search(*slow_first, *long, left=11)) == (1, 7)
+
+
+def test_without_a_budget_the_best_are_trained_again_when_all_trials_have_ended():
+    assert repeated(search(*BEST, left=None, budget=None, seeds=2, limit=4)) == (0, 6)
+    assert repeated(search(*BEST, left=None, budget=None, limit=4)) is None, (
+        "unless seeds are asked for, it is not done"
+    )
+    assert repeated(search(*BEST, left=None, budget=None, seeds=2, limit=5)) is None
+    waiting = search(*BEST, left=None, budget=None, seeds=2, limit=4, running=[order(9)])
+    assert repeated(waiting) is None, "one that still runs may be among the best"

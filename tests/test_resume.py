@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import tempfile
 from pathlib import Path
 
@@ -11,6 +12,7 @@ from sweeper.data import cards
 from sweeper.data.downloads import cache_folder
 from sweeper.errors import DataError, UsageError
 from sweeper.folders import NameTaken, find_folder, new_folder
+from sweeper.records import Settings
 from sweeper.resume import as_begun, refuse_changes
 from sweeper.spaces import load_space
 
@@ -21,6 +23,20 @@ FACTS = {"card": "reviews", "task": "sentiment", "space": "tiny", "began": "2026
 def folder(reviews_card, tiny_space):
     card, space = cards.load_card(str(reviews_card)), load_space(str(tiny_space))
     return new_folder("s", {**FACTS, "card_folder": str(card.folder)}, card.text, space.text)
+
+
+def test_how_many_seeds_are_usual_follows_from_the_budget():
+    assert [Settings(budget=budget).seeds_in_all for budget in (300.0, None)] == [3, 1]
+    assert [Settings(budget=budget, seeds=2).seeds_in_all for budget in (300.0, None)] == [2, 2]
+
+
+def test_a_history_of_an_earlier_version_is_read_with_todays_defaults(folder):
+    configuration = {"cell": "gru", "attention": "dot", "units": 7}
+    asked = {"number": 0, "task": "sentiment", "configuration": configuration, "prepared": "", "folder": "", "seed": 0, "epochs": 1}  # fmt: skip
+    (folder.path / "history.jsonl").write_text(json.dumps({"asked": asked}) + "\n")
+    found = folder.history().orders[0].configuration
+    assert found["beside_attention"] == "nothing"
+    assert {name: found[name] for name in configuration} == configuration
 
 
 def test_declarations_that_were_not_touched_are_as_they_were(folder, tiny_space):

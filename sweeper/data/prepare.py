@@ -37,7 +37,7 @@ from .store import (
     write_whole,
 )
 
-FORMAT = 7  # raise it when what prepared folders hold, or how it is computed, is no longer the same
+FORMAT = 6  # raise it when what prepared folders hold, or how it is computed, is no longer the same
 FEW_CHARACTERS = 1.5  # of a token on average, up to which it is a character rather than a word
 
 
@@ -95,7 +95,7 @@ def _digest(card: Card) -> str:
         asdict(card.split),
         said,
         sources.fingerprint(card),
-        card.unlabelled and sources.fingerprint(replace(card, source=card.unlabelled)),
+        *([sources.fingerprint(replace(card, source=card.unlabelled))] if card.unlabelled else []),
     )
     return hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
 
