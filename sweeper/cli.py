@@ -107,7 +107,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument(
         "--data",
         metavar="PATH",
-        help="a file of your own: csv, tsv, jsonl, parquet, conll, conllu, or a folder a class",
+        help="a file of your own: csv, tsv, jsonl, parquet, conll, conllu, txt (columns; for generation lines), or a folder a class",
     )
     sweep.add_argument("--text", metavar="COLUMN", help="with --data: the column of the text")
     sweep.add_argument("--label", metavar="COLUMN", help="with --data: the column of the label")
