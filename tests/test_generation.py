@@ -441,7 +441,8 @@ def test_a_sweep_of_ones_own_lines_beats_how_frequent_characters_are(tmp_path):
         'about = "x"\ntask = "generation"\n[parameters.cell]\nchoice = ["gru", "lstm"]\n[parameters.units]\nfixed = 24\n'
         '[parameters.condition]\nchoice = ["first", "every"]\n',
     )
-    outcome = sweeper.sweep("generation", data="names.txt", space=str(space), algorithm="grid", epochs=1, workers=2)
+    settings = {"algorithm": "grid", "epochs": 1, "workers": 2, "seeds": 1}
+    outcome = sweeper.sweep("generation", data="names.txt", space=str(space), **settings)
     assert (outcome.ended, len(outcome.leaderboard)) == ("exhausted", 2 + 2), "without labels no condition"
     assert outcome.best.scores["bits_per_character"] < outcome.baselines[0].validation["bits_per_character"]
     assert main(["predict", str(outcome.export), "--length", "9"]) == 0
