@@ -156,7 +156,7 @@ FILE = '[source]\nfile = "f.csv"\n'
 FORMAT = '[adapter]\nformat = "labelled"\n'
 CARDS = [
     ("no TOML", "about = \n", "c.toml:1: not TOML: Invalid value (at line 1, column 9)"),
-    ("an unknown key", f'{CARD}license = "x"\n{FILE}{FORMAT}', "c.toml:3: license: no key is called 'license'. Did you mean 'licence'? Known: about, adapter, homepage, language, licence, source, split, task"),
+    ("an unknown key", f'{CARD}license = "x"\n{FILE}{FORMAT}', "c.toml:3: license: no key is called 'license'. Did you mean 'licence'? Known: about, adapter, homepage, language, licence, source, split, task, unlabelled"),
     ("a wrong type", f'about = 3\ntask = "text"\n{FILE}{FORMAT}', "c.toml:1: about: must be text, found 3"),
     ("two sources", f'{CARD}{FILE}url = "https://x"\n{FORMAT}', "c.toml:3: source: needs exactly one of file, url, pypi, huggingface, found file, url"),
     ("no source", CARD + FORMAT, "c.toml:1: needs a table [source]"),
