@@ -7,6 +7,7 @@ tell the store is measured apart.
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import os
 import resource
@@ -113,7 +114,7 @@ def parent(folder: Path) -> Iterator[Row]:
 
 def simulated(folder: Path, workers: int, trials: int) -> tuple[list[float], float]:
     """Processor seconds of the parent between one trial's end and the next one's, and those of telling MLflow."""
-    from sweeper.folders import new_folder
+    from sweeper.folders import FACTS, new_folder
     from sweeper.sweeps import open_tracker
 
     folder.mkdir()
@@ -123,7 +124,8 @@ def simulated(folder: Path, workers: int, trials: int) -> tuple[list[float], flo
         card, space = cards.load_card("rotten-tomatoes"), load_space("sentiment")
         prepared = prepare(card)
         settings = Settings(trials=trials, budget=None, epochs=EPOCHS, workers=workers)
-        sweep = new_folder("simulated", {"card": card.name}, card.text, space.text)
+        facts = dict.fromkeys(FACTS, "") | {"settings": dataclasses.asdict(settings)}
+        sweep = new_folder("simulated", facts, card.text, space.text)
         tracker = open_tracker(card, space, settings, prepared, sweep)
         with Sleepers(workers, folder / "log") as sleepers, open(os.devnull, "w") as nowhere:
             search = Search(
