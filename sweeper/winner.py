@@ -11,7 +11,8 @@ import numpy as np
 
 from .baselines import strongest_tallies
 from .chance import Chance, intervals
-from .data.batches import Split
+from .data.batches import Answers, Split
+from .data.store import Meta
 from .ensembles import Finished
 from .journal import write_atomically
 from .learners import DECODING, load, trained
@@ -46,19 +47,21 @@ def score_test(orders: Sequence[TrialOrder]) -> tuple[Scores, Chance | None]:
     """Scores of finished trials that answer as one on the test split, once, for the winner; and what of the objective
     may be chance."""
     finished, task = Finished(orders), TASKS[orders[0].task]
-    split, predictions = finished.predict("test")
-    meta = finished.prepared.meta
-    asked = meta, split.truth(), predictions.answers, split.groups
+    asked, scores = _scored(finished, "test")
     ours, theirs = task.tallies(*asked), strongest_tallies(finished.prepared.folder)
     chance = None
     if ours is not None:
-        chance = intervals(partial(task.of_tallies, meta), ours, theirs, orders[0].seed)
-    return {**task.scores(*asked), "loss": predictions.loss}, chance
+        chance = intervals(partial(task.of_tallies, finished.prepared.meta), ours, theirs, orders[0].seed)
+    return scores, chance
 
 
 def score_validation(orders: Sequence[TrialOrder]) -> Scores:
     """Scores of finished trials that answer as one on the validation split."""
-    finished = Finished(orders)
-    split, predictions = finished.predict("validation")
+    return _scored(Finished(orders), "validation")[1]
+
+
+def _scored(finished: Finished, part: str) -> tuple[tuple[Meta, Answers, Answers, np.ndarray | None], Scores]:
+    """What a task is asked about a split (see `Task.scores`), and its scores."""
+    split, predictions = finished.predict(part)
     asked = finished.prepared.meta, split.truth(), predictions.answers, split.groups
-    return {**TASKS[orders[0].task].scores(*asked), "loss": predictions.loss}
+    return asked, {**TASKS[finished.orders[0].task].scores(*asked), "loss": predictions.loss}

@@ -170,6 +170,7 @@ def test_the_end_of_a_budget_is_for_training_the_best_again():
     assert repeated(search(*slow, left=31)) is None, "a third of the budget at most"
     assert repeated(search(*slow, left=29)) == (0, 6)
     assert repeated(search(*slow, left=24)) is None, "it would not end in time"
+    assert not search(*slow, left=24)._due(), "and the search goes on with others"
 
 
 def test_a_worse_trial_gets_no_second_seed_before_a_better_one_has_it_but_a_third():
