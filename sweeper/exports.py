@@ -18,14 +18,14 @@ from typing import Any
 import numpy as np
 
 from . import answer
-from .data.batches import UNKNOWN, Split
+from .data.batches import Split
 from .data.store import Meta
 from .data.texts import load_texts, told_labels
 from .ensembles import Finished
 from .errors import ExportError
 from .folders import check_free
 from .learners import decoding
-from .records import TrialOrder
+from .records import UNKNOWN, TrialOrder
 from .tasks import TASKS
 
 COMPARED = 16  # real rows, from the shortest to the longest

@@ -101,7 +101,7 @@ class Learner(ABC, Generic[Data]):
     def values(self) -> dict[str, np.ndarray]:
         """The weights that are scored: the model's, or their running average where there is one."""
         with self.averaged():
-            return state.values(self.model.variables, "model")
+            return state.values(state.learned(self.model), "model")
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
@@ -121,7 +121,10 @@ class Learner(ABC, Generic[Data]):
     def save(self, path: Path, note: str = "") -> None:
         """Weights, optimizer and progress, and a note of the caller's."""
         progress = {"epoch": self.progress.epoch, "best": self.progress.best, "best_epoch": self.progress.best_epoch}
-        arrays = {**state.values(self.model.variables, "model"), **state.values(self.optimizer.variables, "optimizer")}
+        arrays = {
+            **state.values(state.learned(self.model), "model"),
+            **state.values(self.optimizer.variables, "optimizer"),
+        }
         state.save_arrays(
             path, {**arrays, **{name: np.array(value) for name, value in progress.items()}, "note": np.array(note)}
         )
@@ -129,7 +132,7 @@ class Learner(ABC, Generic[Data]):
     def restore(self, path: Path) -> str:
         """Take up what `save` left; returns the note."""
         arrays = state.load_arrays(path)
-        state.assign(self.model.variables, arrays, "model")
+        state.assign(state.learned(self.model), arrays, "model")
         state.assign(self.optimizer.variables, arrays, "optimizer")
         self.progress = Progress(int(arrays["epoch"]), float(arrays["best"]), int(arrays["best_epoch"]))
         return str(arrays["note"])

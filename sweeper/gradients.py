@@ -131,26 +131,30 @@ def _of_texts(learner: Learner[Any], split: Texts) -> tuple[np.ndarray, np.ndarr
 
 def _norms(model: Any, logits: Any, labels: np.ndarray, weights: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
     """float (batch, time): of the gradient with respect to what was looked up at each step."""
-    embeddings = _embedding(model).embeddings.value
+    tables = [layer.embeddings.value for layer in _lookups(model)]
     with tf.GradientTape() as tape:
-        tape.watch(embeddings)
+        tape.watch(tables)
         surprisal = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits())
         loss = tf.reduce_sum(surprisal * weights)
-    found = tape.gradient(loss, embeddings)
-    # A lookup's gradient has one row for each place that was looked up, in order.
-    norms: np.ndarray = np.linalg.norm(found.values.numpy(), axis=-1)
+    found = tape.gradient(loss, tables)
+    # A lookup's gradient has one row for each place that was looked up, in order; of zeros where another table had it.
+    norms: np.ndarray = np.linalg.norm(sum(one.values.numpy() for one in found), axis=-1)
     return norms.reshape(shape)
 
 
-def _embedding(model: Any) -> keras.layers.Embedding:
-    """The lookup by which a model reads.
+def _lookups(model: Any) -> list[keras.layers.Embedding]:
+    """Those by which a model reads, its own and that of words that only vectors know.
 
     Raises:
         TrialError: it has none.
     """
     reader = model.encoder if isinstance(model, EncoderDecoder) else model
     layers = [model.embedding] if isinstance(model, Generator) else reader.layers
-    for layer in layers:
-        if isinstance(layer, keras.layers.Embedding) and layer.name not in (CASING, CHARACTERS):
-            return layer
-    raise TrialError('gradients: are drawn of models that look their input up; write input = "learned" in the space')
+    found = [
+        layer
+        for layer in layers
+        if isinstance(layer, keras.layers.Embedding) and layer.name not in (CASING, CHARACTERS)
+    ]
+    if not found:
+        raise TrialError('gradients: are drawn of models that look their input up; write input = "learned" in the space')
+    return found

@@ -12,8 +12,9 @@ import numpy as np
 
 from .adapters import schemes
 from .data.batches import Split, load_split, spells
-from .data.store import Prepared, open_encoded, open_prepared, open_spellings, open_vectors
+from .data.store import Prepared, open_prepared, open_spellings
 from .data.texts import Texts, load_texts
+from .data.vocabulary import read_vocabulary
 from .errors import TrialError
 from .fitting import Fitting, Learner
 from .models import EncoderDecoder, Generator, Sizes, Spelling, kernels, state
@@ -56,25 +57,19 @@ def build_learner(order: TrialOrder, prepared: Prepared, steps: int, kernel: str
 def sizes(order: TrialOrder, prepared: Prepared, kernel: str) -> Sizes:
     """What the data settle for this configuration's model."""
     configuration, meta = order.configuration, prepared.meta
-    tokens, lowercase = _reads(order, prepared)
-    vectors = (
-        open_vectors(prepared, tokens, lowercase, configuration["vectors"])
-        if configuration["input"] == "pretrained"
-        else None
-    )
     writes = meta.kind in ("sequences", "texts")
     labels = min(len(meta.labels), configuration["max_vocabulary"]) if writes else len(meta.labels)
-    read = vocabulary(order, prepared)
+    read = None if meta.kind == "texts" else read_vocabulary(prepared, configuration)
     shared = configuration.get("target_embedding") == "shared"
     return Sizes(
-        vocabulary=len(read),
+        vocabulary=read.learned if read else 0,
         labels=labels,
-        vectors=vectors,
+        vectors=read.vectors if read else None,
         seed=order.seed,
         kernel=kernel,
         longest=meta.longest,
         conditions=len(meta.conditions),
-        places=_places(read, meta.labels[:labels]) if shared else None,
+        places=_places(read.words, meta.labels[:labels]) if read and shared else None,
         spelling=_spelling(prepared) if spells(configuration) else None,
         forbidden=np.array(schemes.never_follows(meta.labels)) if meta.kind == "entities" else None,
     )
@@ -96,18 +91,13 @@ def vocabulary(order: TrialOrder, prepared: Prepared) -> list[str]:
     """The tokens that this configuration reads, by id; [] where nothing is read but what is written."""
     if prepared.meta.kind == "texts":
         return []
-    return open_encoded(prepared, *_reads(order, prepared)).vocabulary[: order.configuration["max_vocabulary"]]
-
-
-def _reads(order: TrialOrder, prepared: Prepared) -> tuple[str, bool]:
-    configuration = order.configuration
-    return configuration.get("tokens", prepared.meta.source_tokens), configuration.get("lowercase") == "yes"
+    return read_vocabulary(prepared, order.configuration).words
 
 
 def as_served(order: TrialOrder, prepared: Prepared, learner: Learner[Any]) -> Learner[Any]:
     """The same model as an export has it."""
     served = _to_serve(order, prepared)
-    state.assign(served.model.variables, state.values(learner.model.variables, "model"), "model")
+    state.assign(state.learned(served.model), state.values(state.learned(learner.model), "model"), "model")
     return served
 
 
@@ -121,7 +111,7 @@ def trained(order: TrialOrder) -> tuple[Prepared, Learner[Any]]:
     """The model of a finished trial, as an export has it, with the weights of its best epoch."""
     prepared = open_prepared(Path(order.prepared))
     learner = _to_serve(order, prepared)
-    state.assign(learner.model.variables, state.load_arrays(Path(order.folder) / BEST), "model")
+    state.assign(state.learned(learner.model), state.load_arrays(Path(order.folder) / BEST), "model")
     for name, value in decoding(order).items():
         setattr(learner.model, name, value)
     return prepared, learner

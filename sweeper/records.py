@@ -22,6 +22,9 @@ EVENTS, BEST, LAST = "events.jsonl", "best.npz", "last.npz"
 TRACKED = "tracking.jsonl"
 """File of a sweep's folder: the journal of what MLflow is to be told."""
 
+PADDING, UNKNOWN = 0, 1
+"""Ids of every vocabulary: of what fills a batch up, and of any token that is not in it."""
+
 TokenKind = Literal["words", "characters", "symbols"]
 """What is read or written one at a time: words and punctuation, characters, or what stands between blanks."""
 

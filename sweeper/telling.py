@@ -9,10 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .data.batches import UNKNOWN, Answers
+from .data.batches import Answers
 from .data.texts import Texts, Window
 from .fitting import Learner, Predictions
 from .models import Generator
+from .records import UNKNOWN
 
 ASKED = 100  # symbols that are written when the model's latency is measured
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 
+import numpy as np
+import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -152,8 +154,6 @@ def test_a_filter_compares_numbers_and_truth_as_a_card_writes_them(tmp_path):
 
 
 def test_parquet_is_read_in_order(tmp_path):
-    import pandas as pd
-
     pd.DataFrame({"text": ["a", "b"], "label": [1, 2]}).to_parquet(tmp_path / "a.parquet")
     assert read("labelled", tmp_path / "a.parquet") == [LabelledText("a", "1"), LabelledText("b", "2")]
 
@@ -300,6 +300,18 @@ def test_vectors_from_text_with_and_without_a_header(tmp_path):
         found, width = vectors.load([Document(tmp_path / name, name)], vectors.Options(), {"中", "absent"})
         assert width == 3
         assert {word: vector.tolist() for word, vector in found.items()} == {"中": [4, 5, 6]}
+
+
+def test_the_first_words_that_nobody_asked_for_are_read_too_as_many_as_wanted(tmp_path):
+    rows = {"the": [1, 2], "of": [3, 4], "中": [5, 6], "and": [7, 8]}
+    (tmp_path / "v.txt").write_text("".join(f"{word} {a} {b}\n" for word, (a, b) in rows.items()), encoding="utf-8")
+    np.save(tmp_path / "v.npy", np.array(list(rows.values()), np.float32))
+    pd.DataFrame({"word": list(rows)}).to_parquet(tmp_path / "v.parquet")
+    for names in (["v.txt"], ["v.npy", "v.parquet"]):
+        documents = [Document(tmp_path / name, name) for name in names]
+        for further, words in ((0, ["中"]), (1, ["the", "中"]), (9, list(rows))):
+            found, _ = vectors.load(documents, vectors.Options(), {"中", "absent"}, further)
+            assert {word: vector.tolist() for word, vector in found.items()} == {word: rows[word] for word in words}
 
 
 def test_vectors_of_unequal_width_are_refused(tmp_path):

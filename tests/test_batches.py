@@ -7,11 +7,12 @@ import dataclasses
 import numpy as np
 import pytest
 
-from sweeper.data import cards, tokens
-from sweeper.data.batches import UNKNOWN, load_split
+from sweeper.data import cards
+from sweeper.data.batches import load_split
 from sweeper.data.prepare import prepare
 from sweeper.data.store import open_encoded
 from sweeper.parameters import complete
+from sweeper.records import UNKNOWN
 
 from .conftest import card_text, write
 
@@ -69,7 +70,6 @@ def test_ids_are_those_of_the_text_with_rare_words_unknown(prepared):
     text = prepared.examples("train")["text"][7].split()
     wanted = [vocabulary.index(word) if word in vocabulary[:12] else UNKNOWN for word in text]
     assert training.batch(np.array([7])).ids[0].tolist() == wanted
-    assert UNKNOWN == tokens.UNKNOWN
 
 
 def test_long_texts_are_cut_to_their_first_tokens_and_counted(prepared):

@@ -59,7 +59,7 @@ def test_texts_without_labels_that_a_card_names_are_read_too(tmp_path, reviews_c
     vocabularies = [open_encoded(one, "words", lowercase=True).vocabulary for one in found]
     assert vocabularies[0] == vocabularies[1], "what only they say has no vector"
     assert "zebra" not in vocabularies[0]
-    one, other = (np.asarray(open_vectors(each, "words", lowercase=True, vectors="in_domain")) for each in found)
+    one, other = (np.asarray(open_vectors(each, "words", lowercase=True, vectors="in_domain")[0]) for each in found)
     near = [vocabularies[0].index(word) for word in ("moving", "film")]
     alike = [np.dot(*(vectors[row] / np.linalg.norm(vectors[row]) for row in near)) for vectors in (one, other)]
     assert not np.isclose(*alike, atol=0.01), "the company of words is another"
@@ -83,7 +83,7 @@ def test_a_mistake_in_the_table_of_unlabelled_texts_is_named(reviews_card, table
 
 def test_a_sweep_finds_them_beside_its_vocabulary_made_of_training_texts_alone(reviews_card):
     prepared = prepare(cards.load_card(str(reviews_card)), vectors=["in_domain"], say=lambda line: None)
-    vectors = np.asarray(open_vectors(prepared, "words", lowercase=True, vectors="in_domain"))
+    vectors = np.asarray(open_vectors(prepared, "words", lowercase=True, vectors="in_domain")[0])
     vocabulary = open_encoded(prepared, "words", lowercase=True).vocabulary
     assert vectors.shape == (len(vocabulary), in_domain.WIDTH)
     trained = set(" ".join(prepared.examples("train")["text"]).lower().split())

@@ -181,7 +181,7 @@ def test_a_long_sentence_is_split_after_its_last_full_stop_then_comma_and_never_
 def test_vectors_are_aligned_with_the_vocabulary_and_missing_words_are_marked(tmp_path, reviews_card):
     path = write(tmp_path / "v.txt", "film 1 2 3\nopera 4 5 6\n")
     prepared = prepare(load(reviews_card), vectors=[str(path)])
-    matrix = open_vectors(prepared, "words", True, str(path))
+    matrix, _ = open_vectors(prepared, "words", True, str(path))
     vocabulary = open_encoded(prepared, "words", True).vocabulary
     assert matrix[vocabulary.index("film")].tolist() == [1, 2, 3]
     assert np.isnan(matrix[vocabulary.index("dull")]).all()
@@ -192,7 +192,7 @@ def test_another_file_of_vectors_under_the_same_name_is_read_again(tmp_path, rev
     prepare(load(reviews_card), vectors=[str(path)])
     path.write_text("film 7 8 9\n", encoding="utf-8")
     prepared = prepare(load(reviews_card), vectors=[str(path)])
-    matrix = open_vectors(prepared, "words", True, str(path))
+    matrix, _ = open_vectors(prepared, "words", True, str(path))
     assert matrix[open_encoded(prepared, "words", True).vocabulary.index("film")].tolist() == [7, 8, 9]
 
 

@@ -7,7 +7,8 @@ import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeper.data.tokens import RESERVED, UNKNOWN, TokenOptions, lookup_table, tokenize
+from sweeper.data.tokens import RESERVED, TokenOptions, lookup_table, tokenize
+from sweeper.records import UNKNOWN
 
 
 def cut(text: str, **options) -> list[str]:

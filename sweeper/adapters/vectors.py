@@ -33,15 +33,17 @@ def read(document: Document, options: Options) -> Iterator[Example]:
     )
 
 
-def load(documents: Iterable[Document], options: Options, wanted: set[str]) -> tuple[dict[str, np.ndarray], int]:
-    """The vectors of the `wanted` words.
+def load(
+    documents: Iterable[Document], options: Options, wanted: set[str], further: int = 0
+) -> tuple[dict[str, np.ndarray], int]:
+    """The vectors of the `wanted` words, and of the first `further` others.
 
     Args:
         documents: one text file (`word v1 v2 ...`, a word2vec header line allowed), or a
             .npy array, float (words, width), and its .parquet index.
 
     Returns:
-        Word to vector, float32 (width,), for the wanted words that are there; and the width.
+        Word to vector, float32 (width,), in the order of the files; and the width.
 
     Raises:
         DataError: a line whose width differs from the first one's, or a number that is none.
@@ -49,16 +51,16 @@ def load(documents: Iterable[Document], options: Options, wanted: set[str]) -> t
     found = list(documents)
     endings = {document.path.suffix.lower(): document for document in found}
     if ".npy" in endings and ".parquet" in endings:
-        return _from_array(endings[".npy"], endings[".parquet"], options, wanted)
+        return _from_array(endings[".npy"], endings[".parquet"], options, wanted, further)
     if len(found) != 1:
         raise DataError(
             f"{found[0].name if found else 'vectors'}: expected one text file, or a .npy array and its .parquet index, found {len(found)} files"
         )
-    return _from_text(found[0], options, wanted)
+    return _from_text(found[0], options, wanted, further)
 
 
 def _from_array(
-    array: Document, index: Document, options: Options, wanted: set[str]
+    array: Document, index: Document, options: Options, wanted: set[str], further: int
 ) -> tuple[dict[str, np.ndarray], int]:
     import numpy as np
     import pyarrow.parquet
@@ -70,12 +72,17 @@ def _from_array(
     words = table[options.word].to_pylist()
     if len(words) != len(matrix):
         raise DataError(f"{index.name}: names {len(words)} words, but {array.name} has {len(matrix)} rows")
-    return {word: np.array(matrix[row], np.float32) for row, word in enumerate(words) if word in wanted}, matrix.shape[
-        1
-    ]
+    found: dict[str, np.ndarray] = {}
+    for row, word in enumerate(words):
+        if word in wanted or further:
+            further -= word not in wanted
+            found[word] = np.array(matrix[row], np.float32)
+    return found, matrix.shape[1]
 
 
-def _from_text(document: Document, options: Options, wanted: set[str]) -> tuple[dict[str, np.ndarray], int]:
+def _from_text(
+    document: Document, options: Options, wanted: set[str], further: int
+) -> tuple[dict[str, np.ndarray], int]:
     import numpy as np
 
     width = 0
@@ -91,7 +98,8 @@ def _from_text(document: Document, options: Options, wanted: set[str]) -> tuple[
             raise DataError(
                 f"{document.name}:{number}: expected a word and {width or 'several'} numbers, found {len(numbers)}: {line[:40]!r}"
             )
-        if word in wanted and word not in found:
+        if (word in wanted or further) and word not in found:
+            further -= word not in wanted
             try:
                 found[word] = np.array(numbers, dtype=np.float32)
             except ValueError as error:

@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..records import Configuration
-from .store import Prepared, Spellings, open_encoded, open_linear_scores, open_spellings
+from ..records import UNKNOWN, Configuration
+from .store import Prepared, Spellings, open_linear_scores, open_spellings
+from .vocabulary import read_vocabulary
 
-UNKNOWN = 1  # as tokens.UNKNOWN, which would import TensorFlow
 # Batches' worth of examples sorted by length at a time. More would mean less padding, but batches that are less alike
 # than random ones: with 50, a tagger of peoples-daily lost 7 points of F1.
 SHUFFLED_TOGETHER = 16
@@ -198,22 +198,20 @@ def spells(configuration: Configuration) -> bool:
 def load_split(prepared: Prepared, part: str, configuration: Configuration) -> Split:
     """One split of a prepared dataset, as this configuration reads it."""
     meta, rows = prepared.meta, prepared.rows(part)
-    encoded = open_encoded(
-        prepared, configuration.get("tokens", meta.source_tokens), configuration["lowercase"] == "yes"
-    )
-    starts = encoded.offsets[:-1][rows]
-    whole = np.diff(encoded.offsets)[rows]
+    vocabulary = read_vocabulary(prepared, configuration)
+    starts = vocabulary.offsets[:-1][rows]
+    whole = np.diff(vocabulary.offsets)[rows]
     lengths = np.minimum(whole, configuration.get("max_length", whole.max(initial=1)))
     label_offsets, sequences = prepared.label_offsets(), meta.kind == "sequences"
     return Split(
-        ids=encoded.ids,
+        ids=vocabulary.ids,
         starts=starts,
         lengths=lengths,
         labels=prepared.labels(),
         label_starts=label_offsets[:-1][rows],
         label_lengths=np.diff(label_offsets)[rows],
         several=meta.kind != "labels",
-        vocabulary=min(configuration["max_vocabulary"], len(encoded.vocabulary)),
+        vocabulary=len(vocabulary.words),
         truncated=int((whole > lengths).sum()),
         symbols=min(configuration["max_vocabulary"], len(meta.labels)) if sequences else None,
         groups=prepared.groups()[rows] if sequences else None,

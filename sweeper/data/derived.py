@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
+from ..records import UNKNOWN
 from .cards import PARTS, Card
 from .linear import Texts, fit, held_out_scores
 from .sources import opened
@@ -46,11 +47,13 @@ def write_encoding(prepared: Prepared, tokens: str, lowercase: bool, place: Path
         words.append(flat)
     vocabulary = [*RESERVED, *(word for word in ranked(frequencies) if word not in RESERVED)]
     table = lookup_table(vocabulary)
-    np.save(
-        place / "ids.npy",
-        np.concatenate([table.lookup(tf.constant(chunk)).numpy() for chunk in words]).astype(np.int32),
-    )
+    ids = np.concatenate([table.lookup(tf.constant(chunk)).numpy() for chunk in words]).astype(np.int32)
+    np.save(place / "ids.npy", ids)
     np.save(place / "offsets.npy", np.concatenate([[0], np.cumsum(np.concatenate(lengths))]).astype(np.int64))
+    unknown = np.flatnonzero(ids == UNKNOWN)
+    which, unseen = pd.factorize(np.concatenate(words)[unknown])
+    np.save(place / "unseen.npy", np.stack([unknown, which], axis=1).astype(np.int64))
+    (place / "unseen.json").write_text(json.dumps([word.decode() for word in unseen]), encoding="utf-8")
     (place / "vocabulary.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
     return {"options": asdict(options), "vocabulary": len(vocabulary)}
 

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from .linear import UNKNOWN, Texts
+from ..records import UNKNOWN
+from .linear import Texts
 
 WIDTH = 100
 WORDS = 30_000  # the most frequent words, which have vectors

@@ -18,6 +18,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
+from ..records import UNKNOWN
+
 if TYPE_CHECKING:
     import scipy.sparse
 
@@ -25,7 +27,6 @@ FEATURES = 200_000  # the most frequent n-grams
 WEIGHTS = 20_000_000  # of all labels together, 80 MB; with many labels there are fewer features
 STRENGTHS = {"tfidf": 30.0, "naive_bayes": 0.3}  # inverse regularisation; TF-IDF rows are short, and 1.0 underfits them
 FOLDS = 5
-UNKNOWN = 1  # as tokens.UNKNOWN, which would import TensorFlow; training texts have only what stands for an empty text
 NONE = -1  # no n-gram's code
 PAIR = 32  # bits of the second id of a pair
 WEIGHTINGS = tuple(STRENGTHS)

@@ -37,7 +37,7 @@ from .store import (
     write_whole,
 )
 
-FORMAT = 6  # raise it when what prepared folders hold, or how it is computed, is no longer the same
+FORMAT = 8  # raise it when what prepared folders hold, or how it is computed, is no longer the same
 FEW_CHARACTERS = 1.5  # of a token on average, up to which it is a character rather than a word
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import tempfile
 from pathlib import Path
@@ -23,21 +24,28 @@ from .store import Prepared, open_encoded, read_texts
 IN_DOMAIN = "in_domain"
 """The name of vectors that are learned from the training texts themselves."""
 
+FURTHER = 100_000
+"""The most words that only the vectors know: of 50 numbers each they are 20 MB of every export."""
+
 
 def write_vectors(name: str, card: Card, prepared: Prepared, encoding: tuple[str, bool], target: Path) -> None:
     """The rows of an encoding's vocabulary, unless they are there and their source has not changed."""
-    noted, current = target.with_suffix(".source"), vectors_fingerprint(name)
-    if target.is_file() and noted.is_file() and noted.read_text(encoding="utf-8") == f"{current} {sha256(target)}":
+    noted, further = target.with_suffix(".source"), target.with_suffix(".json")
+    current = vectors_fingerprint(name)
+    there = all(file.is_file() for file in (target, noted, further))
+    if there and noted.read_text(encoding="utf-8") == f"{current} {sha256(target)} {sha256(further)}":
         return
     vocabulary = open_encoded(prepared, *encoding).vocabulary
+    others: list[str] = []
     if name == IN_DOMAIN:
         matrix = learned_vectors(_texts(card, prepared, encoding, vocabulary), len(vocabulary))
     else:
-        matrix = _rows(name, vocabulary)
+        matrix, others = _rows(name, vocabulary, lowercase=encoding[1])
+    write_atomically(further, json.dumps(others))
     with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".npy", delete=False) as file:
         np.save(file, matrix)
     os.replace(file.name, target)
-    write_atomically(noted, f"{current} {sha256(target)}")
+    write_atomically(noted, f"{current} {sha256(target)} {sha256(further)}")
 
 
 def _texts(card: Card, prepared: Prepared, encoding: tuple[str, bool], vocabulary: list[str]) -> Texts:
@@ -53,13 +61,16 @@ def _texts(card: Card, prepared: Prepared, encoding: tuple[str, bool], vocabular
     )
 
 
-def _rows(name: str, vocabulary: list[str]) -> np.ndarray:
-    found, width = load_vectors(name, set(vocabulary))
-    matrix = np.full((len(vocabulary), width), np.nan, np.float32)
-    for row, word in enumerate(vocabulary):
+def _rows(name: str, vocabulary: list[str], *, lowercase: bool) -> tuple[np.ndarray, list[str]]:
+    """Vectors of a vocabulary and of further words, and these words."""
+    inside = set(vocabulary)
+    found, width = load_vectors(name, inside, FURTHER)
+    others = [word for word in found if word not in inside and (not lowercase or word == word.lower())]
+    matrix = np.full((len(vocabulary) + len(others), width), np.nan, np.float32)
+    for row, word in enumerate([*vocabulary, *others]):
         if word in found:
             matrix[row] = found[word]
-    return matrix
+    return matrix, others
 
 
 def _own_file(name: str) -> Path | None:
@@ -83,15 +94,16 @@ def vectors_fingerprint(name: str) -> str:
     return sha256(path) if path else sources.fingerprint(_vectors_card(name))
 
 
-def load_vectors(name: str, wanted: set[str]) -> tuple[dict[str, np.ndarray], int]:
+def load_vectors(name: str, wanted: set[str], further: int = 0) -> tuple[dict[str, np.ndarray], int]:
     """Vectors by word, float32 (width,), and the width.
 
     Args:
         name: a declared dataset of vectors, or a path to a word2vec or GloVe text file.
+        further: how many other words there may be, the first ones: vectors come by falling frequency.
     """
     path = _own_file(name)
     if path:
-        return adapters.vectors.load([adapters.Document(path, name)], adapters.vectors.Options(), wanted)
+        return adapters.vectors.load([adapters.Document(path, name)], adapters.vectors.Options(), wanted, further)
     card = _vectors_card(name)
     with sources.opened(card) as documents:
-        return adapters.vectors.load(documents, card.options, wanted)
+        return adapters.vectors.load(documents, card.options, wanted, further)

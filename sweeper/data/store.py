@@ -11,7 +11,10 @@ A prepared folder, named by the digest of data and card:
     WORDS-lower/              one folder for each token options
         vocabulary.json       all training tokens, most frequent first, after `tokens.RESERVED`
         ids.npy offsets.npy   int32 ids of all rows end to end; row i is ids[offsets[i]:offsets[i+1]]
-        VECTORS.npy           float32 (vocabulary, width); a row of NaN for a word without a vector
+        unseen.json           tokens of the other splits that training lacks, whose id is that of <unk>
+        unseen.npy            int64 (such tokens of all rows, 2): the place in ids, and in unseen.json
+        VECTORS.npy           float32 (vocabulary and further words, width); a row of NaN for a word without a vector
+        VECTORS.json          the further words, which training lacks
     spelling/                 how words are written; see `spelling`
         alphabet.json         characters of the training words, most frequent first, after `tokens.RESERVED`
         spelled.npy           int32 (different words, spelling.WIDTH); the first is padding
@@ -156,11 +159,14 @@ class Encoded:
         ids: int32 (all tokens of all rows,), memory-mapped.
         offsets: int64 (rows + 1,).
         vocabulary: token by id.
+        unseen: int64 (tokens, 2): the places in `ids` of tokens that training lacks, and in `unseen_words`.
     """
 
     ids: np.ndarray
     offsets: np.ndarray
     vocabulary: list[str]
+    unseen: np.ndarray
+    unseen_words: list[str]
 
 
 def open_prepared(folder: Path) -> Prepared:
@@ -177,14 +183,16 @@ def open_encoded(prepared: Prepared, tokens: str, lowercase: bool) -> Encoded:
     return Encoded(
         ids=_mapped(folder / "ids.npy"),
         offsets=np.load(_there(folder / "offsets.npy"), allow_pickle=False),
-        vocabulary=json.loads(_there(folder / "vocabulary.json").read_text(encoding="utf-8")),
+        vocabulary=_words(folder / "vocabulary.json"),
+        unseen=_mapped(folder / "unseen.npy"),
+        unseen_words=_words(folder / "unseen.json"),
     )
 
 
-def open_vectors(prepared: Prepared, tokens: str, lowercase: bool, vectors: str) -> np.ndarray:
-    """float32 (vocabulary, width), a row of NaN for a word without a vector."""
+def open_vectors(prepared: Prepared, tokens: str, lowercase: bool, vectors: str) -> tuple[np.ndarray, list[str]]:
+    """float32 (vocabulary and further words, width), a row of NaN for a word without a vector; and the further words."""
     path = prepared.folder / encoding_key(tokens, lowercase) / f"{vectors_key(vectors)}.npy"
-    return _mapped(path)
+    return _mapped(path), _words(path.with_suffix(".json"))
 
 
 @dataclass(frozen=True)
@@ -198,8 +206,7 @@ class Spellings:
 
 def open_spellings(prepared: Prepared) -> Spellings:
     folder = prepared.folder / SPELLING
-    alphabet = json.loads(_there(folder / "alphabet.json").read_text(encoding="utf-8"))
-    return Spellings(_mapped(folder / "spelled.npy"), _mapped(folder / "places.npy"), alphabet)
+    return Spellings(_mapped(folder / "spelled.npy"), _mapped(folder / "places.npy"), _words(folder / "alphabet.json"))
 
 
 def open_linear(prepared: Prepared, weighting: str) -> Linear:
@@ -223,6 +230,10 @@ def read_texts(prepared: Prepared, part: str, encoding: tuple[str, bool] = ("wor
 def _mapped(path: Path) -> np.ndarray:
     array: np.ndarray = np.load(_there(path), mmap_mode="r", allow_pickle=False)
     return array
+
+
+def _words(path: Path) -> list[str]:
+    return list(json.loads(_there(path).read_text(encoding="utf-8")))
 
 
 def _there(path: Path) -> Path:

@@ -10,8 +10,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..records import Configuration
-from .batches import SHUFFLED_TOGETHER, UNKNOWN, Answers
+from ..records import UNKNOWN, Configuration
+from .batches import SHUFFLED_TOGETHER, Answers
 from .store import Meta, Prepared
 
 BOUNDARY = 0  # stands before the first symbol of a text, and after its last one

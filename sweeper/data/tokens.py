@@ -10,7 +10,8 @@ from dataclasses import dataclass
 
 import tensorflow as tf
 
-PADDING, UNKNOWN = 0, 1
+from ..records import UNKNOWN
+
 RESERVED = ("", "<unk>")
 """Vocabulary entries of the ids `PADDING` and `UNKNOWN`."""
 

@@ -35,9 +35,9 @@ class Sizes:
     """What the data settle.
 
     Args:
-        vocabulary: number of token ids, padding and <unk> included.
+        vocabulary: number of token ids whose vectors are learned, padding and <unk> included.
         labels: number of labels.
-        vectors: float32 (at least vocabulary, width), where the configuration wants pretrained ones.
+        vectors: float32 (at least vocabulary, width), where the configuration wants pretrained ones; see `embed`.
         seed: of weights and dropout.
         kernel: how recurrent layers are computed; see `recurrent_stack`.
         longest: the most symbols that are written, where a sequence is; its end included.
@@ -219,7 +219,7 @@ def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any, An
             vocabulary=sizes.rows,
             units=configuration.get("embedding_units", 0),
             dropout=configuration["embedding_dropout"],
-            vectors=sizes.vectors[: sizes.vocabulary] if sizes.vectors is not None else None,
+            vectors=sizes.vectors,
             frozen=configuration.get("vectors_training") == "frozen",
             seed=sizes.seed,
         )

@@ -8,10 +8,14 @@ import keras
 import numpy as np
 from keras import ops
 
+from ..records import UNKNOWN
+
 CELLS = {"simple_rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
 GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
 LOWEST = -6e4  # as low as float16 goes
 DIRECTIONS = {"forward": 1, "backward": 1, "both": 2}
+FURTHER = "further"
+"""The layer of words that only pretrained vectors know. It follows from the data, and is not kept with a trial."""
 
 
 def embed(
@@ -21,20 +25,32 @@ def embed(
 
     Args:
         ids: int32 (batch, time).
-        vectors: float32 (at most vocabulary, width) to start from, a row of NaN where there is
-            none; such rows, like missing ones and all rows without `vectors`, are drawn at random.
-        frozen: leave the vectors as they are.
+        vectors: float32 (rows, width) to start from, a row of NaN where there is none; such rows, like missing
+            ones and all rows without `vectors`, are drawn at random, but that of <unk> is zero, as a dropped word's
+            is. Ids from `vocabulary` on are words that the vectors alone know: their rows stay as they are.
+        frozen: leave all vectors as they are.
 
     Returns:
         float (batch, time, units), or (batch, time, width) with `vectors`.
     """
     initializer: Any = keras.initializers.RandomUniform(-0.05, 0.05, seed=seed)
+    further = None
     if vectors is not None:
-        units = vectors.shape[1]
-        initializer = keras.initializers.Constant(_filled(vectors, vocabulary, seed))
-    x = keras.layers.Embedding(
+        units, further = vectors.shape[1], vectors[vocabulary:]
+        initializer = keras.initializers.Constant(_filled(vectors[:vocabulary], vocabulary, seed))
+    lookup = keras.layers.Embedding(
         vocabulary, units, embeddings_initializer=initializer, trainable=not frozen, name="embedding"
-    )(ids)
+    )
+    if further is None or not len(further):
+        return drop_words(lookup(ids), dropout, seed)
+    only_known = keras.layers.Embedding(
+        len(further), units, embeddings_initializer=keras.initializers.Constant(further), trainable=False, name=FURTHER
+    )
+    x = ops.where(
+        ops.expand_dims(ids < vocabulary, -1),
+        lookup(ops.minimum(ids, vocabulary - 1)),
+        only_known(ops.maximum(ids - vocabulary, 0)),
+    )
     return drop_words(x, dropout, seed)
 
 
@@ -52,6 +68,7 @@ def _filled(vectors: np.ndarray, rows: int, seed: int) -> np.ndarray:
     missing = np.isnan(whole).any(axis=1)
     spread = float(whole[~missing].std()) if (~missing).any() else 0.05
     whole[missing] = np.random.default_rng(seed).normal(0.0, spread, (int(missing.sum()), whole.shape[1]))
+    whole[UNKNOWN] = 0.0
     return whole
 
 

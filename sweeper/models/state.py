@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
+from .recurrent import FURTHER
 
 DAMAGES = (
     OSError,
@@ -56,6 +57,11 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         raise DataError(
             f"{path}: is damaged, and cannot be read: {error}; put it back from a copy, or export another trial by its number: sweeper export --trial ID"
         ) from None
+
+
+def learned(model: Any) -> list[Any]:
+    """The variables of a model without what follows from the data, which need not be kept."""
+    return [variable for variable in model.variables if FURTHER not in variable.path.split("/")]
 
 
 def values(variables: list[Any], prefix: str) -> dict[str, np.ndarray]:

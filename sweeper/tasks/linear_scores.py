@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from ..data.linear import NONE, PAIR, UNKNOWN, Linear
+from ..data.linear import NONE, PAIR, Linear
 from ..data.store import Prepared, open_encoded, open_linear
 from ..data.tokens import TokenOptions, tokenize
-from ..records import Configuration
+from ..records import UNKNOWN, Configuration
 
 
 class LinearScores(tf.Module):  # type: ignore[misc]

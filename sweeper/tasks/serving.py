@@ -13,10 +13,10 @@ import tensorflow as tf
 
 from ..data.cards import WINDOW
 from ..data.spelling import spelled
-from ..data.tokens import PADDING, TokenOptions, lookup_table, lowered, tokenize
+from ..data.tokens import TokenOptions, lookup_table, lowered, tokenize
 from ..layers.crf import CRF
 from ..layers.opinions import pooled, pooled_crf
-from ..records import Configuration
+from ..records import PADDING, Configuration
 from .linear_scores import LinearScores
 
 

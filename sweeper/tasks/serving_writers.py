@@ -8,12 +8,11 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ..data.batches import UNKNOWN
 from ..data.store import SYMBOLS, Meta
 from ..data.texts import told_labels
-from ..data.tokens import PADDING, TokenOptions, lookup_table, tokenize
+from ..data.tokens import TokenOptions, lookup_table, tokenize
 from ..models.decoder import BOUNDARY
-from ..records import Configuration
+from ..records import PADDING, UNKNOWN, Configuration
 from .serving import untracked
 
 
