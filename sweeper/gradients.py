@@ -156,5 +156,7 @@ def _lookups(model: Any) -> list[keras.layers.Embedding]:
         if isinstance(layer, keras.layers.Embedding) and layer.name not in (CASING, CHARACTERS)
     ]
     if not found:
-        raise TrialError('gradients: are drawn of models that look their input up; write input = "learned" in the space')
+        raise TrialError(
+            'gradients: are drawn of models that look their input up; write input = "learned" in the space'
+        )
     return found

@@ -289,6 +289,14 @@ TABLE: tuple[Known, ...] = (
         defaults={"tagging": 0.1, "seq2seq": 0.0},
     ),
     Known(
+        "input_dropout",
+        0.0,
+        Real(0, 0.95),
+        "share of the features of a token's vector, its spelling included, dropped before the first recurrent layer",
+        READING,
+        when={"input": ("learned", "pretrained")},
+    ),
+    Known(
         "dropout",
         0.4,
         Real(0, 0.95),
@@ -307,7 +315,7 @@ TABLE: tuple[Known, ...] = (
         "dropout_masks",
         "steps",
         Words(("steps", "sequence")),
-        "whether what is dropped between layers and before the head is drawn for each step, or once for a whole sequence (variational)",
+        "whether what is dropped before, between and after layers is drawn for each step, or once for a whole sequence (variational)",
         ("tagging",),
     ),
     Known("label_smoothing", 0.0, SMOOTHING, SMOOTHED, (*CLASSIFICATION, "seq2seq")),

@@ -150,7 +150,11 @@ def test_residual_layers_add_their_input():
     assert np.allclose(added(ids), first(ids) + second(ids), atol=1e-6)
 
 
-@pytest.mark.parametrize("values", [{"dropout": 0.5}, {"embedding_dropout": 0.5}, {"recurrent_dropout": 0.5}], ids=str)
+@pytest.mark.parametrize(
+    "values",
+    [{"dropout": 0.5}, {"embedding_dropout": 0.5}, {"input_dropout": 0.5}, {"recurrent_dropout": 0.5}],
+    ids=str,
+)
 def test_dropout_acts_in_training_only(values):
     a_model = model("sentiment", **values)
     ids = np.array([[5, 2, 9, 3, 7, 8]], np.int32)
@@ -167,6 +171,15 @@ def test_word_dropout_drops_whole_words():
     zeros = (dropped == 0).all(axis=1)
     assert 0 < zeros.sum() < 12
     assert (dropped[~zeros] != 0).all()
+
+
+@pytest.mark.parametrize("masks", ["steps", "sequence"])
+def test_features_are_dropped_anew_at_each_step_or_once_for_a_sequence(masks):
+    a_model = model("tagging", input_dropout=0.5, dropout_masks=masks)
+    ids = np.arange(1, 13)[None]
+    dropped = keras.Model(a_model.input, a_model.get_layer("input_dropout").output)(ids, training=True).numpy()[0] == 0
+    assert 0 < dropped.sum() < dropped.size
+    assert (dropped == dropped[0]).all() == (masks == "sequence")
 
 
 SCORES = np.array([[0.3, -2.0, 5.0], [1.0, 0.0, -1.0]], np.float32)[:, :LABELS]

@@ -237,6 +237,8 @@ def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any, An
             kernel=sizes.kernel,
         )
         x = keras.layers.Concatenate(name="word_and_spelling")([x, spelled])
+    masks = configuration.get("dropout_masks", "steps")
+    x = drop(x, configuration.get("input_dropout", 0.0), sizes.seed, "input_dropout", masks=masks)
     states, last = recurrent_stack(
         x,
         mask,
