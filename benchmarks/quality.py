@@ -148,7 +148,7 @@ def _kept(key: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 def _swept(asked: Quality, dataset: str, seed: int) -> dict[str, Any]:
     outcome = sweeper.sweep(asked.task, dataset=dataset, space=asked.space, budget=BUDGET, epochs=EPOCHS, seed=seed)
-    together = sweeper.sweep(resume=outcome.folder.name, ensemble=TOGETHER)
+    together = sweeper.sweep(resume=outcome.folder.name, trials=1, ensemble=TOGETHER)  # which trains no more
     assert outcome.best is not None
     return {
         "score": outcome.objective,
