@@ -28,7 +28,6 @@ from .pairs import HERE, write_rows
 from .rows import Row
 
 KEPT = Path(__file__).with_name("quality.json")
-BUDGET = float(os.environ.get("BENCH_BUDGET", "600"))  # seconds of a sweep
 SEEDS = int(os.environ.get("BENCH_SEEDS", "3"))
 SCRIPTED = os.environ.get("BENCH_SCRIPT", "yes") == "yes"  # whether the script runs too; it takes as long again
 EPOCHS = 20
@@ -43,6 +42,7 @@ class Quality(NamedTuple):
     at_least: what is asked of the test score, percent; 0 where it is only reported.
     over_linear: points that it must be above the linear baseline's; None where there is none.
     published: figures of recurrent models, for the reader.
+    minutes: of the sweep.
     card: the declaration, where it is not a declared dataset; {data} stands for the folder of standard data.
     """
 
@@ -51,6 +51,7 @@ class Quality(NamedTuple):
     at_least: float
     over_linear: float | None
     published: str
+    minutes: float
     card: str = ""
 
 
@@ -68,28 +69,28 @@ def _files(**parts: str) -> str:
 COLUMNS = 'format = "columns"'
 QUALITIES = {
     "rotten-tomatoes": Quality(
-        "sentiment", "sentiment-english", 0, 2, "LSTM 75.1, BiLSTM 77.7 with vectors (Yao et al. 2019, their split)"
+        "sentiment", "sentiment-english", 0, 2, "LSTM 75.1, BiLSTM 77.7 with vectors (Yao et al. 2019, their split)", 5
     ),
-    "imdb": Quality("sentiment", "sentiment-english", 91, 0, "LSTM 86.5 (Dai and Le 2015)"),
-    "reuters-r8": Quality("text", "text", 97.3, 0, "LSTM 93.7, BiLSTM 96.3 (Yao et al. 2019)"),
-    "reuters-r52": Quality("text", "text", 93.5, 0, "LSTM 85.5, BiLSTM 90.5 (Yao et al. 2019)"),
-    "20newsgroups": Quality("text", "text", 85.5, 0, "LSTM 65.7, BiLSTM 73.2 (Yao et al. 2019)"),
-    "zh-reviews": Quality("sentiment", "sentiment", 0, 2, ""),
-    "peoples-daily": Quality("tagging", "tagging", 0, None, ""),
+    "imdb": Quality("sentiment", "sentiment-english", 91, 0, "LSTM 86.5 (Dai and Le 2015)", 10),
+    "reuters-r8": Quality("text", "text", 97.3, 0, "LSTM 93.7, BiLSTM 96.3 (Yao et al. 2019)", 5),
+    "reuters-r52": Quality("text", "text", 93.5, 0, "LSTM 85.5, BiLSTM 90.5 (Yao et al. 2019)", 5),
+    "20newsgroups": Quality("text", "text", 85.5, 0, "LSTM 65.7, BiLSTM 73.2 (Yao et al. 2019)", 5),
+    "zh-reviews": Quality("sentiment", "sentiment", 0, 2, "", 5),
+    "peoples-daily": Quality("tagging", "tagging", 0, None, "", 10),
     "sst2": Quality(
-        "sentiment", "sentiment-english", 84, None, "LSTM 84.9, BiLSTM 87.5, trained on phrases (Tai et al. 2015)",
+        "sentiment", "sentiment-english", 84, None, "LSTM 84.9, BiLSTM 87.5, trained on phrases (Tai et al. 2015)", 5,
         _card("sentiment", "en", 'train = "train.tsv", validation = "dev.tsv", test = "test.tsv"', 'format = "labelled"\ntext = "text"\nlabel = "label"'),
     ),
     "conll2000": Quality(
-        "tagging", "tagging-english", 94.5, None, "BiLSTM-CRF 94.5 (Huang et al. 2015)",
+        "tagging", "tagging-english", 94.5, None, "BiLSTM-CRF 94.5 (Huang et al. 2015)", 20,
         _card("tagging", "en", _files(train="conll2000/train.txt", test="conll2000/test.txt"), f"{COLUMNS}\ntoken = 0\ntag = 2", "validation = 0.1"),
     ),
     "ud_en_ewt": Quality(
-        "tagging", "tagging-english", 95.5, None, "UDPipe 94.4, LIMA 96.0",
+        "tagging", "tagging-english", 95.5, None, "UDPipe 94.4, LIMA 96.0", 10,
         _card("tagging", "en", _files(**{part: f"ud_en_ewt/en_ewt-ud-{name}.conllu" for part, name in (("train", "train"), ("validation", "dev"), ("test", "test"))}), 'format = "conllu"'),
     ),
     "resume_ner_zh": Quality(
-        "tagging", "tagging-long", 94.5, None, "character LSTM-CRF 93.5 (Zhang and Yang 2018)",
+        "tagging", "tagging-long", 94.5, None, "character LSTM-CRF 93.5 (Zhang and Yang 2018)", 10,
         _card("tagging", "zh", _files(**{part: f"resume_ner_zh/{name}.char.bmes" for part, name in (("train", "train"), ("validation", "dev"), ("test", "test"))}), COLUMNS),
     ),
 }  # fmt: skip
@@ -105,14 +106,16 @@ def quality(name: str, folder: Path) -> Iterator[Row]:
     dataset = _declared(name, asked.card) if asked.card else name
     found = [_kept(f"{name}: sweep, seed {seed}", partial(_swept, asked, dataset, seed)) for seed in range(SEEDS)]
     script = [
-        _kept(f"{name}: script, seed {seed}", partial(_scripted, dataset, seed)) for seed in range(SEEDS) if SCRIPTED
+        _kept(f"{name}: script, seed {seed}", partial(_scripted, dataset, seed, asked.minutes))
+        for seed in range(SEEDS)
+        if SCRIPTED
     ]
     score, seeds = found[0]["score"], f"{len(found)} seed{'s' * (len(found) > 1)}"
     target = f"at least {asked.at_least:g}" if asked.at_least else ""
     alone, together = found, [one["together"] for one in found]
     for side, words in ((alone, "the best"), (together, f"the best {TOGETHER} as one (--ensemble {TOGETHER})")):
         yield Row(
-            f"{name}: test {score} of {words} of a sweep of {BUDGET / 60:g} minutes, {seeds}",
+            f"{name}: test {score} of {words} of a sweep of {asked.minutes:g} minutes, {seeds}",
             _around([one["test"] for one in side]), target, _mean(side, "test") >= asked.at_least / 100,
         )  # fmt: skip
     better = _mean(max(alone, together, key=lambda side: _mean(side, "validation")), "test")
@@ -137,7 +140,6 @@ def _around(scores: list[float]) -> str:
 
 def _kept(key: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
     """What a run found, now or before."""
-    key = f"{key}, {BUDGET:g} s"
     kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
     if key not in kept:
         found = run()
@@ -147,7 +149,9 @@ def _kept(key: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:
 
 
 def _swept(asked: Quality, dataset: str, seed: int) -> dict[str, Any]:
-    outcome = sweeper.sweep(asked.task, dataset=dataset, space=asked.space, budget=BUDGET, epochs=EPOCHS, seed=seed)
+    outcome = sweeper.sweep(
+        asked.task, dataset=dataset, space=asked.space, budget=60 * asked.minutes, epochs=EPOCHS, seed=seed
+    )
     together = sweeper.sweep(resume=outcome.folder.name, trials=1, ensemble=TOGETHER)  # which trains no more
     assert outcome.best is not None
     return {
@@ -161,11 +165,11 @@ def _swept(asked: Quality, dataset: str, seed: int) -> dict[str, Any]:
     }
 
 
-def _scripted(dataset: str, seed: int) -> dict[str, Any]:
+def _scripted(dataset: str, seed: int, minutes: float) -> dict[str, Any]:
     rows = Path(f"rows-{seed}").resolve()
     write_rows(prepare(cards.load_card(dataset)), rows, None)
     space = HERE / "spaces" / "handwritten.toml"
-    options = ["--epochs", str(EPOCHS), "--seed", str(seed), "--max-length", str(LENGTH), "--seconds", str(BUDGET)]
+    options = f"--epochs {EPOCHS} --seed {seed} --max-length {LENGTH} --seconds {60 * minutes}".split()
     done = subprocess.run(
         [sys.executable, "-m", "benchmarks.handwritten", str(rows), str(space), *options],
         cwd=rows, env={**os.environ, "PYTHONPATH": str(HERE.parent)}, check=True, capture_output=True, text=True,
