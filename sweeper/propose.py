@@ -12,6 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 import keras_tuner
+from keras_tuner.engine import hyperparameters
+from keras_tuner.src.engine.conditions import Parent
 
 from .errors import SweepError
 from .spaces import Choice, Int, Parameter, SearchSpace
@@ -206,29 +208,22 @@ def _propose_while_trials_run(oracle: Any) -> None:
 
 
 def _hyperparameters(space: SearchSpace) -> keras_tuner.HyperParameters:
-    """The space in KerasTuner's words, conditions nested, each default the known-good value."""
+    """The space in KerasTuner's words, each default the known-good value."""
     table = keras_tuner.HyperParameters()
     known_good = dict(space.first())
-    for parameter in space:
-        default = known_good.get(parameter.name, parameter.extremes()[0])
-        _declare(table, parameter, default, list(parameter.when.items()))
+    table.merge([_declared(one, known_good.get(one.name, one.extremes()[0])) for one in space])
     return table
 
 
-def _declare(
-    table: keras_tuner.HyperParameters,
-    parameter: Parameter,
-    default: Any,
-    conditions: list[tuple[str, tuple[Any, ...]]],
-) -> None:
-    if conditions:
-        (name, values), *others = conditions
-        with table.conditional_scope(name, list(values)):
-            _declare(table, parameter, default, others)
-    elif isinstance(parameter, Choice):
-        table.Choice(parameter.name, list(parameter.values), default=default)
-    elif isinstance(parameter, Int):
-        step = {} if parameter.scale == "log" else {"step": parameter.step}
-        table.Int(parameter.name, parameter.low, parameter.high, sampling=parameter.scale, default=default, **step)
-    else:
-        table.Float(parameter.name, parameter.low, parameter.high, sampling=parameter.scale, default=default)
+def _declared(parameter: Parameter, default: Any) -> hyperparameters.HyperParameter:
+    """One parameter. Its conditions are given, not opened as scopes, which know only what was declared in the very same
+    ones: neither two conditions nor one that depends on another could be said."""
+    conditions = [Parent(name, list(values)) for name, values in parameter.when.items()]
+    said = {"default": default, "conditions": conditions}
+    if isinstance(parameter, Choice):
+        return hyperparameters.Choice(parameter.name, list(parameter.values), **said)
+    bounds = {"min_value": parameter.low, "max_value": parameter.high, "sampling": parameter.scale}
+    if isinstance(parameter, Int):
+        step = None if parameter.scale == "log" else parameter.step
+        return hyperparameters.Int(parameter.name, **bounds, step=step, **said)
+    return hyperparameters.Float(parameter.name, **bounds, **said)

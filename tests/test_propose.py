@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+from pathlib import Path
 
 import pytest
 
@@ -11,6 +12,8 @@ from sweeper.propose import ALGORITHMS, Exhausted, Proposal, Proposer, Wait
 from sweeper.spaces import load_space
 
 from .conftest import write
+
+SPACES = Path(__file__).parent.parent / "search_spaces"
 
 
 def proposer(algorithm, space="sentiment", seed=0):
@@ -41,6 +44,40 @@ def test_proposals_are_legal_and_the_first_is_the_known_good_configuration(algor
     assert [space.refusal(proposal.values) for proposal in found] == [None] * 25
     for proposal in found:
         assert ("attention_units" in proposal.values) == (proposal.values["attention"] == "concat")
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+@pytest.mark.parametrize("name", [path.stem for path in sorted(SPACES.glob("*.toml"))])
+def test_every_shipped_space_can_be_searched(algorithm, name):
+    space = load_space(name)
+    found = drive(proposer(algorithm, name), 6, any_score)
+    assert found[0].values == space.first()
+    assert [space.refusal(proposal.values) for proposal in found] == [None] * len(found)
+
+
+@pytest.mark.parametrize("algorithm", ALGORITHMS)
+def test_a_parameter_may_depend_on_two_others_and_on_one_that_depends_on_another(tmp_path, algorithm):
+    text = """about = "x"
+task = "sentiment"
+[parameters.cell]
+choice = ["gru", "lstm"]
+[parameters.input]
+choice = ["learned", "pretrained"]
+[parameters.vectors]
+choice = ["glove-6b-50d", "in_domain"]
+when   = { cell = ["lstm"] }
+[parameters.vectors_training]
+choice = ["tuned", "frozen"]
+when   = { vectors = ["in_domain"] }
+"""
+    space = write(tmp_path / "nested.toml", text)
+    found = drive(proposer(algorithm, str(space)), 30, any_score)
+    tried = {tuple(sorted(one.values.items())) for one in found}
+    wanted = {
+        ("gru", "learned"), ("lstm", "learned"), ("gru", "pretrained"), ("lstm", "pretrained", "glove-6b-50d"),
+        ("lstm", "pretrained", "in_domain", "tuned"), ("lstm", "pretrained", "in_domain", "frozen"),
+    }  # fmt: skip
+    assert {tuple(value for _, value in one) for one in tried} == wanted
 
 
 @pytest.mark.parametrize("algorithm", ["random", "grid", "bayesian"])
