@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from .data.batches import Answers, Split
+from .data.batches import Batch, Split
 from .data.texts import Texts
-from .fitting import Fitting, Predictions, most_probable, surprisal
+from .fitting import Fitting, Predictions, most_probable, of_each, predicted, surprisal
 from .layers.opinions import pooled, pooled_crf
 from .learners import load, trained, vocabulary
 from .records import TrialOrder
@@ -49,15 +49,13 @@ class Finished:
         if not others:
             return first, self.learners[0].predict(first)
         splits = [split for split in (first, *others) if isinstance(split, Split)]
-        found: list[np.ndarray] = [np.zeros(0, np.int32)] * len(splits[0])
-        loss = weight = 0.0
-        for batch in splits[0].evaluation():
+
+        def ask(batch: Batch) -> tuple[tf.Tensor, Iterable[np.ndarray]]:
             logits = self.logits(splits, batch.rows)
-            loss += float(surprisal(batch.labels, logits, batch.weights, self._crf))
-            weight += float(batch.weights.sum())
-            for row, label in zip(batch.rows, self.own(logits, batch.weights > 0), strict=True):
-                found[row] = np.atleast_1d(label)[: splits[0].label_lengths[row]]
-        return splits[0], Predictions(Answers.of(found), loss / weight)
+            loss = surprisal(batch.labels, logits, batch.weights, self._crf)
+            return loss, of_each(self.own(logits, batch.weights > 0), splits[0].label_lengths[batch.rows])
+
+        return splits[0], predicted(splits[0], ask)
 
     def logits(self, splits: Sequence[Split], rows: np.ndarray) -> tf.Tensor:
         """Of a few examples, float32 (rows, labels) or (rows, time, labels)."""

@@ -1,4 +1,4 @@
-"""Training one Keras model: steps, epochs, early stopping, and a state that can be taken up again."""
+"""A Keras model and what trains it: steps, predictions, and a state that can be taken up again."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import ctypes
 import gc
 import time
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Generic, NamedTuple, TypeVar
@@ -17,12 +17,11 @@ import numpy as np
 import tensorflow as tf
 from tensorflow.python.framework import ops
 
-from .data.batches import Answers, Split
+from .data.batches import Answers, Batch, Split
 from .errors import TrialError
 from .layers.crf import CRF
 from .models import state
 from .models.optimizers import summed
-from .records import Scores
 
 Data = TypeVar("Data")
 DIVERGED = "a lower learning_rate or clip_norm may help"
@@ -157,6 +156,28 @@ def most_probable(logits: tf.Tensor, real: tf.Tensor, crf: CRF | None) -> tf.Ten
     return tf.argmax(logits, axis=-1, output_type=tf.int32) if crf is None else crf.decode(logits, real)
 
 
+def predicted(split: Split, ask: Callable[[Batch], tuple[Any, Iterable[np.ndarray]]]) -> Predictions:
+    """What is said of every example; the order of the split is kept.
+
+    Args:
+        ask: gives the loss of all true labels of a batch together, and what is said of each of its examples.
+    """
+    found: list[np.ndarray] = [np.zeros(0, np.int32)] * len(split)
+    loss = weight = 0.0
+    for batch in split.evaluation():
+        of_batch, answers = ask(batch)
+        loss += float(of_batch)
+        weight += float(batch.weights.sum())
+        for row, answer in zip(batch.rows, answers, strict=True):
+            found[row] = answer
+    return Predictions(Answers.of(found), loss / weight)
+
+
+def of_each(labels: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
+    """The labels of each example of a batch, int32 (batch,) or (batch, time), without padding."""
+    return (np.atleast_1d(one)[:length] for one, length in zip(labels, lengths, strict=True))
+
+
 class Fitting(Learner[Split]):
     """Learns the labels of examples.
 
@@ -220,16 +241,13 @@ class Fitting(Learner[Split]):
         return float(np.mean(losses)), tokens
 
     def predict(self, split: Split) -> Predictions:
-        """Label every example; the order of the split is kept."""
-        found: list[np.ndarray] = [np.zeros(0, np.int32)] * len(split)
-        loss = weight = 0.0
-        for batch in split.evaluation():
-            of_batch, answers = self.evaluate(batch.inputs, batch.labels, batch.weights)
-            loss += float(of_batch)
-            weight += float(batch.weights.sum())
-            for row, label in zip(batch.rows, answers.numpy(), strict=True):
-                found[row] = self._of_one(label, int(split.label_lengths[row]))
-        return Predictions(Answers.of(found), loss / weight)
+        """See `Learner`."""
+
+        def ask(batch: Batch) -> tuple[tf.Tensor, Iterable[np.ndarray]]:
+            loss, labels = self.evaluate(batch.inputs, batch.labels, batch.weights)
+            return loss, self._apart(labels.numpy(), split.label_lengths[batch.rows])
+
+        return predicted(split, ask)
 
     def asked(self, split: Split) -> Callable[[], Any]:
         """See `Learner`."""
@@ -239,9 +257,9 @@ class Fitting(Learner[Split]):
         decode = tf.function(self.crf.decode, autograph=False)
         return lambda: decode(self.answer(batch.inputs), batch.weights > 0).numpy()
 
-    def _of_one(self, label: np.ndarray, length: int) -> np.ndarray:
-        """An example's labels, from its row in a batch."""
-        return np.atleast_1d(label)[:length]
+    def _apart(self, labels: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
+        """What is said of each example of a batch."""
+        return of_each(labels, lengths)
 
 
 def release_memory() -> None:
@@ -255,68 +273,6 @@ def release_memory() -> None:
     trim = getattr(ctypes.CDLL(None), "malloc_trim", None)  # the C library of glibc alone has it
     if trim is not None:
         trim(0)
-
-
-class Epoch(NamedTuple):
-    """What one epoch did; scores are of the validation split."""
-
-    number: int
-    loss: float
-    validation: Predictions
-    scores: Scores
-    seconds: float
-    tokens_per_second: float
-    improved: bool
-
-
-def fit(
-    fitting: Learner[Data],
-    training: Data,
-    validation: Data,
-    *,
-    epochs: int,
-    batch_size: int,
-    patience: int,
-    seed: int,
-    objective: str,
-    score: Callable[[Predictions], Scores],
-    ended: Callable[[Epoch], bool],
-    before_epoch: Callable[[int], None] = lambda epochs: None,
-) -> str:
-    """Train until `epochs` in all, until nothing improved for `patience` epochs, or until `ended` says to stop.
-
-    Args:
-        seed: with the epoch's number it settles the order of examples, so that a fit that
-            is taken up again sees what an uninterrupted one would have seen.
-        objective: the score that is to rise.
-        ended: called after each epoch; True stops.
-        before_epoch: called before each, with how many there were.
-
-    Returns:
-        "done", or "stopped" where `ended` asked for it.
-    """
-    progress = fitting.progress
-    while progress.epoch < epochs and progress.epoch - progress.best_epoch < patience:
-        started = time.perf_counter()
-        before_epoch(progress.epoch)
-        loss, tokens = fitting.train_epoch(training, batch_size, np.random.default_rng((seed, progress.epoch)))
-        trained = time.perf_counter()
-        with fitting.averaged():
-            predictions = fitting.predict(validation)
-        if not np.isfinite(predictions.loss):
-            raise TrialError(f"diverged: the validation loss is {predictions.loss}; {DIVERGED}")
-        scores = score(predictions)
-        progress.epoch += 1
-        improved = scores[objective] > progress.best
-        if improved:
-            progress.best, progress.best_epoch = scores[objective], progress.epoch
-        seconds = time.perf_counter() - started
-        epoch = Epoch(
-            progress.epoch, loss, predictions, scores, seconds, tokens / max(trained - started, 1e-9), improved
-        )
-        if ended(epoch) and progress.epoch < epochs:
-            return "stopped"
-    return "done"
 
 
 def latency_ms(ask: Callable[[], Any], repeats: int = 15) -> float:

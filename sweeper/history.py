@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Set
+from collections.abc import Iterable, Set
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -104,6 +104,15 @@ class History:
     def candidates(self, objective: str) -> list[Candidate]:
         """All that may win, the winner first."""
         return candidates(self.orders, self.results, objective)
+
+    def different(self, numbers: Iterable[int], most: int) -> list[int]:
+        """The first so many of some trials, of each configuration one: hyperband goes on with some."""
+        chosen: list[int] = []
+        for number in numbers:
+            tried = [self.orders[one].configuration for one in chosen]
+            if len(chosen) < most and self.orders[number].configuration not in tried:
+                chosen.append(number)
+        return chosen
 
     @property
     def searched(self) -> int:

@@ -53,13 +53,8 @@ class Keeping:
     def finalists(self) -> list[int]:
         """The trials with the best scores, each of another configuration that gave a model each time, the best first."""
         waiting = [(result.scores[self.objective], -result.number) for result in self._untidy if result.counts]
-        finalists: list[int] = []
-        for _, number in sorted([*self._kept, *waiting], reverse=True):
-            tried = [self.history.orders[one].configuration for one in finalists]  # hyperband goes on with some
-            fresh = self.history.orders[-number].configuration not in tried
-            if len(finalists) < FINALISTS and fresh and not self._failed_again(-number):
-                finalists.append(-number)
-        return finalists
+        best_first = (-number for _, number in sorted([*self._kept, *waiting], reverse=True))
+        return self.history.different((one for one in best_first if not self._failed_again(one)), FINALISTS)
 
     def _failed_again(self, number: int) -> bool:
         again = (self.history.results.get(one) for one in self.history.repeats.get(number, ()))

@@ -238,11 +238,6 @@ def search_beside_baselines(search: Search, workers: Workers) -> Outcome:
 
 def best_together(search: Search, most: int) -> list[int]:
     """The winner, and the trials of other configurations that come next, whose weights are there."""
-    first, *others = search.history.candidates(search.objective)
-    chosen = [first.number]
-    for one in others:
-        tried = [search.history.orders[number].configuration for number in chosen]
-        fresh = search.history.orders[one.number].configuration not in tried  # hyperband goes on with some
-        if len(chosen) < most and fresh and search.folder.has_weights(one.number):
-            chosen.append(one.number)
-    return chosen
+    winner, *others = [one.number for one in search.history.candidates(search.objective)]
+    there = (number for number in others if search.folder.has_weights(number))
+    return search.history.different([winner, *there], most)

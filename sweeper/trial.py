@@ -15,7 +15,7 @@ import numpy as np
 from .data.batches import Answers
 from .data.store import open_prepared
 from .errors import DataError, TrialError
-from .fitting import Epoch, Learner, Predictions, fit, latency_ms, parameter_count
+from .fitting import Learner, Predictions, latency_ms, parameter_count
 from .journal import Journal
 from .learners import as_served, build_learner, load
 from .models import kernels, state
@@ -23,6 +23,7 @@ from .models.encoder_decoder import forcing
 from .records import BEST, EVENTS, LAST, EpochEvent, Scores, TrialOrder, TrialResult
 from .showing import show
 from .tasks import TASKS
+from .training import Epoch, fit
 from .writing import Writing
 
 

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 
 import keras
 import numpy as np
 import tensorflow as tf
 
-from .data.batches import Answers, Split
-from .fitting import Fitting
+from .data.batches import Answers, Batch, Split
+from .fitting import Fitting, predicted
 from .models import EncoderDecoder
 from .models.decoder import BOUNDARY
 
@@ -45,14 +45,14 @@ class Writing(Fitting):
         search = tf.function(self.model.search, input_signature=signature, autograph=False)
 
         def answers(width: int, length_penalty: float) -> Answers:
-            found: list[np.ndarray] = [np.zeros(0, np.int32)] * len(split)
-            for batch in split.evaluation():
-                for row, label in zip(batch.rows, search(batch.ids, width, length_penalty).numpy(), strict=True):
-                    found[row] = self._of_one(label, 0)
-            return Answers.of(found)
+            def ask(batch: Batch) -> tuple[float, Iterable[np.ndarray]]:
+                written = search(batch.ids, width, length_penalty).numpy()
+                return np.nan, self._apart(written, split.label_lengths[batch.rows])
+
+            return predicted(split, ask).answers
 
         return answers
 
-    def _of_one(self, label: np.ndarray, length: int) -> np.ndarray:
-        """The symbols before the end, from a row of a batch."""
-        return label[: np.argmax(np.append(label, BOUNDARY) == BOUNDARY)]
+    def _apart(self, labels: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
+        """The symbols before the end, of each example."""
+        return (one[: np.argmax(np.append(one, BOUNDARY) == BOUNDARY)] for one in labels)

@@ -12,11 +12,12 @@ from sweeper.data import cards
 from sweeper.data.batches import load_split
 from sweeper.data.prepare import prepare
 from sweeper.errors import TrialError
-from sweeper.fitting import Epoch, Fitting, fit, parameter_count, release_memory
+from sweeper.fitting import Fitting, parameter_count, release_memory
 from sweeper.models import Sizes, kernels
 from sweeper.models.optimizers import build_optimizer
 from sweeper.parameters import complete
 from sweeper.tasks import TASKS
+from sweeper.training import Epoch, fit
 
 QUICK = {
     "units": 6,

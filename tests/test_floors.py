@@ -20,7 +20,7 @@ FLOORS = [  # ground floor first
     {"models"},
     {"tasks"},
     {"fitting", "pictures", "baselines"},
-    {"telling", "writing"},
+    {"telling", "writing", "training"},
     {"learners"},
     {"ensembles"},
     {"showing", "winner", "comparing"},

@@ -1,0 +1,75 @@
+"""Training a learner: epochs, early stopping, and where it may be taken up again."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import numpy as np
+
+from .errors import TrialError
+from .fitting import DIVERGED, Data, Learner, Predictions
+from .records import Scores
+
+
+class Epoch(NamedTuple):
+    """What one epoch did; scores are of the validation split."""
+
+    number: int
+    loss: float
+    validation: Predictions
+    scores: Scores
+    seconds: float
+    tokens_per_second: float
+    improved: bool
+
+
+def fit(
+    learner: Learner[Data],
+    training: Data,
+    validation: Data,
+    *,
+    epochs: int,
+    batch_size: int,
+    patience: int,
+    seed: int,
+    objective: str,
+    score: Callable[[Predictions], Scores],
+    ended: Callable[[Epoch], bool],
+    before_epoch: Callable[[int], None] = lambda epochs: None,
+) -> str:
+    """Train until `epochs` in all, until nothing improved for `patience` epochs, or until `ended` says to stop.
+
+    Args:
+        seed: with the epoch's number it settles the order of examples, so that a fit that
+            is taken up again sees what an uninterrupted one would have seen.
+        objective: the score that is to rise.
+        ended: called after each epoch; True stops.
+        before_epoch: called before each, with how many there were.
+
+    Returns:
+        "done", or "stopped" where `ended` asked for it.
+    """
+    progress = learner.progress
+    while progress.epoch < epochs and progress.epoch - progress.best_epoch < patience:
+        started = time.perf_counter()
+        before_epoch(progress.epoch)
+        loss, tokens = learner.train_epoch(training, batch_size, np.random.default_rng((seed, progress.epoch)))
+        trained = time.perf_counter()
+        with learner.averaged():
+            predictions = learner.predict(validation)
+        if not np.isfinite(predictions.loss):
+            raise TrialError(f"diverged: the validation loss is {predictions.loss}; {DIVERGED}")
+        scores = score(predictions)
+        progress.epoch += 1
+        improved = scores[objective] > progress.best
+        if improved:
+            progress.best, progress.best_epoch = scores[objective], progress.epoch
+        seconds = time.perf_counter() - started
+        epoch = Epoch(
+            progress.epoch, loss, predictions, scores, seconds, tokens / max(trained - started, 1e-9), improved
+        )
+        if ended(epoch) and progress.epoch < epochs:
+            return "stopped"
+    return "done"
