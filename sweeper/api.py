@@ -5,19 +5,17 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime
-import math
-import re
 import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import parameters
+from . import arguments
 from .data import cards
-from .data.cards import VECTORS, Card
-from .errors import UsageError, unknown
+from .data.cards import Card
+from .errors import UsageError
 from .quiet import let_go
-from .spaces import SearchSpace, load_space
+from .spaces import SearchSpace
 from .wording import visible
 
 if TYPE_CHECKING:
@@ -27,17 +25,6 @@ if TYPE_CHECKING:
     from .outcome import Outcome
     from .records import TrialResult
 
-DEFAULT_DATASETS = {
-    "sentiment": "rotten-tomatoes",
-    "text": "reuters-r8",
-    "tagging": "peoples-daily",
-    "seq2seq": "cmudict",
-    "generation": "shakespeare",
-}
-ALGORITHMS = ("random", "grid", "bayesian", "hyperband")
-HIGHEST_SEED = 2**31 - 1000  # the seeds of a model's layers follow it
-MOST_SEEDS = 100  # of one configuration
-LONGEST_NAME = 200  # bytes: names of temporary files begin with it, and file systems end at 255
 BUDGET = 300.0  # seconds, where neither trials nor a budget are given
 
 
@@ -101,7 +88,7 @@ def sweep(
     from .records import Settings
     from .sweeps import load, run_sweep
 
-    _check_named(
+    arguments.check_named(
         task=task, dataset=dataset, data=data, text=text, label=label, encoding=encoding, space=space, resume=resume
     )
     anew: dict[str, Any] = {
@@ -125,108 +112,19 @@ def sweep(
         if settings.trials is None and trials is not None:
             anew.setdefault("budget", None)  # as in a new sweep: trials alone set no time
         settings = dataclasses.replace(settings, **anew)
-        _check(settings, card.task)
+        arguments.check_settings(settings, card.task)
         prepared = load(card, found, say)
         return run_sweep(card, found, settings, prepared, folder, say, gradients=gradients)
-    card = _card(task, dataset, data, text, label, encoding, say)
-    found = _space(card.task, space)
+    card = arguments.card_of(task, dataset, data, text, label, encoding, say)
+    found = arguments.space_of(card.task, space)
     chosen: dict[str, Any] = {"algorithm": algorithm, "epochs": epochs, "seed": seed}
     chosen = {key: value for key, value in chosen.items() if value is not None}
     settings = Settings(**{"budget": None if trials else BUDGET, **chosen, **anew})
-    _check(settings, card.task)
-    _check_name(name)
+    arguments.check_settings(settings, card.task)
+    arguments.check_name(name)
     prepared = load(card, found, say)  # before the folder is made, so that a mistake leaves nothing behind
     folder = _new_folder(name, card, found, settings)
     return run_sweep(card, found, settings, prepared, folder, say, gradients=gradients)
-
-
-def _card(
-    task: str | None,
-    dataset: str | None,
-    data: str | None,
-    text: str | None,
-    label: str | None,
-    encoding: str | None,
-    say: Callable[[str], None],
-) -> Card:
-    if task is not None and task not in parameters.tasks():
-        raise UsageError(unknown("task", task, parameters.tasks()))
-    if data is not None:
-        if dataset is not None:
-            raise UsageError("--data and --dataset: give one of them; a card for your own file is --dataset mine.toml")
-        from .data.infer import infer_card
-
-        card, said = infer_card(data, text, label, encoding, task)
-        say(said)
-        return card
-    for flag, value in (("--text", text), ("--label", label), ("--encoding", encoding)):
-        if value is not None:
-            raise UsageError(f"{flag}: describes a file of your own; give it with --data, or write a card")
-    if task is None and dataset is None:
-        raise UsageError(
-            f"name a task ({', '.join(parameters.tasks())}), a --dataset, or a file of your own: --data reviews.csv --text review --label stars"
-        )
-    card = cards.load_card(dataset or DEFAULT_DATASETS[str(task)])
-    if card.task == VECTORS:
-        raise UsageError(
-            f"--dataset: {card.name} holds word vectors; name it as the parameter 'vectors' of a search space"
-        )
-    if task is not None and card.task != task:
-        if {card.task, task} <= {"sentiment", "text"}:
-            return dataclasses.replace(card, task=task)  # both read a text and its label
-        raise UsageError(f"--dataset: {card.name} is a dataset for {card.task}, not for {task}")
-    return card
-
-
-def _space(task: str, name: str | None) -> SearchSpace:
-    space = load_space(name or task)
-    if space.task != task:
-        raise UsageError(
-            f"--space: {space.name} is a space for {space.task}, not for {task}; try {task} or {task}-quick"
-        )
-    return space
-
-
-def _check(settings: Any, task: str) -> None:
-    from .keeping import KEPT
-    from .tasks import TASKS
-
-    if settings.algorithm not in ALGORITHMS:
-        raise UsageError(f"--algorithm: {unknown('algorithm', settings.algorithm, ALGORITHMS)}")
-    for flag, value in (
-        ("--trials", settings.trials),
-        ("--epochs", settings.epochs),
-        ("--workers", settings.workers),
-        ("--seeds", settings.seeds),
-        ("--ensemble", settings.ensemble),
-        ("--budget", settings.budget),
-        ("--trial-limit", settings.trial_limit),
-    ):
-        if value is not None and not 0 < value < math.inf:
-            raise UsageError(f"{flag}: must be above 0, found {value:g}")
-    for flag, value, most in (("--seeds", settings.seeds or 1, MOST_SEEDS), ("--ensemble", settings.ensemble, KEPT)):
-        if value > most:
-            raise UsageError(f"{flag}: must be at most {most}, found {value}")
-    if settings.ensemble > 1 and not TASKS[task].joins:
-        joining = ", ".join(name for name in TASKS if TASKS[name].joins)
-        raise UsageError(
-            f"--ensemble: only models that label can answer as one ({joining}), found {task}; leave it out"
-        )
-    if not 0 <= settings.seed < HIGHEST_SEED:
-        raise UsageError(f"--seed: must be from 0 to {HIGHEST_SEED - 1}, found {settings.seed}")
-
-
-def _check_named(**given: Any) -> None:
-    for name, value in given.items():
-        if value == "":
-            raise UsageError(f"--{name}: must name something, found ''; leave it out where you mean nothing")
-
-
-def _check_name(name: str | None) -> None:
-    if name is not None and not (re.fullmatch(r"\w[\w.-]{0,99}", name) and len(name.encode()) <= LONGEST_NAME):
-        raise UsageError(
-            f"--name: must be at most 100 letters, digits, '.', '_' and '-', in {LONGEST_NAME} bytes of UTF-8, found {name!r}"
-        )
 
 
 def _new_folder(name: str | None, card: Card, space: SearchSpace, settings: Any) -> SweepFolder:

@@ -31,7 +31,7 @@ FLOORS = [  # ground floor first
     {"folders", "keeping"},
     {"exports", "search", "resume", "doctor", "outcome"},
     {"shipping"},
-    {"sweeps"},
+    {"sweeps", "arguments"},
     {"api"},
     {"predicting"},
     {"listing"},
