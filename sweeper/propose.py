@@ -153,7 +153,6 @@ def _oracle(space: SearchSpace, algorithm: str, objective: str, epochs: int, see
         "seed": seed + 1,  # 0 would be replaced by a random one
         "allow_new_entries": False,
         "tune_new_entries": False,
-        "max_consecutive_failed_trials": ENDLESS,  # failures in a row are ours to judge
     }
     match algorithm:
         case "grid":
@@ -169,6 +168,8 @@ def _oracle(space: SearchSpace, algorithm: str, objective: str, epochs: int, see
     # A sweep's own history of what was asked and told rebuilds the oracle; its files would only cost time.
     oracle.save = oracle._save_trial = lambda *_: None
     oracle._max_collisions = MOST_REPEATS
+    # Failures in a row are ours to judge; and it would go over all trials whenever one ends.
+    oracle._check_consecutive_failures = lambda: None
     _try_first(oracle, space.first())
     return oracle
 
