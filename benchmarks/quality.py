@@ -104,9 +104,13 @@ def quality(name: str, folder: Path) -> Iterator[Row]:
         return
     os.chdir(folder)
     dataset = _declared(name, asked.card) if asked.card else name
-    found = [_kept(f"{name}: sweep, seed {seed}", partial(_swept, asked, dataset, seed)) for seed in range(SEEDS)]
+    length = f"{asked.minutes:g} minutes"
+    found = [
+        _kept(f"{name}: {length} of {asked.space}, seed {seed}", partial(_swept, asked, dataset, seed))
+        for seed in range(SEEDS)
+    ]
     script = [
-        _kept(f"{name}: script, seed {seed}", partial(_scripted, dataset, seed, asked.minutes))
+        _kept(f"{name}: {length} of the script, seed {seed}", partial(_scripted, dataset, seed, asked.minutes))
         for seed in range(SEEDS)
         if SCRIPTED
     ]
@@ -115,7 +119,7 @@ def quality(name: str, folder: Path) -> Iterator[Row]:
     alone, together = found, [one["together"] for one in found]
     for side, words in ((alone, "the best"), (together, f"the best {TOGETHER} as one (--ensemble {TOGETHER})")):
         yield Row(
-            f"{name}: test {score} of {words} of a sweep of {asked.minutes:g} minutes, {seeds}",
+            f"{name}: test {score} of {words} of a sweep of {length}, {seeds}",
             _around([one["test"] for one in side]), target, _mean(side, "test") >= asked.at_least / 100,
         )  # fmt: skip
     better = _mean(max(alone, together, key=lambda side: _mean(side, "validation")), "test")

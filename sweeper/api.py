@@ -235,7 +235,7 @@ def _export_now(folder: SweepFolder, chosen: TrialResult, *, is_best: bool, to: 
 
     card, space, _ = as_begun(folder)
     prepared = load(card, space, _to_standard_error)
-    folder.note_data(prepared.meta.digest, prepared.meta.described, folder.facts["objective"], folder.facts["vectors"])
+    folder.note_data(prepared.meta, folder.facts["objective"], folder.facts["vectors"])
     order = folder.placed(folder.history().orders[chosen.number], prepared.folder)
     with Workers(1, folder.path / "workers.log") as workers:
         baselines = workers.insist(baselines_of, str(prepared.folder))

@@ -100,7 +100,7 @@ class Learner(ABC, Generic[Data]):
     def values(self) -> dict[str, np.ndarray]:
         """The weights that are scored: the model's, or their running average where there is one."""
         with self.averaged():
-            return state.values(state.learned(self.model), "model")
+            return state.of_model(self.model)
 
     @contextlib.contextmanager
     def averaged(self) -> Iterator[None]:
@@ -120,10 +120,7 @@ class Learner(ABC, Generic[Data]):
     def save(self, path: Path, note: str = "") -> None:
         """Weights, optimizer and progress, and a note of the caller's."""
         progress = {"epoch": self.progress.epoch, "best": self.progress.best, "best_epoch": self.progress.best_epoch}
-        arrays = {
-            **state.values(state.learned(self.model), "model"),
-            **state.values(self.optimizer.variables, "optimizer"),
-        }
+        arrays = {**state.of_model(self.model), **state.values(self.optimizer.variables, "optimizer")}
         state.save_arrays(
             path, {**arrays, **{name: np.array(value) for name, value in progress.items()}, "note": np.array(note)}
         )
@@ -131,7 +128,7 @@ class Learner(ABC, Generic[Data]):
     def restore(self, path: Path) -> str:
         """Take up what `save` left; returns the note."""
         arrays = state.load_arrays(path)
-        state.assign(state.learned(self.model), arrays, "model")
+        state.into_model(self.model, arrays)
         state.assign(self.optimizer.variables, arrays, "optimizer")
         self.progress = Progress(int(arrays["epoch"]), float(arrays["best"]), int(arrays["best_epoch"]))
         return str(arrays["note"])

@@ -20,7 +20,7 @@ import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import filelock
 
@@ -28,6 +28,9 @@ from .errors import UsageError, unknown
 from .history import History
 from .journal import write_atomically
 from .records import BEST, LAST, TRACKED, Difference, Differences, Scores, Together, TrialOrder
+
+if TYPE_CHECKING:
+    from .data.store import Meta
 
 SWEEPS = Path("sweeps")
 FACTS = {"card", "task", "card_folder", "space", "settings", "began"}  # that every sweep.json has
@@ -138,19 +141,23 @@ class SweepFolder:
     def note_run(self, run: str) -> None:
         self._note(run=run)
 
-    def note_data(self, digest: str, described: str, objective: str, vectors: dict[str, str]) -> None:
+    def note_data(self, meta: Meta, objective: str, vectors: dict[str, str]) -> None:
         """Keep what the sweep is about.
 
         Args:
-            described: the data in a few words, for a person to compare.
             vectors: fingerprints of pretrained vectors, by name.
 
         Raises:
             UsageError: it began with other data.
         """
-        facts = self.facts
+        facts, digest, described = self.facts, meta.digest, meta.described
         before = facts.get("digest", digest)
         if before != digest:
+            if facts.get("form") != meta.form:
+                raise UsageError(
+                    f"{self.name} was begun by a version of sweeper that prepared data otherwise, and its weights are of no use to this one: "
+                    "go on with that version, or start a new sweep"
+                )
             was = facts.get("data", "other ones")
             change = "as many, with other content" if was == described else f"{was} then, {described} now"
             raise UsageError(
@@ -162,7 +169,7 @@ class SweepFolder:
                 raise UsageError(
                     f"the vectors {name} have changed since {self.name} began; put the old file back, or start a new sweep"
                 )
-        self._note(digest=digest, data=described, objective=objective, vectors=vectors)
+        self._note(digest=digest, form=meta.form, data=described, objective=objective, vectors=vectors)
 
     def note_baselines(self, baselines: Sequence[dict[str, Any]]) -> None:
         self._note(baselines=list(baselines))

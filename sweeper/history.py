@@ -109,9 +109,10 @@ class History:
         """The first so many of some trials, of each configuration one: hyperband goes on with some."""
         chosen: list[int] = []
         for number in numbers:
-            tried = [self.orders[one].configuration for one in chosen]
-            if len(chosen) < most and self.orders[number].configuration not in tried:
+            if self.orders[number].configuration not in [self.orders[one].configuration for one in chosen]:
                 chosen.append(number)
+            if len(chosen) == most:
+                break
         return chosen
 
     @property

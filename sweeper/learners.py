@@ -97,7 +97,7 @@ def vocabulary(order: TrialOrder, prepared: Prepared) -> list[str]:
 def as_served(order: TrialOrder, prepared: Prepared, learner: Learner[Any]) -> Learner[Any]:
     """The same model as an export has it."""
     served = _to_serve(order, prepared)
-    state.assign(state.learned(served.model), state.values(state.learned(learner.model), "model"), "model")
+    state.into_model(served.model, state.of_model(learner.model))
     return served
 
 
@@ -111,7 +111,7 @@ def trained(order: TrialOrder) -> tuple[Prepared, Learner[Any]]:
     """The model of a finished trial, as an export has it, with the weights of its best epoch."""
     prepared = open_prepared(Path(order.prepared))
     learner = _to_serve(order, prepared)
-    state.assign(state.learned(learner.model), state.load_arrays(Path(order.folder) / BEST), "model")
+    state.into_model(learner.model, state.load_arrays(Path(order.folder) / BEST))
     for name, value in decoding(order).items():
         setattr(learner.model, name, value)
     return prepared, learner

@@ -307,7 +307,7 @@ TABLE: tuple[Known, ...] = (
         "dropout_masks",
         "steps",
         Words(("steps", "sequence")),
-        "whether what is dropped between layers is drawn for each step, or once for a whole sequence (variational)",
+        "whether what is dropped before and between layers is drawn for each step, or once for a whole sequence (variational)",
         CLASSIFICATION,
         when={"depth": (2, 3, 4)},
     ),

@@ -216,10 +216,15 @@ def _hyperparameters(space: SearchSpace) -> keras_tuner.HyperParameters:
     return table
 
 
+def _of_one_kind(values: Sequence[Any]) -> list[Any]:
+    """KerasTuner makes all values of a condition what the first one is."""
+    return [float(value) for value in values] if any(isinstance(value, float) for value in values) else list(values)
+
+
 def _declared(parameter: Parameter, default: Any) -> hyperparameters.HyperParameter:
     """One parameter. Its conditions are given, not opened as scopes, which know only what was declared in the very same
     ones: neither two conditions nor one that depends on another could be said."""
-    conditions = [Parent(name, list(values)) for name, values in parameter.when.items()]
+    conditions = [Parent(name, _of_one_kind(values)) for name, values in parameter.when.items()]
     said = {"default": default, "conditions": conditions}
     if isinstance(parameter, Choice):
         return hyperparameters.Choice(parameter.name, list(parameter.values), **said)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import dataclasses
+import itertools
 import json
 import signal
 import threading
@@ -78,7 +79,7 @@ def run_sweep(
     ):
         folder.remove_strays()
         fingerprints = {name: vectors_fingerprint(name) for name in vectors(space)}
-        folder.note_data(prepared.meta.digest, prepared.meta.described, objective, fingerprints)
+        folder.note_data(prepared.meta, objective, fingerprints)
         workers.warm_up()  # they import TensorFlow while we import MLflow
         with tracked(card, space, settings, prepared, folder) as tracker:
             folder.note_settings(dataclasses.asdict(settings))
@@ -240,4 +241,4 @@ def best_together(search: Search, most: int) -> list[int]:
     """The winner, and the trials of other configurations that come next, whose weights are there."""
     winner, *others = [one.number for one in search.history.candidates(search.objective)]
     there = (number for number in others if search.folder.has_weights(number))
-    return search.history.different([winner, *there], most)
+    return search.history.different(itertools.chain([winner], there), most)

@@ -138,7 +138,7 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
     )
     checkpoint.offer(learner, record, now=True)
     best = state.load_arrays(folder / BEST)
-    state.assign(state.learned(learner.model), best, "model")  # which is what is shown, and exported
+    state.into_model(learner.model, best)  # which is what is shown, and exported
     learner.progress.best_epoch = int(best["epoch"])
     if answers is None:  # the best epoch is one that was taken up, or one after it, which a kill has undone
         predictions = learner.predict(validation)

@@ -310,7 +310,7 @@ def test_the_first_words_that_nobody_asked_for_are_read_too_as_many_as_wanted(tm
     for names in (["v.txt"], ["v.npy", "v.parquet"]):
         documents = [Document(tmp_path / name, name) for name in names]
         for further, words in ((0, ["中"]), (1, ["the", "中"]), (9, list(rows))):
-            found, _ = vectors.load(documents, vectors.Options(), {"中", "absent"}, further)
+            found, _ = vectors.load(documents, vectors.Options(), {"中", "absent"}, further=further)
             assert {word: vector.tolist() for word, vector in found.items()} == {word: rows[word] for word in words}
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import keras
 import numpy as np
 import pytest
@@ -161,6 +163,18 @@ def test_dropout_acts_in_training_only(values):
     assert np.allclose(logits(a_model, ids), logits(a_model, ids))
     runs = [a_model(ids, training=True)["logits"].numpy() for _ in range(4)]
     assert any(not np.allclose(runs[0], run) for run in runs[1:])
+
+
+def test_no_two_layers_drop_the_same_features():
+    a_model = model(
+        "tagging", depth=2, units=3, embedding_units=6, input_dropout=0.5, dropout=0.5, dropout_masks="sequence"
+    )
+    layers = [layer for layer in a_model.layers if isinstance(layer, keras.layers.Dropout)]
+    ones = np.ones((20, 1, 6), np.float32)
+    masks = [np.asarray(layer(ones, training=True)) > 0 for layer in layers]
+    assert len(masks) == 3
+    agree = [(one == other).mean() for one, other in itertools.combinations(masks, 2)]
+    assert max(agree) < 0.75
 
 
 def test_word_dropout_drops_whole_words():

@@ -80,6 +80,19 @@ when   = { vectors = ["in_domain"] }
     assert {tuple(value for _, value in one) for one in tried} == wanted
 
 
+def test_a_condition_on_numbers_whole_and_not_holds_for_all_of_them(tmp_path):
+    text = """about = "x"
+task = "sentiment"
+[parameters.dropout]
+choice = [0, 0.5]
+[parameters.units]
+choice = [4, 8]
+when   = { dropout = [0, 0.5] }
+"""
+    found = drive(proposer("grid", str(write(tmp_path / "mixed.toml", text))), 30, any_score)
+    assert {(one.values["dropout"], one.values["units"]) for one in found} == {(0, 4), (0, 8), (0.5, 4), (0.5, 8)}
+
+
 @pytest.mark.parametrize("algorithm", ["random", "grid", "bayesian"])
 def test_nothing_is_tried_twice_and_a_small_space_is_exhausted(algorithm):
     found = drive(proposer(algorithm, "sentiment-quick"), 50, any_score)

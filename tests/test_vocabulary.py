@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from functools import partial
+from pathlib import Path
+
 import numpy as np
 import pytest
 
@@ -10,6 +13,7 @@ from sweeper.data import cards, pretrained
 from sweeper.data.batches import load_split
 from sweeper.data.prepare import prepare
 from sweeper.data.vocabulary import read_vocabulary
+from sweeper.errors import DataError
 from sweeper.gradients import reach
 from sweeper.learners import sizes, trained
 from sweeper.models import state
@@ -77,10 +81,32 @@ def test_every_word_has_its_own_vector(ready):
 
 
 def test_only_so_many_words_are_taken_from_vectors_the_first_ones(ready, monkeypatch):
-    _, vectors = ready
-    monkeypatch.setattr(pretrained, "FURTHER", 1)
-    further = pretrained._rows(vectors, ["", "<unk>", "good", "bad"], lowercase=True)[1]
-    assert further == ["grand"]
+    prepared, vectors = ready
+    monkeypatch.setattr(pretrained, "FURTHER", 2)
+    write(Path(vectors), f"Film 1 1\n{VECTORS}")
+    prepare(cards.load_card(str(Path(vectors).with_name("reviews.toml"))), vectors=[vectors])
+    words = read_vocabulary(prepared, configured(vectors)).words
+    assert words[-2:] == ["grand", "shoddy"], "and none that lower-case texts do not have"
+
+
+@pytest.mark.parametrize(
+    ("tokens", "further"), [("words", ["film", "的", "grand"]), ("characters", ["的"])], ids=["words", "characters"]
+)
+def test_words_that_no_text_has_as_one_token_are_left_alone(tmp_path, tokens, further):
+    path = write(tmp_path / "v.txt", "film 1 1\n电影 2 2\n的 3 3\nGrand 4 4\ngrand 5 5\n")
+    occurs = partial(pretrained._occurs, False, tokens, True)
+    assert pretrained._rows(str(path), ["", "<unk>"], occurs)[1] == further
+    assert "电影" in pretrained._rows(str(path), ["", "<unk>"], partial(pretrained._occurs, True, tokens, True))[1]
+
+
+def test_a_trial_is_not_answered_for_with_other_vectors(ready, tmp_path):
+    prepared, vectors = ready
+    order = TrialOrder(0, "sentiment", configured(vectors), str(prepared.folder), str(tmp_path / "trial"), 3, 1)
+    assert run_trial(order).counts
+    write(Path(vectors), VECTORS.replace("grand 9 8", "grand 8 9"))
+    prepare(cards.load_card(str(Path(vectors).with_name("reviews.toml"))), vectors=[vectors])
+    with pytest.raises(DataError, match="the file of vectors has changed since this trial was trained"):
+        trained(order)
 
 
 def test_what_training_never_reads_stays_as_it_is_and_is_not_kept_with_the_trial(ready, tmp_path):
@@ -91,7 +117,8 @@ def test_what_training_never_reads_stays_as_it_is_and_is_not_kept_with_the_trial
     vocabulary = read_vocabulary(prepared, order.configuration)
     further = model.get_layer(FURTHER).embeddings.numpy()
     assert (further == vocabulary.vectors[vocabulary.learned :]).all()
-    assert not (model.get_layer("embedding").embeddings.numpy() == vocabulary.vectors[: vocabulary.learned]).all()
+    good = vocabulary.words.index("good")
+    assert (model.get_layer("embedding").embeddings.numpy()[good] != vocabulary.vectors[good]).all()
     kept = [array.shape for name, array in state.load_arrays(tmp_path / "trial" / BEST).items() if "model" in name]
     assert further.shape not in kept
     assert len(kept) == len(model.variables) - 1

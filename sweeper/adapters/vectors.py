@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -33,10 +33,28 @@ def read(document: Document, options: Options) -> Iterator[Example]:
     )
 
 
+class _Choice:
+    """Which words are read; see `load`. It counts those that nobody asked for."""
+
+    def __init__(self, wanted: set[str], others: Callable[[str], bool], further: int) -> None:
+        self.wanted, self.others, self.further = wanted, others, further
+
+    def takes(self, word: str | None) -> bool:
+        if word in self.wanted:
+            return True
+        takes = bool(self.further and word and self.others(word))
+        self.further -= takes
+        return takes
+
+
 def load(
-    documents: Iterable[Document], options: Options, wanted: set[str], further: int = 0
+    documents: Iterable[Document],
+    options: Options,
+    wanted: set[str],
+    others: Callable[[str], bool] = lambda word: True,
+    further: int = 0,
 ) -> tuple[dict[str, np.ndarray], int]:
-    """The vectors of the `wanted` words, and of the first `further` others.
+    """The vectors of the `wanted` words, and of the first `further` of those `others` that may come as well.
 
     Args:
         documents: one text file (`word v1 v2 ...`, a word2vec header line allowed), or a
@@ -51,16 +69,16 @@ def load(
     found = list(documents)
     endings = {document.path.suffix.lower(): document for document in found}
     if ".npy" in endings and ".parquet" in endings:
-        return _from_array(endings[".npy"], endings[".parquet"], options, wanted, further)
+        return _from_array(endings[".npy"], endings[".parquet"], options, _Choice(wanted, others, further))
     if len(found) != 1:
         raise DataError(
             f"{found[0].name if found else 'vectors'}: expected one text file, or a .npy array and its .parquet index, found {len(found)} files"
         )
-    return _from_text(found[0], options, wanted, further)
+    return _from_text(found[0], options, _Choice(wanted, others, further))
 
 
 def _from_array(
-    array: Document, index: Document, options: Options, wanted: set[str], further: int
+    array: Document, index: Document, options: Options, choice: _Choice
 ) -> tuple[dict[str, np.ndarray], int]:
     import numpy as np
     import pyarrow.parquet
@@ -74,15 +92,12 @@ def _from_array(
         raise DataError(f"{index.name}: names {len(words)} words, but {array.name} has {len(matrix)} rows")
     found: dict[str, np.ndarray] = {}
     for row, word in enumerate(words):
-        if word in wanted or further:
-            further -= word not in wanted
+        if word not in found and choice.takes(word):
             found[word] = np.array(matrix[row], np.float32)
     return found, matrix.shape[1]
 
 
-def _from_text(
-    document: Document, options: Options, wanted: set[str], further: int
-) -> tuple[dict[str, np.ndarray], int]:
+def _from_text(document: Document, options: Options, choice: _Choice) -> tuple[dict[str, np.ndarray], int]:
     import numpy as np
 
     width = 0
@@ -98,8 +113,7 @@ def _from_text(
             raise DataError(
                 f"{document.name}:{number}: expected a word and {width or 'several'} numbers, found {len(numbers)}: {line[:40]!r}"
             )
-        if (word in wanted or further) and word not in found:
-            further -= word not in wanted
+        if word not in found and choice.takes(word):
             try:
                 found[word] = np.array(numbers, dtype=np.float32)
             except ValueError as error:

@@ -33,7 +33,7 @@ from .store import (
     is_whole,
     linear_key,
     open_prepared,
-    vectors_key,
+    vectors_file,
     write_whole,
 )
 
@@ -73,7 +73,7 @@ def prepare(
             with without_chatter():
                 write_whole(place, partial(write_encoding, prepared, tokens, lowercase))
         for name in vectors:
-            write_vectors(name, card, prepared, (tokens, lowercase), place / f"{vectors_key(name)}.npy")
+            write_vectors(name, card, prepared, (tokens, lowercase), place / vectors_file(name))
     if spelling and prepared.meta.spelled and not is_whole(folder / SPELLING, say):
         with without_chatter():
             write_whole(folder / SPELLING, partial(write_spelling, prepared))
@@ -142,6 +142,7 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
         target_tokens=getattr(card.options, "target_tokens", ""),
         conditions=conditions,
         spelled=card.task == "tagging" and _mean_length(examples["tokens"]) > FEW_CHARACTERS,
+        form=FORMAT,
     )
     return asdict(meta)
 

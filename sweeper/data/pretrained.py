@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tempfile
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -25,27 +28,31 @@ IN_DOMAIN = "in_domain"
 """The name of vectors that are learned from the training texts themselves."""
 
 FURTHER = 100_000
-"""The most words that only the vectors know: of 50 numbers each they are 20 MB of every export."""
+"""The most words that only the vectors know: of 50 numbers each they are 20 MB of an export."""
+
+UNSPACED = re.compile(
+    "[\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff\U00020000-\U0003ffff]"
+)
+"""Roughly the scripts of `tokens.UNSPACED`, which is written for TensorFlow; a word too many is only never read."""
 
 
 def write_vectors(name: str, card: Card, prepared: Prepared, encoding: tuple[str, bool], target: Path) -> None:
     """The rows of an encoding's vocabulary, unless they are there and their source has not changed."""
-    noted, further = target.with_suffix(".source"), target.with_suffix(".json")
-    current = vectors_fingerprint(name)
-    there = all(file.is_file() for file in (target, noted, further))
-    if there and noted.read_text(encoding="utf-8") == f"{current} {sha256(target)} {sha256(further)}":
+    noted, current = target.with_suffix(".source"), vectors_fingerprint(name)
+    if target.is_file() and noted.is_file() and noted.read_text(encoding="utf-8") == f"{current} {sha256(target)}":
         return
     vocabulary = open_encoded(prepared, *encoding).vocabulary
     others: list[str] = []
     if name == IN_DOMAIN:
         matrix = learned_vectors(_texts(card, prepared, encoding, vocabulary), len(vocabulary))
     else:
-        matrix, others = _rows(name, vocabulary, lowercase=encoding[1])
-    write_atomically(further, json.dumps(others))
-    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".npy", delete=False) as file:
-        np.save(file, matrix)
+        given = prepared.meta.task == "tagging"  # tokens, whatever they are
+        matrix, others = _rows(name, vocabulary, partial(_occurs, given, *encoding))
+    words = np.frombuffer(json.dumps(others).encode(), np.uint8)
+    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".npz", delete=False) as file:
+        np.savez(file, vectors=matrix, words=words)
     os.replace(file.name, target)
-    write_atomically(noted, f"{current} {sha256(target)} {sha256(further)}")
+    write_atomically(noted, f"{current} {sha256(target)}")
 
 
 def _texts(card: Card, prepared: Prepared, encoding: tuple[str, bool], vocabulary: list[str]) -> Texts:
@@ -61,11 +68,17 @@ def _texts(card: Card, prepared: Prepared, encoding: tuple[str, bool], vocabular
     )
 
 
-def _rows(name: str, vocabulary: list[str], *, lowercase: bool) -> tuple[np.ndarray, list[str]]:
+def _occurs(given: bool, tokens: str, lowercase: bool, word: str) -> bool:
+    """Whether a word may be one token of a text, or of tokens that are given as they are."""
+    whole = given or tokens == "symbols" or (tokens == "words" and not UNSPACED.search(word))
+    return (whole or len(word) == 1) and (not lowercase or word == word.lower())
+
+
+def _rows(name: str, vocabulary: list[str], occurs: Callable[[str], bool]) -> tuple[np.ndarray, list[str]]:
     """Vectors of a vocabulary and of further words, and these words."""
     inside = set(vocabulary)
-    found, width = load_vectors(name, inside, FURTHER)
-    others = [word for word in found if word not in inside and (not lowercase or word == word.lower())]
+    found, width = load_vectors(name, inside, occurs, FURTHER)
+    others = [word for word in found if word not in inside]
     matrix = np.full((len(vocabulary) + len(others), width), np.nan, np.float32)
     for row, word in enumerate([*vocabulary, *others]):
         if word in found:
@@ -94,16 +107,21 @@ def vectors_fingerprint(name: str) -> str:
     return sha256(path) if path else sources.fingerprint(_vectors_card(name))
 
 
-def load_vectors(name: str, wanted: set[str], further: int = 0) -> tuple[dict[str, np.ndarray], int]:
+def load_vectors(
+    name: str, wanted: set[str], others: Callable[[str], bool], further: int
+) -> tuple[dict[str, np.ndarray], int]:
     """Vectors by word, float32 (width,), and the width.
 
     Args:
         name: a declared dataset of vectors, or a path to a word2vec or GloVe text file.
-        further: how many other words there may be, the first ones: vectors come by falling frequency.
+        others: says which other words may come as well, and `further` how many, the first ones: vectors come by
+            falling frequency.
     """
     path = _own_file(name)
     if path:
-        return adapters.vectors.load([adapters.Document(path, name)], adapters.vectors.Options(), wanted, further)
+        return adapters.vectors.load(
+            [adapters.Document(path, name)], adapters.vectors.Options(), wanted, others, further
+        )
     card = _vectors_card(name)
     with sources.opened(card) as documents:
-        return adapters.vectors.load(documents, card.options, wanted, further)
+        return adapters.vectors.load(documents, card.options, wanted, others, further)

@@ -11,10 +11,10 @@ A prepared folder, named by the digest of data and card:
     WORDS-lower/              one folder for each token options
         vocabulary.json       all training tokens, most frequent first, after `tokens.RESERVED`
         ids.npy offsets.npy   int32 ids of all rows end to end; row i is ids[offsets[i]:offsets[i+1]]
-        unseen.json           tokens of the other splits that training lacks, whose id is that of <unk>
+        unseen.json           tokens that the vocabulary lacks, as a rule those of the other splits: their id is <unk>'s
         unseen.npy            int64 (such tokens of all rows, 2): the place in ids, and in unseen.json
-        VECTORS.npy           float32 (vocabulary and further words, width); a row of NaN for a word without a vector
-        VECTORS.json          the further words, which training lacks
+        VECTORS.npz           `vectors`, float32 (vocabulary and further words, width), a row of NaN for a word without
+            a vector; and `words`, the further ones, which training lacks, as JSON in UTF-8
     spelling/                 how words are written; see `spelling`
         alphabet.json         characters of the training words, most frequent first, after `tokens.RESERVED`
         spelled.npy           int32 (different words, spelling.WIDTH); the first is padding
@@ -67,6 +67,7 @@ class Meta:
         source_tokens, target_tokens: what is read, where no configuration says it, and what is written.
         conditions: the labels of texts; () where they have none.
         spelled: tokens that are tagged are words of several characters.
+        form: `prepare.FORMAT` when they were prepared.
         warnings: for a person.
     """
 
@@ -89,6 +90,7 @@ class Meta:
     target_tokens: str = ""
     conditions: tuple[str, ...] = ()
     spelled: bool = False
+    form: int = 0
     checksums: dict[str, str] = field(default_factory=dict)
 
     def written(self, symbols: Iterable[int]) -> str:
@@ -191,8 +193,8 @@ def open_encoded(prepared: Prepared, tokens: str, lowercase: bool) -> Encoded:
 
 def open_vectors(prepared: Prepared, tokens: str, lowercase: bool, vectors: str) -> tuple[np.ndarray, list[str]]:
     """float32 (vocabulary and further words, width), a row of NaN for a word without a vector; and the further words."""
-    path = prepared.folder / encoding_key(tokens, lowercase) / f"{vectors_key(vectors)}.npy"
-    return _mapped(path), _words(path.with_suffix(".json"))
+    with np.load(_there(prepared.folder / encoding_key(tokens, lowercase) / vectors_file(vectors))) as file:
+        return file["vectors"], json.loads(file["words"].tobytes())
 
 
 @dataclass(frozen=True)
@@ -251,10 +253,10 @@ def linear_key(weighting: str) -> str:
     return f"linear-{weighting}"
 
 
-def vectors_key(name: str) -> str:
+def vectors_file(name: str) -> str:
     path = Path(name)
     identity = str(path.resolve()) if path.is_file() else name
-    return "vectors-" + hashlib.sha256(identity.encode()).hexdigest()[:16]
+    return f"vectors-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.npz"
 
 
 # ---------------------------------------------------------------- whole or not at all

@@ -30,7 +30,7 @@ def read_vocabulary(prepared: Prepared, configuration: Configuration) -> Vocabul
     """The vocabulary of one configuration.
 
     Training texts are small beside what vectors were learned from: a word that training lacks, or has too seldom for
-    `max_vocabulary`, is read by its vector where there is one, in validation, in test and in the export.
+    `max_vocabulary`, is read by its vector where there is one, in the export too.
     """
     tokens, lowercase = configuration.get("tokens", prepared.meta.source_tokens), configuration["lowercase"] == "yes"
     encoded = open_encoded(prepared, tokens, lowercase)
@@ -41,7 +41,7 @@ def read_vocabulary(prepared: Prepared, configuration: Configuration) -> Vocabul
     vectors, others = open_vectors(prepared, tokens, lowercase, configuration["vectors"])
     if configuration.get("target_embedding") == "shared":  # whose rows are the symbols that are written
         return Vocabulary(words, learned, encoded.ids, encoded.offsets, vectors[:learned])
-    known = learned + np.flatnonzero(~np.isnan(vectors[learned:, 0]))
+    known = learned + np.flatnonzero(~np.isnan(vectors[learned:]).any(axis=1))
     names = [*encoded.vocabulary, *others]
     words += [names[place] for place in known]
     vectors = vectors[np.concatenate([np.arange(learned), known])]

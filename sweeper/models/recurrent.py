@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import zlib
 from typing import Any
 
 import keras
@@ -58,7 +59,13 @@ def drop_words(x: Any, rate: float, seed: int) -> Any:
     """In training, zero the whole vector of a share `rate` of the words. x: float (batch, time, features)."""
     if not rate:
         return x
-    return keras.layers.Dropout(rate, noise_shape=(None, None, 1), seed=seed, name="word_dropout")(x)
+    name = "word_dropout"
+    return keras.layers.Dropout(rate, noise_shape=(None, None, 1), seed=seed_of(name, seed), name=name)(x)
+
+
+def seed_of(layer: str, seed: int) -> int:
+    """A seed of a layer's own: two layers that draw from the same one would drop the same features."""
+    return zlib.crc32(f"{layer} {seed}".encode()) >> 1
 
 
 def _filled(vectors: np.ndarray, rows: int, seed: int) -> np.ndarray:
@@ -161,7 +168,7 @@ def drop(x: Any, rate: float, seed: int, name: str, *, masks: str = "steps") -> 
         masks: of the latter, "steps" to choose anew at each step, "sequence" once for all (Gal and Ghahramani 2016).
     """
     shape = (None, 1, None) if masks == "sequence" and len(x.shape) == 3 else None
-    return keras.layers.Dropout(rate, noise_shape=shape, seed=seed, name=name)(x) if rate else x
+    return keras.layers.Dropout(rate, noise_shape=shape, seed=seed_of(name, seed), name=name)(x) if rate else x
 
 
 def packed_layer(layer: keras.layers.Layer, *, rows: bool = False) -> keras.layers.Layer:

@@ -59,9 +59,31 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
         ) from None
 
 
-def learned(model: Any) -> list[Any]:
-    """The variables of a model without what follows from the data, which need not be kept."""
-    return [variable for variable in model.variables if FURTHER not in variable.path.split("/")]
+def of_model(model: Any) -> dict[str, np.ndarray]:
+    """A model's weights; of words that only vectors know, which the data hold, a checksum."""
+    learned, further = _apart(model)
+    return {**values(learned, "model"), FURTHER: np.array([zlib.crc32(one.numpy().tobytes()) for one in further])}
+
+
+def into_model(model: Any, arrays: dict[str, np.ndarray]) -> None:
+    """Put back what `of_model` took.
+
+    Raises:
+        DataError: the vectors beside which the model was trained are others now.
+    """
+    learned, further = _apart(model)
+    if [zlib.crc32(one.numpy().tobytes()) for one in further] != arrays[FURTHER].tolist():
+        raise DataError(
+            "the file of vectors has changed since this trial was trained; put the old one back, or start a new sweep"
+        )
+    assign(learned, arrays, "model")
+
+
+def _apart(model: Any) -> tuple[list[Any], list[Any]]:
+    """Variables that were learned, and those of words that only vectors know."""
+    known = [FURTHER in variable.path.split("/") for variable in model.variables]
+    both = list(zip(model.variables, known, strict=True))
+    return [variable for variable, further in both if not further], [variable for variable, further in both if further]
 
 
 def values(variables: list[Any], prefix: str) -> dict[str, np.ndarray]:
