@@ -125,7 +125,8 @@ def quality(name: str, folder: Path) -> Iterator[Row]:
     better = _mean(max(alone, together, key=lambda side: _mean(side, "validation")), "test")
     for baseline, of_test in found[0]["baselines"].items():
         linear = baseline == "linear" and asked.over_linear is not None
-        target = f"{asked.over_linear:g} points below what did better on validation data" if linear else ""
+        points = f"{asked.over_linear:g} points " if asked.over_linear else ""
+        target = f"{points}below what did better on validation data" if linear else ""
         above = 100 * (better - of_test) >= (asked.over_linear or 0) and better > of_test
         yield Row(f"{name}: {baseline}", _around([of_test]), target, not linear or above)
     if script:

@@ -193,7 +193,8 @@ def open_encoded(prepared: Prepared, tokens: str, lowercase: bool) -> Encoded:
 
 def open_vectors(prepared: Prepared, tokens: str, lowercase: bool, vectors: str) -> tuple[np.ndarray, list[str]]:
     """float32 (vocabulary and further words, width), a row of NaN for a word without a vector; and the further words."""
-    with np.load(_there(prepared.folder / encoding_key(tokens, lowercase) / vectors_file(vectors))) as file:
+    path = _there(prepared.folder / encoding_key(tokens, lowercase) / vectors_file(vectors))
+    with np.load(path, allow_pickle=False) as file:
         return file["vectors"], json.loads(file["words"].tobytes())
 
 
