@@ -314,6 +314,23 @@ def test_the_first_words_that_nobody_asked_for_are_read_too_as_many_as_wanted(tm
             assert {word: vector.tolist() for word, vector in found.items()} == {word: rows[word] for word in words}
 
 
+def test_of_a_word_that_comes_twice_the_first_vector_is_read(tmp_path):
+    (tmp_path / "v.txt").write_text("the 1 2\nthe 3 4\nof 5 6\n", encoding="utf-8")
+    np.save(tmp_path / "v.npy", np.array([[1, 2], [3, 4], [5, 6]], np.float32))
+    pd.DataFrame({"word": ["the", "the", "of"]}).to_parquet(tmp_path / "v.parquet")
+    for names in (["v.txt"], ["v.npy", "v.parquet"]):
+        documents = [Document(tmp_path / name, name) for name in names]
+        found, _ = vectors.load(documents, vectors.Options(), set(), further=2)
+        assert {word: vector.tolist() for word, vector in found.items()} == {"the": [1, 2], "of": [5, 6]}
+
+
+def test_an_index_that_names_no_word_is_passed_over(tmp_path):
+    np.save(tmp_path / "v.npy", np.array([[1, 2], [3, 4]], np.float32))
+    pd.DataFrame({"word": [None, "the"]}).to_parquet(tmp_path / "v.parquet")
+    documents = [Document(tmp_path / name, name) for name in ("v.npy", "v.parquet")]
+    assert list(vectors.load(documents, vectors.Options(), set(), further=2)[0]) == ["the"]
+
+
 def test_vectors_of_unequal_width_are_refused(tmp_path):
     (tmp_path / "v.txt").write_text("the 1 2 3\ncat 4 5\n", encoding="utf-8")
     with pytest.raises(DataError, match=r"v.txt:2: expected a word and 3 numbers, found 2"):

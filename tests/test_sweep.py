@@ -17,6 +17,7 @@ import pytest
 
 import sweeper
 from sweeper import answer, report
+from sweeper.data import prepare
 from sweeper.errors import DataError, SweepError, TrackingError, UsageError
 from sweeper.folders import find_folder, free_name
 from sweeper.records import TrialResult
@@ -320,6 +321,14 @@ def test_data_that_changed_since_a_sweep_began_are_refused(reviews_card, tiny_sp
     with pytest.raises(
         UsageError, match=r"the data of s have changed since it began: .* train, .* then, .* now \(digest "
     ):
+        sweeper.sweep(resume="s", trials=2)
+
+
+def test_a_sweep_of_a_version_that_prepared_data_otherwise_is_refused_for_that(reviews_card, tiny_space, monkeypatch):
+    with monkeypatch.context() as earlier:
+        earlier.setattr(prepare, "FORMAT", prepare.FORMAT - 1)
+        sweep(reviews_card, tiny_space, trials=1, name="s")
+    with pytest.raises(UsageError, match="s was begun by a version of sweeper that prepared data otherwise"):
         sweeper.sweep(resume="s", trials=2)
 
 
