@@ -9,12 +9,9 @@ from __future__ import annotations
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 from .records import TrialOrder, TrialResult
-
-if TYPE_CHECKING:
-    from .history import History
 
 FINALISTS = 3  # configurations that are trained again
 
@@ -87,18 +84,25 @@ class Repeat(NamedTuple):
     further: int
 
 
-def still_to_repeat(finalists: Sequence[int], history: History, seeds: int) -> Iterator[Repeat]:
+def still_to_repeat(
+    finalists: Sequence[int],
+    orders: Mapping[int, TrialOrder],
+    results: Mapping[int, TrialResult],
+    repeats: Mapping[int, Sequence[int]],
+    seeds: int,
+) -> Iterator[Repeat]:
     """Which trials are to be trained again: a round of all finalists, then the next round.
 
     What time cut short is to be trained anew.
 
     Args:
         finalists: numbers of trials, the best first.
+        repeats: for each trial that was asked for again, the numbers of those trials.
         seeds: how many each finalist is to have in all.
     """
     for further in range(1, seeds):
         for number in finalists:
-            seed = history.orders[number].seed + further
-            again = [one for one in history.repeats.get(number, ()) if history.orders[one].seed == seed]
-            if all(one in history.results and history.results[one].state == "stopped" for one in again):
+            seed = orders[number].seed + further
+            again = [one for one in repeats.get(number, ()) if orders[one].seed == seed]
+            if all(one in results and results[one].state == "stopped" for one in again):
                 yield Repeat(number, seed, further)

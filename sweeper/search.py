@@ -152,7 +152,10 @@ class Search:
     def _due(self) -> list[Repeat]:
         """What is to be trained again now; nothing while the search goes on."""
         seeds = self.settings.seeds_in_all
-        due = list(still_to_repeat(self.keeping.finalists(), self.history, seeds)) if seeds > 1 else []
+        if seeds == 1:
+            return []
+        known = self.history
+        due = list(still_to_repeat(self.keeping.finalists(), known.orders, known.results, known.repeats, seeds))
         return due if due and self._is_time_to_repeat(due) else []
 
     def _is_time_to_repeat(self, due: Sequence[Repeat]) -> bool:

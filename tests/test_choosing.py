@@ -72,11 +72,14 @@ def test_all_finalists_get_a_second_seed_before_one_gets_a_third():
     assert due(history) == [(1, 6), (3, 7), (1, 7), (4, 7)]
     history.results[5] = result(5, 0.7, "stopped")
     assert due(history) == [(3, 6), (1, 6), (3, 7), (1, 7), (4, 7)], "what time cut short is trained anew"
-    assert not list(still_to_repeat([3, 1, 4], history, seeds=1))
+    assert not list(still_to_repeat([3, 1, 4], history.orders, history.results, history.repeats, seeds=1))
 
 
 def due(history):
-    return [(one.number, one.seed) for one in still_to_repeat([3, 1, 4], history, seeds=3)]
+    return [
+        (one.number, one.seed)
+        for one in still_to_repeat([3, 1, 4], history.orders, history.results, history.repeats, seeds=3)
+    ]
 
 
 def test_the_leaderboard_begins_with_the_means_and_says_which_trial_repeats_which():
