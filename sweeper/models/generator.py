@@ -10,10 +10,10 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from ..records import Configuration
+from ..records import UNKNOWN, Configuration
 from .recurrent import CELLS, packed_layer
 
-BOUNDARY, UNKNOWN = 0, 1
+BOUNDARY = 0
 
 
 class Generator(keras.Model):  # type: ignore[misc]
