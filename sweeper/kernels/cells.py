@@ -1,284 +1,325 @@
 """The recurrences: for each cell one loop forward and one backward over the blocks of a packing.
 
 Names follow the equations of Keras's cells: x the input, h the state, z what a gate or a candidate
-is computed from, W and R the kernel and the recurrent kernel, b the bias. All arrays are float32;
-packed ones have one row a token. So that the compiler vectorises, a loop touches few arrays, which it
-can prove apart, and counts from 0, which it can prove inside them: parts of a row are views.
-
-Forward loops take
-    x         (tokens, features), or with `rows` (tokens, gates * units): x W, already looked up
-    mask      (batch, units): what the state is multiplied with before R, in training; 0 rows for none
-    first     (batch, units): the state before the first step; lstm: and its cell state beside it, (batch, 2 * units)
-and fill
-    before    (tokens, units): the masked state that R saw
-    saved     (tokens, ...): what the gradient needs
-    states    (tokens, units).
-Backward loops take the gradient of the states, `d_states`, and in `d_state` that of the last state beyond it, shaped
-as `first`, which they turn into the gradient of `first`; they fill that of x, `d_x`, and add to those of W, R and b. The
-gradient of the gates, from which W's and R's follow in one product each, is kept for a few steps
-at a time, in `room`, as many as stay in the cache: the whole of it would be written and read three times.
+is computed from, W and R the kernel and the recurrent kernel, b the bias. All arrays are float32
+and flat: token after token, as packed, `units` numbers each (x: features). A step's block is then one
+stretch of each array, and what is done to it are loops over stretches, which the compiler vectorises;
+a loop touches few arrays, which it can prove apart. What there is one of for each gate has a row for
+each, a plane.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
-from .numerics import F, compiled, multiply, multiply_transposed, sigmoid, tanh
+from .blas import add_outer, multiply
+from .numerics import F, compiled, sigmoid, tanh
+
+AHEAD = 2**15  # numbers of each plane that are made at once, so that they stay in the cache
+
+
+class Given(NamedTuple):
+    """What a loop reads.
+
+    Args:
+        x: (tokens, features), flat; empty where x W has been looked up, and stands in the planes.
+        W, R: (gates, features, units) and (gates, units, units), rows apart, see `blas`; backward: each transposed.
+        b: (planes of gradients, batch * units): what is added to a plane, once for each sequence.
+        mask: (batch * units,): what the state is multiplied with before R, in training; empty for nothing.
+        first: (1, batch * units): the state before the first step; lstm: and its cell state, (2, batch * units).
+        counts, starts: see `Packing`.
+        largest: product, see `blas`.
+    """
+
+    x: np.ndarray
+    W: np.ndarray
+    R: np.ndarray
+    b: np.ndarray
+    mask: np.ndarray
+    first: np.ndarray
+    counts: np.ndarray
+    starts: np.ndarray
+    largest: int
+
+
+class Kept(NamedTuple):
+    """What a loop forward fills, and the loop backward reads.
+
+    Args:
+        before: (tokens * units,): the masked state that R saw.
+        planes: (planes, tokens * units): gates and candidates, see the cells.
+        states: (tokens * units,).
+    """
+
+    before: np.ndarray
+    planes: np.ndarray
+    states: np.ndarray
+
+
+class Gradients(NamedTuple):
+    """What a loop backward reads and fills.
+
+    Args:
+        states: read.
+        first: of the last state beyond `states`; becomes that of `first`.
+        x: (1, tokens * features), or that of x W where it was looked up, (gates, tokens * units); filled.
+        W, R, b: (gates, numbers), as Keras has them, and (planes, batch * units); added to.
+        room: (planes, some rows * units): gradients of the planes, of a few steps at a time, as many as stay in the
+            cache: W's and R's follow from them in one product for many steps.
+    """
+
+    states: np.ndarray
+    first: np.ndarray
+    x: np.ndarray
+    W: np.ndarray
+    R: np.ndarray
+    b: np.ndarray
+    room: np.ndarray
 
 
 @compiled
-def enter_step(t, x, W, R, rows, counts, starts, mask, first, states, before, zx, zh, together):  # type: ignore[no-untyped-def]
-    """Fill step t's block of `before` with the masked states of step t - 1, `zx` with x W, and `zh` with before R;
-    or, `together`, `zx` with their sum."""
-    a, n = starts[t], counts[t]
-    block = before[a : a + n]
-    for r in range(n):
-        h, target = states[starts[t - 1] + r] if t else first[r], block[r]
-        if len(mask):
-            m = mask[r]
-            for k in range(len(target)):
-                target[k] = h[k] * m[k]
+def block(t, given):  # type: ignore[no-untyped-def]
+    """The place of the first number of step t's block, and how many it has."""
+    units = given.R.shape[1]
+    return given.starts[t] * units, given.counts[t] * units
+
+
+@compiled
+def carried(t, given, numbers, first):  # type: ignore[no-untyped-def]
+    """What the sequences of step t hand to it, in their order: they were the first ones of the step before."""
+    a, n = block(t, given)
+    if t:
+        a, _ = block(t - 1, given)
+        return numbers[a : a + n]
+    return first[:n]
+
+
+@compiled
+def of_tokens(x, a, end, given, kept):  # type: ignore[no-untyped-def]
+    """The part of x, (tokens, features), of the tokens whose units are at [a, end)."""
+    tokens = len(kept.before) // given.R.shape[1]
+    features = len(x) // tokens
+    return x[a // given.R.shape[1] * features : end // given.R.shape[1] * features]
+
+
+@compiled
+def enter_step(t, ready, of_x, of_h, given, kept):  # type: ignore[no-untyped-def]
+    """Fill step t's block of `before`, and of the planes: with x W and before R, whose gate g go to the planes of_x[g]
+    and of_h[g], and add up where these are one. x W is made for some steps at once, up to the place `ready`, which is
+    returned."""
+    a, n = block(t, given)
+    h, before, units = carried(t, given, kept.states, given.first[0]), kept.before[a : a + n], given.R.shape[1]
+    if len(given.mask):
+        for k in range(n):
+            before[k] = h[k] * given.mask[k]
+    else:
+        before[:] = h
+    if len(given.x) and ready < a + n:
+        end = min(max(a + n, ready + AHEAD // units * units), len(kept.before))
+        x = of_tokens(given.x, ready, end, given, kept)
+        for g in range(len(of_x)):
+            multiply(x, given.W[g], units, kept.planes[of_x[g], ready:end], False, given.largest)
+        ready = end
+    for g in range(len(of_h)):
+        multiply(before, given.R[g], units, kept.planes[of_h[g], a : a + n], of_h[g] == of_x[g], given.largest)
+    return ready
+
+
+@compiled
+def leave_step(at, of_h, given, back, d):  # type: ignore[no-untyped-def]
+    """From the gradients of a step's planes, at `at` of the room, add to those of b, and to those of the carried states
+    what comes `back` through R."""
+    n, d_h = len(back), d.first[0]
+    for p in range(len(d.room)):
+        add_to(d.b[p], d.room[p, at : at + n])
+    for g in range(len(of_h)):
+        multiply(d.room[of_h[g], at : at + n], given.R[g], given.R.shape[1], back, g > 0, given.largest)
+    if len(given.mask):
+        for k in range(n):
+            d_h[k] += back[k] * given.mask[k]
+    else:
+        add_to(d_h, back)
+
+
+@compiled
+def empty_room(t, at, end, of_x, of_h, given, kept, d):  # type: ignore[no-untyped-def]
+    """Where the room cannot hold the step before t as well: from what it holds, of the tokens from step t on to the
+    place `end`, fill the gradients of x, and add to those of W and R. Returns `at` and `end` for the step before."""
+    a, units = block(t, given)[0], given.R.shape[1]
+    if t and at >= block(t - 1, given)[1]:
+        return at, end
+    x = of_tokens(given.x, a, end, given, kept)
+    for g in range(len(of_x)):
+        d_z = d.room[of_x[g], at:]
+        if len(x):
+            features = len(d.W[g]) // units
+            multiply(d_z, given.W[g], features, of_tokens(d.x[0], a, end, given, kept), g > 0, given.largest)
+            add_outer(x, d_z, features, d.W[g], given.largest)
         else:
-            for k in range(len(target)):
-                target[k] = h[k]
-    if rows:
-        zx[:] = x[a : a + n]
-    else:
-        multiply(x[a : a + n], W, zx, False)
-    multiply(block, R, zx if together else zh, together)
+            d.x[g, a:end] = d_z
+        add_outer(kept.before[a:end], d.room[of_h[g], at:], units, d.R[g], given.largest)
+    return d.room.shape[1], a
 
 
 @compiled
-def leave_step(t, d_zx, d_zh, WT, RT, rows, mask, d_x, d_before, d_h):  # type: ignore[no-untyped-def]
-    """Fill `d_x`, and add to `d_h`, the gradient of the states of step t - 1, what comes back through R."""
-    if rows:
-        d_x[:] = d_zx
-    else:
-        multiply(d_zx, WT, d_x, False)
-    if not len(mask):
-        multiply(d_zh, RT, d_h[: len(d_zh)], True)
-        return
-    multiply(d_zh, RT, d_before, False)
-    for r in range(len(d_before)):
-        d, source, m = d_h[r], d_before[r], mask[r]
-        for k in range(len(d)):
-            d[k] += source[k] * m[k]
+def add_to(target, source):  # type: ignore[no-untyped-def]
+    """Add to the first numbers of `target`."""
+    for k in range(len(source)):
+        target[k] += source[k]
 
 
 @compiled
-def add_products(x, before, d_z, rows, d_W, d_R):  # type: ignore[no-untyped-def]
-    """Add to the gradients of W and R what some steps give."""
-    width = d_R.shape[1]
-    if not rows:
-        multiply_transposed(x, d_z[:, :width], d_W)
-    multiply_transposed(before, d_z[:, d_z.shape[1] - width :], d_R)
+def add_and_tanh(z, b):  # type: ignore[no-untyped-def]
+    for k in range(len(z)):
+        z[k] = tanh(z[k] + b[k])
+
+
+@compiled
+def add_and_sigmoid(z, b):  # type: ignore[no-untyped-def]
+    for k in range(len(z)):
+        z[k] = sigmoid(z[k] + b[k])
 
 
 # ---------------------------------------------------------------- simple_rnn: h' = tanh(x W + h R + b)
 
-
-@compiled
-def simple_rnn_forward(x, W, R, b, rows, counts, starts, mask, first, before, saved, states):  # type: ignore[no-untyped-def]
-    units = R.shape[0]
-    for t in range(len(counts)):
-        a, n = starts[t], counts[t]
-        z = states[a : a + n, :units]
-        enter_step(t, x, W, R, rows, counts, starts, mask, first, states, before, z, z, True)
-        for r in range(n):
-            h, bias = states[a + r], b[0]
-            for k in range(units):
-                h[k] = tanh(h[k] + bias[k])
+SIMPLE_RNN = (0,)
 
 
 @compiled
-def simple_rnn_backward(  # type: ignore[no-untyped-def]
-    d_states, d_state, x, WT, RT, rows, counts, starts, mask, first, before, saved, states, room, d_x, d_W, d_R, d_b
-):
-    units = RT.shape[1]
-    d_h, d_before = d_state, np.empty((counts[0], units), F)
-    at, end = len(room), len(x)
-    for t in range(len(counts) - 1, -1, -1):
-        a, n = starts[t], counts[t]
+def simple_rnn_forward(given, kept):  # type: ignore[no-untyped-def]
+    """planes: the state."""
+    ready = 0
+    for t in range(len(given.counts)):
+        ready = enter_step(t, ready, SIMPLE_RNN, SIMPLE_RNN, given, kept)
+        a, n = block(t, given)
+        z = kept.planes[0, a : a + n]
+        add_and_tanh(z, given.b[0])
+        kept.states[a : a + n] = z
+
+
+@compiled
+def simple_rnn_backward(given, kept, d):  # type: ignore[no-untyped-def]
+    d_h, back = d.first[0], np.empty(block(0, given)[1], F)
+    at, end = d.room.shape[1], len(kept.states)
+    for t in range(len(given.counts) - 1, -1, -1):
+        a, n = block(t, given)
         at -= n
-        for r in range(n):
-            dh, g, h, dz, db = d_h[r], d_states[a + r], states[a + r], room[at + r], d_b[0]
-            for k in range(units):
-                dz[k] = (dh[k] + g[k]) * (F(1) - h[k] * h[k])
-            for k in range(units):
-                dh[k] = F(0)
-            for k in range(units):
-                db[k] += dz[k]
-        d_z = room[at : at + n]
-        leave_step(t, d_z, d_z, WT, RT, rows, mask, d_x[a : a + n], d_before[:n], d_h)
-        if t == 0 or at < counts[t - 1]:
-            add_products(x[a:end], before[a:end], room[at:], rows, d_W, d_R)
-            at, end = len(room), a
+        h, dz = kept.states[a : a + n], d.room[0, at : at + n]
+        add_to(d_h, d.states[a : a + n])
+        for k in range(n):
+            dz[k] = d_h[k] * (F(1) - h[k] * h[k])
+        d_h[:n] = F(0)
+        leave_step(at, SIMPLE_RNN, given, back[:n], d)
+        at, end = empty_room(t, at, end, SIMPLE_RNN, SIMPLE_RNN, given, kept, d)
 
 
 # ---------------------------------------------------------------- lstm: gates i, f, candidate c, output o
 
-
-@compiled
-def lstm_forward(x, W, R, b, rows, counts, starts, mask, first, before, saved, states):  # type: ignore[no-untyped-def]
-    """saved: i, f, c, o and the cell state, each of width units."""
-    u = R.shape[0]
-    for t in range(len(counts)):
-        a, n = starts[t], counts[t]
-        z = saved[a : a + n, : 4 * u]
-        enter_step(t, x, W, R, rows, counts, starts, mask, first, states, before, z, z, True)
-        for r in range(n):
-            carried = saved[starts[t - 1] + r, 4 * u :] if t else first[r, u:]
-            _lstm_step(b[0], carried, saved[a + r], states[a + r])
+LSTM = (0, 1, 2, 3)
 
 
 @compiled
-def _lstm_step(b, carried, s, h):  # type: ignore[no-untyped-def]
-    """s: what the gates and the candidate are computed from, in their places."""
-    u = len(h)
-    i_f, i, f = s[: 2 * u], s[:u], s[u : 2 * u]
-    c, o, cell = s[2 * u : 3 * u], s[3 * u : 4 * u], s[4 * u :]
-    b_c, b_o = b[2 * u : 3 * u], b[3 * u :]
-    for k in range(2 * u):
-        i_f[k] = sigmoid(i_f[k] + b[k])
-    for k in range(u):
-        c[k] = tanh(c[k] + b_c[k])
-    for k in range(u):
-        o[k] = sigmoid(o[k] + b_o[k])
-    for k in range(u):
-        cell[k] = f[k] * carried[k] + i[k] * c[k]
-    for k in range(u):
-        h[k] = o[k] * tanh(cell[k])
+def lstm_forward(given, kept):  # type: ignore[no-untyped-def]
+    """planes: i, f, c, o and the cell state."""
+    ready = 0
+    for t in range(len(given.counts)):
+        ready = enter_step(t, ready, LSTM, LSTM, given, kept)
+        a, n = block(t, given)
+        i, f, c = kept.planes[0, a : a + n], kept.planes[1, a : a + n], kept.planes[2, a : a + n]
+        o, cell = kept.planes[3, a : a + n], kept.planes[4, a : a + n]
+        add_and_sigmoid(i, given.b[0])
+        add_and_sigmoid(f, given.b[1])
+        add_and_tanh(c, given.b[2])
+        add_and_sigmoid(o, given.b[3])
+        cell_before, h = carried(t, given, kept.planes[4], given.first[1]), kept.states[a : a + n]
+        for k in range(n):
+            cell[k] = f[k] * cell_before[k] + i[k] * c[k]
+        for k in range(n):
+            h[k] = o[k] * tanh(cell[k])
 
 
 @compiled
-def lstm_backward(  # type: ignore[no-untyped-def]
-    d_states, d_state, x, WT, RT, rows, counts, starts, mask, first, before, saved, states, room, d_x, d_W, d_R, d_b
-):
-    u = RT.shape[1]
-    d_h, d_c = np.ascontiguousarray(d_state[:, :u]), np.ascontiguousarray(d_state[:, u:])
-    d_before, squashed = np.empty((counts[0], u), F), np.empty(u, F)
-    at, end = len(room), len(x)
-    for t in range(len(counts) - 1, -1, -1):
-        a, n = starts[t], counts[t]
+def lstm_backward(given, kept, d):  # type: ignore[no-untyped-def]
+    (d_h, d_c), most = (d.first[0], d.first[1]), block(0, given)[1]
+    back, squashed = np.empty(most, F), np.empty(most, F)
+    at, end = d.room.shape[1], len(kept.states)
+    for t in range(len(given.counts) - 1, -1, -1):
+        a, n = block(t, given)
         at -= n
-        for r in range(n):
-            dh, g = d_h[r], d_states[a + r]
-            for k in range(u):
-                dh[k] += g[k]
-            carried = saved[starts[t - 1] + r, 4 * u :] if t else first[r, u:]
-            dz, db = room[at + r], d_b[0]
-            _lstm_step_back(saved[a + r], carried, squashed, dh, d_c[r], dz)
-            for k in range(4 * u):
-                db[k] += dz[k]
-        d_z = room[at : at + n]
-        leave_step(t, d_z, d_z, WT, RT, rows, mask, d_x[a : a + n], d_before[:n], d_h)
-        if t == 0 or at < counts[t - 1]:
-            add_products(x[a:end], before[a:end], room[at:], rows, d_W, d_R)
-            at, end = len(room), a
-    d_state[:, :u] = d_h
-    d_state[:, u:] = d_c
-
-
-@compiled
-def _lstm_step_back(s, carried, squashed, dh, dc, dz):  # type: ignore[no-untyped-def]
-    """Turn `dh` into zeros and `dc` into the gradient of the carried cell state; `squashed` is a scratch row."""
-    u = len(dh)
-    i, f, c, o, cell = s[:u], s[u : 2 * u], s[2 * u : 3 * u], s[3 * u : 4 * u], s[4 * u :]
-    di, df, dg, do = dz[:u], dz[u : 2 * u], dz[2 * u : 3 * u], dz[3 * u :]
-    for k in range(u):
-        squashed[k] = tanh(cell[k])  # cheaper than to have kept it
-    for k in range(u):
-        dc[k] += dh[k] * o[k] * (F(1) - squashed[k] * squashed[k])
-    for k in range(u):
-        do[k] = dh[k] * squashed[k] * o[k] * (F(1) - o[k])
-    for k in range(u):
-        di[k] = dc[k] * c[k] * i[k] * (F(1) - i[k])
-    for k in range(u):
-        dg[k] = dc[k] * i[k] * (F(1) - c[k] * c[k])
-    for k in range(u):
-        df[k] = dc[k] * carried[k] * f[k] * (F(1) - f[k])
-    for k in range(u):
-        dc[k] *= f[k]
-        dh[k] = F(0)
+        i, f, c = kept.planes[0, a : a + n], kept.planes[1, a : a + n], kept.planes[2, a : a + n]
+        o, cell = kept.planes[3, a : a + n], kept.planes[4, a : a + n]
+        di, df = d.room[0, at : at + n], d.room[1, at : at + n]
+        dg, do = d.room[2, at : at + n], d.room[3, at : at + n]
+        cell_before = carried(t, given, kept.planes[4], given.first[1])
+        add_to(d_h, d.states[a : a + n])
+        for k in range(n):
+            squashed[k] = tanh(cell[k])  # cheaper than to have kept it
+        for k in range(n):
+            d_c[k] += d_h[k] * o[k] * (F(1) - squashed[k] * squashed[k])
+        for k in range(n):
+            do[k] = d_h[k] * squashed[k] * o[k] * (F(1) - o[k])
+        for k in range(n):
+            di[k] = d_c[k] * c[k] * i[k] * (F(1) - i[k])
+        for k in range(n):
+            dg[k] = d_c[k] * i[k] * (F(1) - c[k] * c[k])
+        for k in range(n):
+            df[k] = d_c[k] * cell_before[k] * f[k] * (F(1) - f[k])
+        for k in range(n):
+            d_c[k] *= f[k]
+        d_h[:n] = F(0)
+        leave_step(at, LSTM, given, back[:n], d)
+        at, end = empty_room(t, at, end, LSTM, LSTM, given, kept, d)
 
 
 # ---------------------------------------------------------------- gru: gates z, r, candidate c; reset after R
 
-
-@compiled
-def gru_forward(x, W, R, b, rows, counts, starts, mask, first, before, saved, states):  # type: ignore[no-untyped-def]
-    """saved: z, r, c, and the candidate's part of h R + b[1], each of width units."""
-    u = R.shape[0]
-    zh = np.empty((counts[0], 3 * u), F)
-    for t in range(len(counts)):
-        a, n = starts[t], counts[t]
-        zx = saved[a : a + n, : 3 * u]
-        enter_step(t, x, W, R, rows, counts, starts, mask, first, states, before, zx, zh[:n], False)
-        for r in range(n):
-            _gru_step(zh[r], b, states[starts[t - 1] + r] if t else first[r], saved[a + r], states[a + r])
+GRU, GRU_OF_STATE = (0, 1, 2), (0, 1, 3)
 
 
 @compiled
-def _gru_step(q, b, carried, s, h):  # type: ignore[no-untyped-def]
-    """s: x W in the places of the gates and the candidate; q: before R."""
-    u = len(h)
-    bx, bh, gates = b[0], b[1], s[: 2 * u]
-    for k in range(2 * u):
-        gates[k] = sigmoid(gates[k] + q[k] + (bx[k] + bh[k]))
-    z, reset, c, inner = s[:u], s[u : 2 * u], s[2 * u : 3 * u], s[3 * u :]
-    y, bx, bh = q[2 * u :], bx[2 * u :], bh[2 * u :]
-    for k in range(u):
-        inner[k] = y[k] + bh[k]
-    for k in range(u):
-        c[k] = tanh(c[k] + bx[k] + reset[k] * inner[k])
-    for k in range(u):
-        h[k] = z[k] * carried[k] + (F(1) - z[k]) * c[k]
+def gru_forward(given, kept):  # type: ignore[no-untyped-def]
+    """planes: z, r, c, and the candidate's part of h R + b[1]."""
+    ready = 0
+    for t in range(len(given.counts)):
+        ready = enter_step(t, ready, GRU, GRU_OF_STATE, given, kept)
+        a, n = block(t, given)
+        z, r = kept.planes[0, a : a + n], kept.planes[1, a : a + n]
+        c, inner = kept.planes[2, a : a + n], kept.planes[3, a : a + n]
+        add_and_sigmoid(z, given.b[0])
+        add_and_sigmoid(r, given.b[1])
+        add_to(inner, given.b[3][:n])
+        for k in range(n):
+            c[k] += r[k] * inner[k]
+        add_and_tanh(c, given.b[2])
+        h_before, h = carried(t, given, kept.states, given.first[0]), kept.states[a : a + n]
+        for k in range(n):
+            h[k] = z[k] * h_before[k] + (F(1) - z[k]) * c[k]
 
 
 @compiled
-def gru_backward(  # type: ignore[no-untyped-def]
-    d_states, d_state, x, WT, RT, rows, counts, starts, mask, first, before, saved, states, room, d_x, d_W, d_R, d_b
-):
-    """room: gradients of what W and of what R gave, each of width 3 units; they differ in the candidate."""
-    u = RT.shape[1]
-    d_h, d_before = d_state, np.empty((counts[0], u), F)
-    at, end = len(room), len(x)
-    for t in range(len(counts) - 1, -1, -1):
-        a, n = starts[t], counts[t]
+def gru_backward(given, kept, d):  # type: ignore[no-untyped-def]
+    d_h, back = d.first[0], np.empty(block(0, given)[1], F)
+    at, end = d.room.shape[1], len(kept.states)
+    for t in range(len(given.counts) - 1, -1, -1):
+        a, n = block(t, given)
         at -= n
-        for r in range(n):
-            dh, g = d_h[r], d_states[a + r]
-            for k in range(u):
-                dh[k] += g[k]
-            of_x, of_h, dbx, dbh = room[at + r, : 3 * u], room[at + r, 3 * u :], d_b[0], d_b[1]
-            _gru_step_back(saved[a + r], states[starts[t - 1] + r] if t else first[r], dh, of_x, of_h)
-            for k in range(3 * u):
-                dbx[k] += of_x[k]
-            for k in range(3 * u):
-                dbh[k] += of_h[k]
-        d_z = room[at : at + n]
-        leave_step(t, d_z[:, : 3 * u], d_z[:, 3 * u :], WT, RT, rows, mask, d_x[a : a + n], d_before[:n], d_h)
-        if t == 0 or at < counts[t - 1]:
-            add_products(x[a:end], before[a:end], room[at:], rows, d_W, d_R)
-            at, end = len(room), a
-
-
-@compiled
-def _gru_step_back(s, carried, dh, of_x, of_h):  # type: ignore[no-untyped-def]
-    """Turn `dh` into the gradient of the carried state past R."""
-    u = len(dh)
-    z, reset, c, inner = s[:u], s[u : 2 * u], s[2 * u : 3 * u], s[3 * u :]
-    dz, dr, dc = of_x[:u], of_x[u : 2 * u], of_x[2 * u :]
-    through = of_h[2 * u :]
-    for k in range(u):
-        dz[k] = dh[k] * (carried[k] - c[k]) * z[k] * (F(1) - z[k])
-    for k in range(u):
-        dc[k] = dh[k] * (F(1) - z[k]) * (F(1) - c[k] * c[k])
-    for k in range(u):
-        dr[k] = dc[k] * inner[k] * reset[k] * (F(1) - reset[k])
-    for k in range(u):
-        through[k] = dc[k] * reset[k]
-    for k in range(2 * u):
-        of_h[k] = of_x[k]
-    for k in range(u):
-        dh[k] *= z[k]
+        z, r = kept.planes[0, a : a + n], kept.planes[1, a : a + n]
+        c, inner = kept.planes[2, a : a + n], kept.planes[3, a : a + n]
+        dz, dr = d.room[0, at : at + n], d.room[1, at : at + n]
+        dc, d_inner = d.room[2, at : at + n], d.room[3, at : at + n]
+        h_before = carried(t, given, kept.states, given.first[0])
+        add_to(d_h, d.states[a : a + n])
+        for k in range(n):
+            dz[k] = d_h[k] * (h_before[k] - c[k]) * z[k] * (F(1) - z[k])
+        for k in range(n):
+            dc[k] = d_h[k] * (F(1) - z[k]) * (F(1) - c[k] * c[k])
+        for k in range(n):
+            dr[k] = dc[k] * inner[k] * r[k] * (F(1) - r[k])
+        for k in range(n):
+            d_inner[k] = dc[k] * r[k]
+        for k in range(n):
+            d_h[k] *= z[k]
+        leave_step(at, GRU_OF_STATE, given, back[:n], d)
+        at, end = empty_room(t, at, end, GRU, GRU_OF_STATE, given, kept, d)

@@ -7,7 +7,6 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.np import linalg
 
 # error_model: a division that cannot raise is one that the compiler can vectorise.
 compiled: Callable[..., Any] = numba.njit(cache=True, fastmath=True, error_model="numpy", nogil=True)
@@ -34,59 +33,3 @@ def tanh(x):  # type: ignore[no-untyped-def]
 def sigmoid(x):  # type: ignore[no-untyped-def]
     """Logistic function of a float32, by way of tanh."""
     return F(0.5) * tanh(F(0.5) * x) + F(0.5)
-
-
-SMALL = 1_000_000  # multiplications up to which OpenBLAS has kernels that need no packing
-FEWEST = 24  # rows below which a product is not cut any further
-ZERO_ONE = np.array([0, 1], F)
-KIND, AS_IT_IS, TRANSPOSED = ord("s"), ord("n"), ord("t")
-# What Numba's np.dot calls; it can also add, and skip between rows.
-gemm = linalg._BLAS().numba_xxgemm(numba.float32)  # type: ignore[no-untyped-call]
-
-
-@compiled
-def multiply(a, b, out, add):  # type: ignore[no-untyped-def]
-    """out = a @ b, or with `add` out += a @ b; float32 matrices whose rows may lie apart."""
-    inner, columns = b.shape
-    most = SMALL // (inner * columns)
-    most = len(a) if most < FEWEST else most
-    for r in range(0, len(a), most):
-        some, into = a[r : r + most], out[r : r + most]
-        # BLAS counts by columns, so that it sees every matrix transposed: out' = b' a'.
-        gemm(
-            KIND,
-            AS_IT_IS,
-            AS_IT_IS,
-            columns,
-            len(some),
-            inner,
-            ZERO_ONE[1:].ctypes,
-            b.ctypes,
-            b.strides[0] // 4,
-            some.ctypes,
-            some.strides[0] // 4,
-            ZERO_ONE[int(add) :].ctypes,
-            into.ctypes,
-            into.strides[0] // 4,
-        )
-
-
-@compiled
-def multiply_transposed(a, b, out):  # type: ignore[no-untyped-def]
-    """out += a' @ b; float32 matrices whose rows may lie apart."""
-    gemm(
-        KIND,
-        AS_IT_IS,
-        TRANSPOSED,
-        b.shape[1],
-        a.shape[1],
-        len(a),
-        ZERO_ONE[1:].ctypes,
-        b.ctypes,
-        b.strides[0] // 4,
-        a.ctypes,
-        a.strides[0] // 4,
-        ZERO_ONE[1:].ctypes,
-        out.ctypes,
-        out.strides[0] // 4,
-    )

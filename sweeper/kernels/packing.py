@@ -30,6 +30,11 @@ class Packing(NamedTuple):
     backward: np.ndarray
     last: np.ndarray
 
+    @property
+    def size(self) -> tuple[int, int]:
+        """Sequences, and real tokens."""
+        return len(self.order), len(self.forward)
+
 
 def pack(lengths: np.ndarray, time: int) -> Packing:
     """The packing of sequences of `lengths`, int (batch,), each padded to `time` steps."""
@@ -57,24 +62,34 @@ def _pack(lengths, time):  # type: ignore[no-untyped-def]
     return order, counts, starts, forward, backward, last
 
 
-@compiled
-def gather(flat, places, packed):  # type: ignore[no-untyped-def]
-    """packed[p] = flat[places[p]]."""
-    for p in range(len(places)):
-        packed[p] = flat[places[p]]
+# The integers of these loops are unsigned, as the compiler would have to ask of others whether they count from the end.
 
 
 @compiled
-def scatter(packed, places, flat):  # type: ignore[no-untyped-def]
-    """flat[places[p]] = packed[p]; no place is named twice."""
-    for p in range(len(places)):
-        flat[places[p]] = packed[p]
+def gather(flat, column, places, width, packed):  # type: ignore[no-untyped-def]
+    """packed[p] = flat[places[p], column :]; packed, flat in memory, has rows of `width`, one after another."""
+    numbers, columns, width = flat.reshape(-1), np.uint64(flat.shape[1]), np.uint64(width)
+    for p in range(np.uint64(len(places))):
+        source, target = np.uint64(places[p]) * columns + np.uint64(column), p * width
+        for k in range(width):
+            packed[target + k] = numbers[source + k]
 
 
 @compiled
-def scatter_add(packed, places, flat):  # type: ignore[no-untyped-def]
-    """flat[places[p]] += packed[p]; no place is named twice."""
-    for p in range(len(places)):
-        target, source = flat[places[p]], packed[p]
-        for k in range(len(source)):
-            target[k] += source[k]
+def scatter(packed, places, width, flat, column):  # type: ignore[no-untyped-def]
+    """flat[places[p], column :] = packed[p]; no place is named twice."""
+    numbers, columns, width = flat.reshape(-1), np.uint64(flat.shape[1]), np.uint64(width)
+    for p in range(np.uint64(len(places))):
+        source, target = p * width, np.uint64(places[p]) * columns + np.uint64(column)
+        for k in range(width):
+            numbers[target + k] = packed[source + k]
+
+
+@compiled
+def scatter_add(packed, places, width, flat, column):  # type: ignore[no-untyped-def]
+    """flat[places[p], column :] += packed[p]; no place is named twice."""
+    numbers, columns, width = flat.reshape(-1), np.uint64(flat.shape[1]), np.uint64(width)
+    for p in range(np.uint64(len(places))):
+        source, target = p * width, np.uint64(places[p]) * columns + np.uint64(column)
+        for k in range(width):
+            numbers[target + k] += packed[source + k]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -9,6 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import cells
+from .blas import apart, largest
+from .cells import Given, Gradients, Kept
 from .packing import Packing, gather, pack, scatter, scatter_add
 
 F = np.float32
@@ -18,23 +21,23 @@ CACHED = 2**18  # numbers that stay in the cache beside what else a step needs
 class Cell(NamedTuple):
     """Args:
     forward, backward: the loops, see `cells`.
-    gates: columns of W and R, in units.
-    saved: columns of `saved`, in units.
-    state: columns of what one step hands to the next, in units: the state, and lstm's cell state beside it.
+    of_x, of_h: for each gate the plane of what W, and of what R makes of it.
+    planes: how many are kept.
+    state: how many numbers for each unit one step hands to the next: the state, and lstm's cell state beside it.
     """
 
     forward: Callable[..., None]
     backward: Callable[..., None]
-    gates: int
-    saved: int
+    of_x: tuple[int, ...]
+    of_h: tuple[int, ...]
+    planes: int
     state: int = 1
-    separate: bool = False  # whether what W gives and what R gives have gradients of their own
 
 
 CELLS = {
-    "simple_rnn": Cell(cells.simple_rnn_forward, cells.simple_rnn_backward, gates=1, saved=0),
-    "gru": Cell(cells.gru_forward, cells.gru_backward, gates=3, saved=4, separate=True),
-    "lstm": Cell(cells.lstm_forward, cells.lstm_backward, gates=4, saved=5, state=2),
+    "simple_rnn": Cell(cells.simple_rnn_forward, cells.simple_rnn_backward, cells.SIMPLE_RNN, cells.SIMPLE_RNN, 1),
+    "gru": Cell(cells.gru_forward, cells.gru_backward, cells.GRU, cells.GRU_OF_STATE, 4),
+    "lstm": Cell(cells.lstm_forward, cells.lstm_backward, cells.LSTM, cells.LSTM, 5, state=2),
 }
 
 
@@ -44,7 +47,7 @@ class Weights(NamedTuple):
     Args:
         kernel: (features, gates * units); (0, 0) where x holds its rows already.
         recurrent: (units, gates * units).
-        bias: (1, gates * units), or (2, gates * units) for gru.
+        bias: (1, gates * units), or (2, gates * units) for gru, of what W and of what R makes.
     """
 
     kernel: np.ndarray
@@ -69,77 +72,112 @@ class Reader:
     backward: bool
     rows: bool
     _arrays: dict[str, np.ndarray] = field(default_factory=dict)
-    _kept: tuple[Any, ...] = ()
+    _last: tuple[Any, ...] = ()
 
     def forward(
         self,
         x: np.ndarray,
+        column: int,
         packing: Packing,
         weights: Weights,
         first: np.ndarray,
         mask: np.ndarray,
         states: np.ndarray,
+        place: int,
     ) -> np.ndarray:
         """Fill `states`; returns the last ones, shaped as `first`.
 
         Args:
-            x: (batch * time, features).
+            x: (batch * time, columns), from `column` on what is read.
             first: (batch, state): the state before the first token read, and lstm's cell state beside it; (0, state)
                 for zeros.
             mask: (batch, units): what the state is multiplied with on its way into the
                 recurrent kernel; (0, units) for nothing.
-            states: (batch * time, units), zeros; padding stays zero.
+            states: (batch * time, columns), zeros; padding stays zero. Filled from column `place` on.
         """
-        cell, tokens, units = CELLS[self.cell], len(packing.forward), weights.recurrent.shape[0]
-        packed_x = self._array("x", tokens, x.shape[1])
-        gather(x, self._places(packing), packed_x)
-        before, saved, packed = (
-            self._array(name, tokens, width)
-            for name, width in (("before", units), ("saved", cell.saved * units), ("states", units))
+        cell, (batch, tokens), units = CELLS[self.cell], packing.size, weights.recurrent.shape[0]
+        gates, features = len(cell.of_x), weights.kernel.shape[0]
+        before, packed_states = self._array("before", tokens * units), self._array("states", tokens * units)
+        kept = Kept(before, self._array("planes", cell.planes, tokens * units), packed_states)
+        packed_x = self._array("x", 0 if self.rows else tokens * features)
+        if self.rows:
+            for gate, plane in enumerate(cell.of_x):
+                gather(x, column + gate * units, self._places(packing), units, kept.planes[plane])
+        else:
+            gather(x, column, self._places(packing), features, packed_x)
+        first = first[packing.order] if len(first) else np.zeros((batch, cell.state * units), F)
+        given = Given(
+            packed_x,
+            apart(_planes(weights.kernel, gates)),
+            apart(_planes(weights.recurrent, gates)),
+            np.tile(self._bias(weights.bias, units), batch),
+            (mask[packing.order] if len(mask) else mask).reshape(-1),
+            _planes(first, cell.state).reshape(cell.state, -1),
+            packing.counts,
+            packing.starts,
+            largest(),
         )
-        first = first[packing.order] if len(first) else np.zeros((len(packing.order), cell.state * units), F)
-        steps = (packing.counts, packing.starts, mask[packing.order] if len(mask) else mask, first)
-        spaced = _spaced(weights.kernel), _spaced(weights.recurrent), weights.bias
-        cell.forward(packed_x, *spaced, self.rows, *steps, before, saved, packed)
-        scatter(packed, self._places(packing), states)
-        self._kept = (packing, weights, steps, packed_x, before, saved, packed)
+        cell.forward(given, kept)
+        scatter(packed_states, self._places(packing), units, states, place)
+        self._last = (packing, weights, given, kept)
         last, ends = first.copy(), packing.last  # an empty sequence hands on what it was given
-        last[: len(ends), :units] = packed[ends]
+        last[: len(ends), :units] = packed_states.reshape(-1, units)[ends]
         if cell.state == 2:
-            last[: len(ends), units:] = saved[ends, -units:]
+            last[: len(ends), units:] = kept.planes[-1].reshape(-1, units)[ends]
         return _unsorted(last, packing)
 
-    def gradient(self, d_states: np.ndarray, d_last: np.ndarray, d_x: np.ndarray) -> tuple[np.ndarray, Weights]:
+    def gradient(
+        self, d_states: np.ndarray, place: int, d_last: np.ndarray, d_x: np.ndarray, column: int
+    ) -> tuple[np.ndarray, Weights]:
         """Add to `d_x` the gradient of the x of the last batch; returns that of `first` and of its weights.
 
         Args:
-            d_states: (batch * time, units); what stands on padding does not count.
+            d_states: (batch * time, columns), from `place` on; what stands on padding does not count.
             d_last: (batch, state).
-            d_x: (batch * time, features).
+            d_x: (batch * time, columns), from `column` on.
         """
-        packing, weights, steps, packed_x, before, saved, packed = self._kept
-        cell, (tokens, units) = CELLS[self.cell], packed.shape
-        packed_d = self._array("d_states", tokens, units)
-        gather(d_states, self._places(packing), packed_d)
-        width = (2 if cell.separate else 1) * cell.gates * units
-        room = self._array("room", CACHED // width + len(packing.order), width)
-        packed_d_x, found = self._array("d_x", tokens, packed_x.shape[1]), Weights(*map(np.zeros_like, weights))
-        transposed, d_state = (_spaced(weights.kernel.T), _spaced(weights.recurrent.T)), d_last[packing.order]
-        cell.backward(
-            packed_d, d_state, packed_x, *transposed, self.rows, *steps, before, saved, packed, room, packed_d_x, *found
+        packing, weights, given, kept = self._last
+        cell, (batch, tokens), units = CELLS[self.cell], packing.size, weights.recurrent.shape[0]
+        gates, features, planes = len(cell.of_x), weights.kernel.shape[0], len(given.b)
+        packed_d = self._array("d_states", tokens * units)
+        gather(d_states, place, self._places(packing), units, packed_d)
+        d = Gradients(
+            packed_d,
+            _planes(d_last[packing.order], cell.state).reshape(cell.state, -1),
+            self._array("d_x", *((gates, tokens * units) if self.rows else (1, tokens * features))),
+            np.zeros((gates, features * units), F),
+            np.zeros((gates, units * units), F),
+            np.zeros((planes, batch * units), F),
+            self._array("room", planes, CACHED // planes + batch * units),
         )
-        scatter_add(packed_d_x, self._places(packing), d_x)
-        return _unsorted(d_state, packing), found
+        transposed = (apart(_planes(one, gates).transpose(0, 2, 1)) for one in weights[:2])
+        cell.backward(given._replace(W=next(transposed), R=next(transposed)), kept, d)
+        for part, own in enumerate(d.x):
+            width = len(own) // tokens
+            scatter_add(own, self._places(packing), width, d_x, column + part * width)
+        d_b = d.b.reshape(planes, batch, units).sum(axis=1)
+        d_bias = np.stack([d_b[list(of)].reshape(-1) for of in (cell.of_x, cell.of_h)[: len(weights.bias)]])
+        d_kernel, d_recurrent = (_side_by_side(one.reshape(gates, -1, units)) for one in (d.W, d.R))
+        found = Weights(d_kernel, d_recurrent, d_bias)
+        return _unsorted(_side_by_side(d.first.reshape(cell.state, -1, units)), packing), found
 
     def _places(self, packing: Packing) -> np.ndarray:
         return packing.backward if self.backward else packing.forward
 
-    def _array(self, name: str, rows: int, columns: int) -> np.ndarray:
-        """Memory of this name, at least as much as asked for, what it holds is left."""
-        kept = self._arrays.get(name)
-        if kept is None or kept.size < rows * columns:
-            kept = self._arrays[name] = np.empty(rows * columns * 5 // 4, F)
-        return kept[: rows * columns].reshape(rows, columns)
+    def _bias(self, bias: np.ndarray, units: int) -> np.ndarray:
+        """What is added to each plane, (planes, units)."""
+        cell = CELLS[self.cell]
+        found = np.zeros((max(cell.of_x + cell.of_h) + 1, units), F)
+        for part, of in zip(bias, (cell.of_x, cell.of_h), strict=False):
+            found[list(of)] += part.reshape(-1, units)
+        return found
+
+    def _array(self, name: str, *shape: int) -> np.ndarray:
+        """Memory of this name, at least as much as asked for; what it holds is left."""
+        kept, size = self._arrays.get(name), math.prod(shape)
+        if kept is None or kept.size < size:
+            kept = self._arrays[name] = np.empty(size * 5 // 4, F)
+        return kept[:size].reshape(shape)
 
 
 @dataclass
@@ -172,8 +210,12 @@ class Recurrence:
         lasts = []
         for place, reader in enumerate(self.readers):
             kernel, recurrent, bias = weights[3 * place : 3 * place + 3]
-            own, into = Weights(kernel, recurrent, np.atleast_2d(bias)), _columns(states, place, count)
-            lasts.append(reader.forward(self._own(flat, place), packing, own, firsts[place], masks[place], into))
+            own = Weights(kernel, recurrent, np.atleast_2d(bias))
+            lasts.append(
+                reader.forward(
+                    flat, self._column(place), packing, own, firsts[place], masks[place], states, place * units
+                )
+            )
         return [states.reshape(batch, time, count * units), *lasts]
 
     def gradient(self, d_states: np.ndarray, *d_lasts: np.ndarray) -> list[np.ndarray]:
@@ -184,24 +226,29 @@ class Recurrence:
         d_firsts: list[np.ndarray] = []
         d_weights: list[np.ndarray] = []
         for place, reader in enumerate(self.readers):
-            d_first, found = reader.gradient(_columns(flat, place, count), d_lasts[place], self._own(d_x, place))
+            own = place * flat.shape[1] // count
+            d_first, found = reader.gradient(flat, own, d_lasts[place], d_x, self._column(place))
             d_firsts.append(d_first)
             d_weights += found
         # Where no first state was given its gradient is not wanted either.
         d_firsts = [one[: shape[0]] for one, shape in zip(d_firsts, self._shapes[1 : 1 + count], strict=True)]
         return [one.reshape(shape) for one, shape in zip([d_x, *d_firsts, *d_weights], self._shapes, strict=True)]
 
-    def _own(self, flat: np.ndarray, place: int) -> np.ndarray:
-        """The columns of x that one direction reads: all of them, or the rows of its own kernel."""
-        return _columns(flat, place, len(self.readers)) if self.readers[place].rows else flat
+    def _column(self, place: int) -> int:
+        """Where the columns of x begin that one direction reads: all of them, or the rows of its own kernel."""
+        return place * self._shapes[0][-1] // len(self.readers) if self.readers[place].rows else 0
 
 
-def _spaced(matrix: np.ndarray) -> np.ndarray:
-    """A copy whose rows lie apart: rows that begin at multiples of 1 KiB would fight for the same lines of the cache."""
-    rows, columns = matrix.shape
-    room = np.empty((rows, columns + 16), F)[:, :columns]
-    room[:] = matrix
-    return room
+def _planes(matrix: np.ndarray, count: int) -> np.ndarray:
+    """(rows, count * columns) as (count, rows, columns)."""
+    return np.ascontiguousarray(
+        matrix.reshape(len(matrix), count, -1 if matrix.size else matrix.shape[1] // count).transpose(1, 0, 2)
+    )
+
+
+def _side_by_side(planes: np.ndarray) -> np.ndarray:
+    """(count, rows, columns) as (rows, count * columns)."""
+    return np.concatenate(list(planes), axis=1)
 
 
 def _unsorted(rows: np.ndarray, packing: Packing) -> np.ndarray:
@@ -209,8 +256,3 @@ def _unsorted(rows: np.ndarray, packing: Packing) -> np.ndarray:
     found = np.empty_like(rows)
     found[packing.order] = rows
     return found
-
-
-def _columns(flat: np.ndarray, place: int, count: int) -> np.ndarray:
-    width = flat.shape[1] // count
-    return flat[:, place * width : (place + 1) * width]

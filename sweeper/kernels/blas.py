@@ -1,0 +1,95 @@
+"""Products of small matrices, by the BLAS that Numba's own `np.dot` calls: OpenBLAS, as SciPy brings it."""
+
+from __future__ import annotations
+
+import functools
+
+import numba
+import numpy as np
+import threadpoolctl
+from numba.np import linalg
+
+from .numerics import F, compiled
+
+SMALL = {"SkylakeX": 1_000_000}  # multiplications up to which OpenBLAS has kernels that need no packing
+FEWEST = 24  # rows below which a product is not cut any further
+APART = 16  # numbers between rows: rows that begin at multiples of 512 B would fight for the same lines of the cache
+
+ZERO_ONE = np.array([0, 1], F)
+KIND, AS_IT_IS, TRANSPOSED = ord("s"), ord("n"), ord("t")
+gemm = linalg._BLAS().numba_xxgemm(numba.float32)  # type: ignore[no-untyped-call]
+
+
+def apart(matrices: np.ndarray) -> np.ndarray:
+    """A copy of matrices (..., rows, columns), `APART` numbers beside each row."""
+    *others, columns = matrices.shape
+    room = np.zeros((*others, columns + APART), F)
+    room[..., :columns] = matrices
+    return room
+
+
+@functools.cache
+def largest() -> int:
+    """How many multiplications a product should have at most; larger ones had better be cut."""
+    found = {one.get("architecture") for one in threadpoolctl.threadpool_info()}
+    return next((size for name, size in SMALL.items() if name in found), 2**62)
+
+
+@compiled
+def piece(rows, others, largest):  # type: ignore[no-untyped-def]
+    """Into pieces of which length to cut `rows` rows, each of which takes `others` multiplications."""
+    most = largest // others
+    if rows <= most or most < FEWEST:
+        return max(rows, 1)
+    pieces = (rows + most - 1) // most
+    return (rows + pieces - 1) // pieces
+
+
+@compiled
+def multiply(a, b, columns, out, add, largest):  # type: ignore[no-untyped-def]
+    """out = a @ b, or with `add` out += a @ b; a and out flat, b (inner, columns and what lies between rows)."""
+    inner, between = b.shape
+    rows = len(a) // inner
+    some = piece(rows, inner * columns, largest)
+    for r in range(0, rows, some):
+        # BLAS counts by columns, so that it sees every matrix transposed: out' = b' a'.
+        gemm(
+            KIND,
+            AS_IT_IS,
+            AS_IT_IS,
+            columns,
+            min(some, rows - r),
+            inner,
+            ZERO_ONE[1:].ctypes,
+            b.ctypes,
+            between,
+            a[r * inner :].ctypes,
+            inner,
+            ZERO_ONE[int(add) :].ctypes,
+            out[r * columns :].ctypes,
+            columns,
+        )
+
+
+@compiled
+def add_outer(a, b, rows, out, largest):  # type: ignore[no-untyped-def]
+    """out += a' @ b, all flat: a (tokens, rows), b (tokens, columns), out (rows, columns)."""
+    columns, tokens = len(out) // rows, len(a) // rows
+    some = piece(tokens, len(out), largest)
+    for p in range(0, tokens, some):
+        gemm(
+            KIND,
+            AS_IT_IS,
+            TRANSPOSED,
+            columns,
+            rows,
+            min(some, tokens - p),
+            ZERO_ONE[1:].ctypes,
+            b[p * columns :].ctypes,
+            columns,
+            a[p * rows :].ctypes,
+            rows,
+            ZERO_ONE[1:].ctypes,
+            out.ctypes,
+            columns,
+        )
