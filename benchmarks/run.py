@@ -19,6 +19,8 @@ import tempfile
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+import threadpoolctl
+
 from sweeper import devices
 from sweeper.versions import versions
 
@@ -65,7 +67,14 @@ def machine() -> str:
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     return (
         f"{datetime.date.today().isoformat()}: {cores} cores, {total:.0f} GiB, {gpus} GPU, {platform.system()}, "
-        f"Python {platform.python_version()}; {found}."
+        f"Python {platform.python_version()}; {found}; products as OpenBLAS has them for {blas()}."
+    )
+
+
+def blas() -> str:
+    """Which kernels OpenBLAS has chosen, or was told to choose by OPENBLAS_CORETYPE."""
+    return ", ".join(
+        sorted({one.get("architecture", "an unknown processor") for one in threadpoolctl.threadpool_info()})
     )
 
 
