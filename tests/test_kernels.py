@@ -12,6 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeper.kernels import recurrent
+from sweeper.kernels.blas import add_outer, apart, multiply
 from sweeper.kernels.numerics import compiled, sigmoid, tanh
 from sweeper.kernels.packing import pack
 from sweeper.kernels.recurrent import Reader, Recurrence
@@ -39,6 +40,27 @@ def test_tanh_and_sigmoid_are_those_of_the_c_library_to_float32():
     assert np.abs(s - 1 / (1 + np.exp(-np.clip(exact, -60, 60)))).max() < 5e-7
     assert np.abs(t).max() <= 1
     assert ((s >= 0) & (s <= 1)).all()
+
+
+@settings(max_examples=60)
+@given(
+    st.integers(0, 120),
+    st.integers(1, 6),
+    st.integers(1, 6),
+    st.booleans(),
+    st.sampled_from([1, 500, 900, 2**62]),  # never cut as pieces would be too short, cut at some shapes, never
+)
+def test_products_are_those_of_numpy_however_they_are_cut(rows, inner, columns, add, largest):
+    generator = np.random.default_rng(rows)
+    a, b, outer = (
+        generator.normal(size=shape).astype(np.float32) for shape in ((rows, inner), (inner, columns), (rows, columns))
+    )
+    out = np.full(rows * columns, 2.0, np.float32)
+    multiply(a.reshape(-1), apart(b), columns, out, add, largest)
+    assert np.abs(out.reshape(rows, columns) - (a @ b + 2.0 * add)).max(initial=0) < 1e-5
+    total = np.full(inner * columns, 2.0, np.float32)
+    add_outer(a.reshape(-1), outer.reshape(-1), inner, total, largest)
+    assert np.abs(total.reshape(inner, columns) - (a.T @ outer + 2.0)).max() < 1e-4
 
 
 @given(LENGTHS)

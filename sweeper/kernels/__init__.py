@@ -6,6 +6,6 @@ Padding is never computed. Both directions read the same packing; for the backwa
 sequence is taken from its own end.
 
 The results are those of Keras's masked layers, whose weights these functions take. The matrix
-products are BLAS's, one small one a step while its block is in the cache; everything else of a
-step is one pass over the block.
+products are BLAS's, small ones while a step's block is in the cache; everything else of a step is
+loops over stretches of memory.
 """

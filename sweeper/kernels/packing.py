@@ -30,11 +30,6 @@ class Packing(NamedTuple):
     backward: np.ndarray
     last: np.ndarray
 
-    @property
-    def size(self) -> tuple[int, int]:
-        """Sequences, and real tokens."""
-        return len(self.order), len(self.forward)
-
 
 def pack(lengths: np.ndarray, time: int) -> Packing:
     """The packing of sequences of `lengths`, int (batch,), each padded to `time` steps."""
@@ -62,7 +57,7 @@ def _pack(lengths, time):  # type: ignore[no-untyped-def]
     return order, counts, starts, forward, backward, last
 
 
-# The integers of these loops are unsigned, as the compiler would have to ask of others whether they count from the end.
+# These loops count without signs: a number with one could count from the end, and the compiler had to ask each time.
 
 
 @compiled

@@ -88,29 +88,21 @@ class Reader:
         """Fill `states`; returns the last ones, shaped as `first`.
 
         Args:
-            x: (batch * time, columns), from `column` on what is read.
+            x: (batch * time, columns); read from `column` on.
             first: (batch, state): the state before the first token read, and lstm's cell state beside it; (0, state)
                 for zeros.
             mask: (batch, units): what the state is multiplied with on its way into the
                 recurrent kernel; (0, units) for nothing.
-            states: (batch * time, columns), zeros; padding stays zero. Filled from column `place` on.
+            states: (batch * time, columns), zeros; filled from `place` on, padding stays zero.
         """
-        cell, (batch, tokens), units = CELLS[self.cell], packing.size, weights.recurrent.shape[0]
-        gates, features = len(cell.of_x), weights.kernel.shape[0]
-        before, packed_states = self._array("before", tokens * units), self._array("states", tokens * units)
-        kept = Kept(before, self._array("planes", cell.planes, tokens * units), packed_states)
-        packed_x = self._array("x", 0 if self.rows else tokens * features)
-        if self.rows:
-            for gate, plane in enumerate(cell.of_x):
-                gather(x, column + gate * units, self._places(packing), units, kept.planes[plane])
-        else:
-            gather(x, column, self._places(packing), features, packed_x)
-        first = first[packing.order] if len(first) else np.zeros((batch, cell.state * units), F)
+        cell, units = CELLS[self.cell], weights.recurrent.shape[0]
+        packed_x, kept = self._packed(x, column, packing, weights)
+        first = first[packing.order] if len(first) else np.zeros((len(packing.order), cell.state * units), F)
         given = Given(
             packed_x,
-            apart(_planes(weights.kernel, gates)),
-            apart(_planes(weights.recurrent, gates)),
-            np.tile(self._bias(weights.bias, units), batch),
+            apart(_planes(weights.kernel, len(cell.of_x))),
+            apart(_planes(weights.recurrent, len(cell.of_x))),
+            np.tile(self._biases(weights.bias, units), len(packing.order)),
             (mask[packing.order] if len(mask) else mask).reshape(-1),
             _planes(first, cell.state).reshape(cell.state, -1),
             packing.counts,
@@ -118,13 +110,39 @@ class Reader:
             largest(),
         )
         cell.forward(given, kept)
-        scatter(packed_states, self._places(packing), units, states, place)
+        scatter(kept.states, self._places(packing), units, states, place)
         self._last = (packing, weights, given, kept)
         last, ends = first.copy(), packing.last  # an empty sequence hands on what it was given
-        last[: len(ends), :units] = packed_states.reshape(-1, units)[ends]
+        last[: len(ends), :units] = kept.states.reshape(-1, units)[ends]
         if cell.state == 2:
             last[: len(ends), units:] = kept.planes[-1].reshape(-1, units)[ends]
         return _unsorted(last, packing)
+
+    def _packed(self, x: np.ndarray, column: int, packing: Packing, weights: Weights) -> tuple[np.ndarray, Kept]:
+        """x as the loops read it, and where they keep what they find, with x W in it where x holds that."""
+        cell, places = CELLS[self.cell], self._places(packing)
+        features, (units, _) = len(weights.kernel), weights.recurrent.shape
+        numbers = len(places) * units
+        before, planes, states = (
+            self._array("before", numbers),
+            self._array("planes", cell.planes, numbers),
+            self._array("states", numbers),
+        )
+        if not self.rows:
+            packed_x = self._array("x", len(places) * features)
+            gather(x, column, places, features, packed_x)
+            return packed_x, Kept(before, planes, states)
+        for gate, plane in enumerate(cell.of_x):
+            gather(x, column + gate * units, places, units, planes[plane])
+        return np.empty(0, F), Kept(before, planes, states)
+
+    def _biases(self, bias: np.ndarray, units: int) -> np.ndarray:
+        """What is added to each plane, (planes, units)."""
+        cell = CELLS[self.cell]
+        found = np.zeros((max(cell.of_x + cell.of_h) + 1, units), F)
+        for part, of in zip(bias, (cell.of_x, cell.of_h), strict=False):
+            found[list(of)] += part.reshape(-1, units)
+        return found
 
     def gradient(
         self, d_states: np.ndarray, place: int, d_last: np.ndarray, d_x: np.ndarray, column: int
@@ -137,40 +155,31 @@ class Reader:
             d_x: (batch * time, columns), from `column` on.
         """
         packing, weights, given, kept = self._last
-        cell, (batch, tokens), units = CELLS[self.cell], packing.size, weights.recurrent.shape[0]
-        gates, features, planes = len(cell.of_x), weights.kernel.shape[0], len(given.b)
-        packed_d = self._array("d_states", tokens * units)
-        gather(d_states, place, self._places(packing), units, packed_d)
+        cell, places, (planes, _) = CELLS[self.cell], self._places(packing), given.b.shape
+        gates, features, (units, _) = len(cell.of_x), len(weights.kernel), weights.recurrent.shape
         d = Gradients(
-            packed_d,
+            self._array("d_states", len(places) * units),
             _planes(d_last[packing.order], cell.state).reshape(cell.state, -1),
-            self._array("d_x", *((gates, tokens * units) if self.rows else (1, tokens * features))),
+            self._array("d_x", *((gates, len(places) * units) if self.rows else (1, len(places) * features))),
             np.zeros((gates, features * units), F),
             np.zeros((gates, units * units), F),
-            np.zeros((planes, batch * units), F),
-            self._array("room", planes, CACHED // planes + batch * units),
+            np.zeros_like(given.b),
+            self._array("room", planes, CACHED // planes + given.b.shape[1]),
         )
-        transposed = (apart(_planes(one, gates).transpose(0, 2, 1)) for one in weights[:2])
-        cell.backward(given._replace(W=next(transposed), R=next(transposed)), kept, d)
+        gather(d_states, place, places, units, d.states)
+        W, R = (apart(_planes(one, gates).transpose(0, 2, 1)) for one in (weights.kernel, weights.recurrent))
+        cell.backward(given._replace(W=W, R=R), kept, d)
         for part, own in enumerate(d.x):
-            width = len(own) // tokens
-            scatter_add(own, self._places(packing), width, d_x, column + part * width)
-        d_b = d.b.reshape(planes, batch, units).sum(axis=1)
-        d_bias = np.stack([d_b[list(of)].reshape(-1) for of in (cell.of_x, cell.of_h)[: len(weights.bias)]])
+            width = units if self.rows else features
+            scatter_add(own, places, width, d_x, column + part * width)
+        d_biases = d.b.reshape(planes, -1, units).sum(axis=1)
         d_kernel, d_recurrent = (_side_by_side(one.reshape(gates, -1, units)) for one in (d.W, d.R))
-        found = Weights(d_kernel, d_recurrent, d_bias)
-        return _unsorted(_side_by_side(d.first.reshape(cell.state, -1, units)), packing), found
+        d_bias = np.stack([d_biases[list(of)].reshape(-1) for of in (cell.of_x, cell.of_h)[: len(weights.bias)]])
+        d_first = _side_by_side(d.first.reshape(cell.state, -1, units))
+        return _unsorted(d_first, packing), Weights(d_kernel, d_recurrent, d_bias)
 
     def _places(self, packing: Packing) -> np.ndarray:
         return packing.backward if self.backward else packing.forward
-
-    def _bias(self, bias: np.ndarray, units: int) -> np.ndarray:
-        """What is added to each plane, (planes, units)."""
-        cell = CELLS[self.cell]
-        found = np.zeros((max(cell.of_x + cell.of_h) + 1, units), F)
-        for part, of in zip(bias, (cell.of_x, cell.of_h), strict=False):
-            found[list(of)] += part.reshape(-1, units)
-        return found
 
     def _array(self, name: str, *shape: int) -> np.ndarray:
         """Memory of this name, at least as much as asked for; what it holds is left."""
@@ -241,9 +250,8 @@ class Recurrence:
 
 def _planes(matrix: np.ndarray, count: int) -> np.ndarray:
     """(rows, count * columns) as (count, rows, columns)."""
-    return np.ascontiguousarray(
-        matrix.reshape(len(matrix), count, -1 if matrix.size else matrix.shape[1] // count).transpose(1, 0, 2)
-    )
+    rows, columns = matrix.shape
+    return np.ascontiguousarray(matrix.reshape(rows, count, columns // count).transpose(1, 0, 2))
 
 
 def _side_by_side(planes: np.ndarray) -> np.ndarray:
