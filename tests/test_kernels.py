@@ -50,16 +50,16 @@ def test_tanh_and_sigmoid_are_those_of_the_c_library_to_float32():
     st.booleans(),
     st.sampled_from([1, 500, 900, 2**62]),  # never cut as pieces would be too short, cut at some shapes, never
 )
-def test_products_are_those_of_numpy_however_they_are_cut(rows, inner, columns, add, largest):
+def test_products_are_those_of_numpy_however_they_are_cut(rows, inner, columns, add, most):
     generator = np.random.default_rng(rows)
     a, b, outer = (
         generator.normal(size=shape).astype(np.float32) for shape in ((rows, inner), (inner, columns), (rows, columns))
     )
     out = np.full(rows * columns, 2.0, np.float32)
-    multiply(a.reshape(-1), apart(b), columns, out, add, largest)
+    multiply(a.reshape(-1), apart(b), columns, out, add, most)
     assert np.abs(out.reshape(rows, columns) - (a @ b + 2.0 * add)).max(initial=0) < 1e-5
     total = np.full(inner * columns, 2.0, np.float32)
-    add_outer(a.reshape(-1), outer.reshape(-1), inner, total, largest)
+    add_outer(a.reshape(-1), outer.reshape(-1), inner, total, most)
     assert np.abs(total.reshape(inner, columns) - (a.T @ outer + 2.0)).max() < 1e-4
 
 
@@ -121,9 +121,11 @@ def states_and_gradients(model, x, mask, d_states):
     st.sampled_from(DIRECTIONS),
     st.sampled_from([(1, False), (2, False), (1, True), (2, True)]),
     st.integers(0, 9),
-    st.sampled_from([0, 100, recurrent.CACHED]),  # gradients of the gates leave the cache each step, now and then, once
+    # Gradients of the gates leave the cache each step, now and then, once; x W is made for each step, for some, for all.
+    st.sampled_from([0, 100, recurrent.CACHED]),
+    st.sampled_from([0, 40, recurrent.AHEAD]),
 )
-def test_states_and_gradients_are_those_of_keras(pairs, lengths, cell, direction, depth_and_input, seed, cached):
+def test_states_and_gradients_are_those_of_keras(pairs, lengths, cell, direction, depth_and_input, seed, cached, ahead):
     depth, one_hot = depth_and_input
     stock, ours, width = pairs(cell, direction, depth, one_hot)
     generator = np.random.default_rng(seed)
@@ -131,19 +133,27 @@ def test_states_and_gradients_are_those_of_keras(pairs, lengths, cell, direction
     x = generator.normal(size=(len(lengths), TIME, width)).astype(np.float32)
     d_states = generator.normal(size=(len(lengths), TIME, stock.output.shape[-1])).astype(np.float32) * mask[:, :, None]
     given_ = (tf.constant(x), tf.constant(mask), tf.constant(d_states))
-    with mock.patch.object(recurrent, "CACHED", cached):
+    with mock.patch.multiple(recurrent, CACHED=cached, AHEAD=ahead):
         ours_found = states_and_gradients(ours, *given_)
     for found, wanted in zip(ours_found, states_and_gradients(stock, *given_), strict=True):
         assert np.abs(found - wanted).max() < 1e-5
 
 
+def test_products_that_are_cut_change_no_state_and_no_gradient(pairs, rng):
+    for cell in CELLS:
+        _, ours, width = pairs(cell, "both", 1, False)
+        mask = np.arange(TIME) < rng.integers(1, TIME + 1, 40)[:, None]
+        given_ = [tf.constant(rng.normal(size=(40, TIME, size)), tf.float32) for size in (width, 2 * UNITS)]
+        given_.insert(1, tf.constant(mask))
+        whole = states_and_gradients(ours, *given_)
+        with mock.patch.object(recurrent, "largest", return_value=24 * UNITS * UNITS):
+            cut = states_and_gradients(ours, *given_)
+        for one, other in zip(whole, cut, strict=True):
+            assert np.abs(one - other).max() < 1e-4
+
+
 @settings(max_examples=20)
-@given(
-    st.lists(st.integers(1, TIME), min_size=1, max_size=6),
-    st.sampled_from(CELLS),
-    st.booleans(),
-    st.integers(0, 9),
-)
+@given(LENGTHS, st.sampled_from(CELLS), st.booleans(), st.integers(0, 9))
 def test_first_and_last_states_and_their_gradients_are_those_of_keras(lengths, cell, both, seed):
     generator, batch = np.random.default_rng(seed), len(lengths)
     kind = {"simple_rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[cell]
@@ -207,12 +217,20 @@ def test_dropout_of_the_state_is_one_mask_for_all_steps_on_its_way_into_the_recu
     shapes = [(FEATURES, gates * UNITS), (UNITS, gates * UNITS), (2 if cell == "gru" else 1, gates * UNITS)]
     x, *weights = (rng.normal(0, 0.5, shape).astype(np.float32) for shape in [(2, TIME, FEATURES), *shapes])
     mask = np.array([[0, 2, 2, 0, 2], [2, 0, 0, 2, 0]], np.float32)
+    lengths = (3, TIME)  # each keeps its own mask when the longer one is read first
     kernel = Recurrence([Reader(cell, backward=False, rows=False)])
     width = UNITS * (2 if cell == "lstm" else 1)
-    found, _ = kernel.forward(x, np.array([TIME, TIME]), np.zeros((0, width), np.float32), mask, *weights)
+    found, _ = kernel.forward(x, np.array(lengths), np.zeros((0, width), np.float32), mask, *weights)
     variables = [tf.Variable(one) for one in (x, *weights)]
     with tf.GradientTape() as tape:
-        wanted = tf.stack([reference(cell, variables[0][row], mask[row], *variables[1:]) for row in range(2)])
+        wanted = tf.stack(
+            [
+                tf.pad(
+                    reference(cell, variables[0][row, :length], mask[row], *variables[1:]), [[0, TIME - length], [0, 0]]
+                )
+                for row, length in enumerate(lengths)
+            ]
+        )
     d_states = rng.normal(size=wanted.shape).astype(np.float32)
     assert np.abs(found - wanted).max() < 1e-5
     d_x, _, *d_weights = kernel.gradient(d_states, np.zeros((2, width), np.float32))
@@ -231,8 +249,26 @@ def test_dropout_of_the_state_is_for_training_only():
 
 def test_a_smaller_batch_after_a_larger_one_reads_nothing_of_it(rng):
     layer = PackedRecurrent(keras.layers.GRU(UNITS, return_sequences=True))
-    x = rng.normal(size=(6, TIME, FEATURES)).astype(np.float32)
-    mask = np.ones((6, TIME), bool)
-    alone = layer(x[:2, :3], mask[:2, :3])[0].numpy()
-    layer(x, mask)
-    assert np.array_equal(layer(x[:2, :3], mask[:2, :3])[0], alone)
+    x = tf.constant(rng.normal(size=(6, TIME, FEATURES)), tf.float32)
+    mask = tf.ones((6, TIME), tf.bool)
+
+    def read(x, mask):
+        with tf.GradientTape() as tape:
+            tape.watch(x)
+            states = layer(x, mask)[0]
+            total = tf.reduce_sum(states**2)
+        return [states, *tape.gradient(total, [x, *(v.value for v in layer.trainable_variables)])]
+
+    alone = read(x[:2, :3], mask[:2, :3])
+    read(x, mask)
+    for one, other in zip(read(x[:2, :3], mask[:2, :3]), alone, strict=True):
+        assert np.array_equal(one, other)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_one_feature_and_one_unit_are_enough(cell, rng):
+    kind = {"simple_rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}[cell]
+    stock = kind(1, return_sequences=True)
+    x, mask = tf.constant(rng.normal(size=(3, TIME, 1)), tf.float32), tf.ones((3, TIME), tf.bool)
+    wanted = stock(x)
+    assert np.abs(PackedRecurrent(stock)(x, mask)[0] - wanted).max() < 1e-5

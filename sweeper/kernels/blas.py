@@ -11,8 +11,9 @@ from numba.np import linalg
 
 from .numerics import F, compiled
 
-SMALL = {"SkylakeX": 1_000_000}  # multiplications up to which OpenBLAS has kernels that need no packing
-FEWEST = 24  # rows below which a product is not cut any further
+# Multiplications up to which OpenBLAS has kernels that need no packing, by what it calls processors with AVX-512.
+SMALL = dict.fromkeys(("SkylakeX", "Cooperlake", "SapphireRapids"), 1_000_000)
+FEWEST = 24  # a product is not cut where a piece could not have as many rows
 APART = 16  # numbers between rows: rows that begin at multiples of 512 B would fight for the same lines of the cache
 
 ZERO_ONE = np.array([0, 1], F)
@@ -30,27 +31,27 @@ def apart(matrices: np.ndarray) -> np.ndarray:
 
 @functools.cache
 def largest() -> int:
-    """How many multiplications a product should have at most; larger ones had better be cut."""
+    """How many multiplications a product should have at most; larger ones had better be cut. `linalg` has loaded BLAS."""
     found = {one.get("architecture") for one in threadpoolctl.threadpool_info()}
     return next((size for name, size in SMALL.items() if name in found), 2**62)
 
 
 @compiled
-def piece(rows, others, largest):  # type: ignore[no-untyped-def]
-    """Into pieces of which length to cut `rows` rows, each of which takes `others` multiplications."""
-    most = largest // others
-    if rows <= most or most < FEWEST:
+def piece(rows, each, most):  # type: ignore[no-untyped-def]
+    """How many rows at once, of a product of `rows` rows that take `each` multiplications, `most` of them at once."""
+    fitting = most // each
+    if rows <= fitting or fitting < FEWEST:
         return max(rows, 1)
-    pieces = (rows + most - 1) // most
+    pieces = (rows + fitting - 1) // fitting
     return (rows + pieces - 1) // pieces
 
 
 @compiled
-def multiply(a, b, columns, out, add, largest):  # type: ignore[no-untyped-def]
+def multiply(a, b, columns, out, add, most):  # type: ignore[no-untyped-def]
     """out = a @ b, or with `add` out += a @ b; a and out flat, b (inner, columns and what lies between rows)."""
-    inner, between = b.shape
+    inner, stride = b.shape
     rows = len(a) // inner
-    some = piece(rows, inner * columns, largest)
+    some = piece(rows, inner * columns, most)
     for r in range(0, rows, some):
         # BLAS counts by columns, so that it sees every matrix transposed: out' = b' a'.
         gemm(
@@ -62,7 +63,7 @@ def multiply(a, b, columns, out, add, largest):  # type: ignore[no-untyped-def]
             inner,
             ZERO_ONE[1:].ctypes,
             b.ctypes,
-            between,
+            stride,
             a[r * inner :].ctypes,
             inner,
             ZERO_ONE[int(add) :].ctypes,
@@ -72,10 +73,10 @@ def multiply(a, b, columns, out, add, largest):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def add_outer(a, b, rows, out, largest):  # type: ignore[no-untyped-def]
+def add_outer(a, b, rows, out, most):  # type: ignore[no-untyped-def]
     """out += a' @ b, all flat: a (tokens, rows), b (tokens, columns), out (rows, columns)."""
     columns, tokens = len(out) // rows, len(a) // rows
-    some = piece(tokens, len(out), largest)
+    some = piece(tokens, len(out), most)
     for p in range(0, tokens, some):
         gemm(
             KIND,

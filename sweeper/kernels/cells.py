@@ -1,11 +1,11 @@
 """The recurrences: for each cell one loop forward and one backward over the blocks of a packing.
 
 Names follow the equations of Keras's cells: x the input, h the state, z what a gate or a candidate
-is computed from, W and R the kernel and the recurrent kernel, b the bias. All arrays are float32
-and flat: token after token, as packed, `units` numbers each (x: features). A step's block is then one
-stretch of each array, and what is done to it are loops over stretches, which the compiler vectorises;
-a loop touches few arrays, which it can prove apart. What there is one of for each gate has a row for
-each, a plane.
+is computed from, W and R the kernel and the recurrent kernel, b the bias. What there is of
+each token is float32 and flat: token after token, as packed, `units` numbers each (x: features). A
+step's block is then one stretch of each array, and what is done to it are loops over stretches, which
+the compiler vectorises; a loop touches few arrays, so that it can check that they do not overlap. Of
+what there is one of for each gate, each is a row, a plane.
 """
 
 from __future__ import annotations
@@ -16,8 +16,6 @@ import numpy as np
 
 from .blas import add_outer, multiply
 from .numerics import F, compiled, sigmoid, tanh
-
-AHEAD = 2**15  # numbers of each plane that are made at once, so that they stay in the cache
 
 
 class Given(NamedTuple):
@@ -30,7 +28,8 @@ class Given(NamedTuple):
         mask: (batch * units,): what the state is multiplied with before R, in training; empty for nothing.
         first: (1, batch * units): the state before the first step; lstm: and its cell state, (2, batch * units).
         counts, starts: see `Packing`.
-        largest: product, see `blas`.
+        most: multiplications of one product, see `blas`.
+        ahead: numbers of a plane for which x W is made at once, so that they stay in the cache.
     """
 
     x: np.ndarray
@@ -41,7 +40,8 @@ class Given(NamedTuple):
     first: np.ndarray
     counts: np.ndarray
     starts: np.ndarray
-    largest: int
+    most: int
+    ahead: int
 
 
 class Kept(NamedTuple):
@@ -65,8 +65,8 @@ class Gradients(NamedTuple):
         states: read.
         first: of the last state beyond `states`; becomes that of `first`.
         x: (1, tokens * features), or that of x W where it was looked up, (gates, tokens * units); filled.
-        W, R, b: (gates, numbers), as Keras has them, and (planes, batch * units); added to.
-        room: (planes, some rows * units): gradients of the planes, of a few steps at a time, as many as stay in the
+        W, R, b: (gates, features * units), (gates, units * units) and (planes, batch * units); added to.
+        room: (planes, some tokens * units): gradients of the planes, of a few steps at a time, as many as stay in the
             cache: W's and R's follow from them in one product for many steps.
     """
 
@@ -106,8 +106,8 @@ def of_tokens(x, a, end, given, kept):  # type: ignore[no-untyped-def]
 
 @compiled
 def enter_step(t, ready, of_x, of_h, given, kept):  # type: ignore[no-untyped-def]
-    """Fill step t's block of `before`, and of the planes: with x W and before R, whose gate g go to the planes of_x[g]
-    and of_h[g], and add up where these are one. x W is made for some steps at once, up to the place `ready`, which is
+    """Fill step t's block of `before`, and of the planes: with x W and before R, of which gate g goes to the planes
+    of_x[g] and of_h[g], and adds up where these are one. x W is made for some steps at once, up to the place `ready`, which is
     returned."""
     a, n = block(t, given)
     h, before, units = carried(t, given, kept.states, given.first[0]), kept.before[a : a + n], given.R.shape[1]
@@ -117,25 +117,25 @@ def enter_step(t, ready, of_x, of_h, given, kept):  # type: ignore[no-untyped-de
     else:
         before[:] = h
     if len(given.x) and ready < a + n:
-        end = min(max(a + n, ready + AHEAD // units * units), len(kept.before))
+        end = min(max(a + n, ready + given.ahead // units * units), len(kept.before))
         x = of_tokens(given.x, ready, end, given, kept)
         for g in range(len(of_x)):
-            multiply(x, given.W[g], units, kept.planes[of_x[g], ready:end], False, given.largest)
+            multiply(x, given.W[g], units, kept.planes[of_x[g], ready:end], False, given.most)
         ready = end
     for g in range(len(of_h)):
-        multiply(before, given.R[g], units, kept.planes[of_h[g], a : a + n], of_h[g] == of_x[g], given.largest)
+        multiply(before, given.R[g], units, kept.planes[of_h[g], a : a + n], of_h[g] == of_x[g], given.most)
     return ready
 
 
 @compiled
 def leave_step(at, of_h, given, back, d):  # type: ignore[no-untyped-def]
     """From the gradients of a step's planes, at `at` of the room, add to those of b, and to those of the carried states
-    what comes `back` through R."""
+    what comes back through R, by way of `back`, whatever it holds."""
     n, d_h = len(back), d.first[0]
     for p in range(len(d.room)):
         add_to(d.b[p], d.room[p, at : at + n])
     for g in range(len(of_h)):
-        multiply(d.room[of_h[g], at : at + n], given.R[g], given.R.shape[1], back, g > 0, given.largest)
+        multiply(d.room[of_h[g], at : at + n], given.R[g], given.R.shape[1], back, g > 0, given.most)
     if len(given.mask):
         for k in range(n):
             d_h[k] += back[k] * given.mask[k]
@@ -144,9 +144,10 @@ def leave_step(at, of_h, given, back, d):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def empty_room(t, at, end, of_x, of_h, given, kept, d):  # type: ignore[no-untyped-def]
-    """Where the room cannot hold the step before t as well: from what it holds, of the tokens from step t on to the
-    place `end`, fill the gradients of x, and add to those of W and R. Returns `at` and `end` for the step before."""
+def make_room(t, at, end, of_x, of_h, given, kept, d):  # type: ignore[no-untyped-def]
+    """Where the room cannot hold the step before t as well, or there is none: from what it holds, of the tokens from
+    step t on to the place `end`, fill the gradients of x, and add to those of W and R. Returns `at` and `end` for the
+    step before."""
     a, units = block(t, given)[0], given.R.shape[1]
     if t and at >= block(t - 1, given)[1]:
         return at, end
@@ -155,11 +156,11 @@ def empty_room(t, at, end, of_x, of_h, given, kept, d):  # type: ignore[no-untyp
         d_z = d.room[of_x[g], at:]
         if len(x):
             features = len(d.W[g]) // units
-            multiply(d_z, given.W[g], features, of_tokens(d.x[0], a, end, given, kept), g > 0, given.largest)
-            add_outer(x, d_z, features, d.W[g], given.largest)
+            multiply(d_z, given.W[g], features, of_tokens(d.x[0], a, end, given, kept), g > 0, given.most)
+            add_outer(x, d_z, features, d.W[g], given.most)
         else:
             d.x[g, a:end] = d_z
-        add_outer(kept.before[a:end], d.room[of_h[g], at:], units, d.R[g], given.largest)
+        add_outer(kept.before[a:end], d.room[of_h[g], at:], units, d.R[g], given.most)
     return d.room.shape[1], a
 
 
@@ -212,7 +213,7 @@ def simple_rnn_backward(given, kept, d):  # type: ignore[no-untyped-def]
             dz[k] = d_h[k] * (F(1) - h[k] * h[k])
         d_h[:n] = F(0)
         leave_step(at, SIMPLE_RNN, given, back[:n], d)
-        at, end = empty_room(t, at, end, SIMPLE_RNN, SIMPLE_RNN, given, kept, d)
+        at, end = make_room(t, at, end, SIMPLE_RNN, SIMPLE_RNN, given, kept, d)
 
 
 # ---------------------------------------------------------------- lstm: gates i, f, candidate c, output o
@@ -270,7 +271,7 @@ def lstm_backward(given, kept, d):  # type: ignore[no-untyped-def]
             d_c[k] *= f[k]
         d_h[:n] = F(0)
         leave_step(at, LSTM, given, back[:n], d)
-        at, end = empty_room(t, at, end, LSTM, LSTM, given, kept, d)
+        at, end = make_room(t, at, end, LSTM, LSTM, given, kept, d)
 
 
 # ---------------------------------------------------------------- gru: gates z, r, candidate c; reset after R
@@ -322,4 +323,4 @@ def gru_backward(given, kept, d):  # type: ignore[no-untyped-def]
         for k in range(n):
             d_h[k] *= z[k]
         leave_step(at, GRU_OF_STATE, given, back[:n], d)
-        at, end = empty_room(t, at, end, GRU, GRU_OF_STATE, given, kept, d)
+        at, end = make_room(t, at, end, GRU, GRU_OF_STATE, given, kept, d)

@@ -2,11 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
+
+HERE = Path(__file__).parent
+# What Numba has compiled it compiles again when the file of a function has changed, but not when one that the function
+# calls has. So it is kept under a name that follows from all of them.
+SOURCES = hashlib.sha256(b"".join(one.read_bytes() for one in sorted(HERE.glob("*.py")))).hexdigest()
+numba.config.CACHE_DIR = numba.config.CACHE_DIR or str(HERE / "__pycache__" / SOURCES[:16])  # type: ignore[attr-defined]
 
 # error_model: a division that cannot raise is one that the compiler can vectorise.
 compiled: Callable[..., Any] = numba.njit(cache=True, fastmath=True, error_model="numpy", nogil=True)

@@ -32,7 +32,7 @@ class Packing(NamedTuple):
 
 
 def pack(lengths: np.ndarray, time: int) -> Packing:
-    """The packing of sequences of `lengths`, int (batch,), each padded to `time` steps."""
+    """The packing of sequences of `lengths`, int (batch,), each padded to `time` steps; one at least is not empty."""
     return Packing(*_pack(lengths.astype(np.int64), time))
 
 
@@ -62,7 +62,7 @@ def _pack(lengths, time):  # type: ignore[no-untyped-def]
 
 @compiled
 def gather(flat, column, places, width, packed):  # type: ignore[no-untyped-def]
-    """packed[p] = flat[places[p], column :]; packed, flat in memory, has rows of `width`, one after another."""
+    """packed = flat[places, column : column + width], one row after another."""
     numbers, columns, width = flat.reshape(-1), np.uint64(flat.shape[1]), np.uint64(width)
     for p in range(np.uint64(len(places))):
         source, target = np.uint64(places[p]) * columns + np.uint64(column), p * width
@@ -72,7 +72,7 @@ def gather(flat, column, places, width, packed):  # type: ignore[no-untyped-def]
 
 @compiled
 def scatter(packed, places, width, flat, column):  # type: ignore[no-untyped-def]
-    """flat[places[p], column :] = packed[p]; no place is named twice."""
+    """flat[places, column : column + width] = packed, one row after another; no place is named twice."""
     numbers, columns, width = flat.reshape(-1), np.uint64(flat.shape[1]), np.uint64(width)
     for p in range(np.uint64(len(places))):
         source, target = p * width, np.uint64(places[p]) * columns + np.uint64(column)
@@ -82,7 +82,7 @@ def scatter(packed, places, width, flat, column):  # type: ignore[no-untyped-def
 
 @compiled
 def scatter_add(packed, places, width, flat, column):  # type: ignore[no-untyped-def]
-    """flat[places[p], column :] += packed[p]; no place is named twice."""
+    """flat[places, column : column + width] += packed, one row after another; no place is named twice."""
     numbers, columns, width = flat.reshape(-1), np.uint64(flat.shape[1]), np.uint64(width)
     for p in range(np.uint64(len(places))):
         source, target = p * width, np.uint64(places[p]) * columns + np.uint64(column)

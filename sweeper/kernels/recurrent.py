@@ -12,10 +12,11 @@ import numpy as np
 from . import cells
 from .blas import apart, largest
 from .cells import Given, Gradients, Kept
+from .numerics import F
 from .packing import Packing, gather, pack, scatter, scatter_add
 
-F = np.float32
 CACHED = 2**18  # numbers that stay in the cache beside what else a step needs
+AHEAD = 2**15  # of each plane
 
 
 class Cell(NamedTuple):
@@ -45,7 +46,7 @@ class Weights(NamedTuple):
     """As Keras's layers have them, float32.
 
     Args:
-        kernel: (features, gates * units); (0, 0) where x holds its rows already.
+        kernel: (features, gates * units); not read where x holds its rows already.
         recurrent: (units, gates * units).
         bias: (1, gates * units), or (2, gates * units) for gru, of what W and of what R makes.
     """
@@ -85,7 +86,7 @@ class Reader:
         states: np.ndarray,
         place: int,
     ) -> np.ndarray:
-        """Fill `states`; returns the last ones, shaped as `first`.
+        """Fill `states`; returns the last ones, (batch, state).
 
         Args:
             x: (batch * time, columns); read from `column` on.
@@ -98,16 +99,18 @@ class Reader:
         cell, units = CELLS[self.cell], weights.recurrent.shape[0]
         packed_x, kept = self._packed(x, column, packing, weights)
         first = first[packing.order] if len(first) else np.zeros((len(packing.order), cell.state * units), F)
+        kernel, recurrent = self._by_gate(weights)
         given = Given(
             packed_x,
-            apart(_planes(weights.kernel, len(cell.of_x))),
-            apart(_planes(weights.recurrent, len(cell.of_x))),
+            apart(kernel),
+            apart(recurrent),
             np.tile(self._biases(weights.bias, units), len(packing.order)),
             (mask[packing.order] if len(mask) else mask).reshape(-1),
             _planes(first, cell.state).reshape(cell.state, -1),
             packing.counts,
             packing.starts,
             largest(),
+            AHEAD,
         )
         cell.forward(given, kept)
         scatter(kept.states, self._places(packing), units, states, place)
@@ -155,28 +158,44 @@ class Reader:
             d_x: (batch * time, columns), from `column` on.
         """
         packing, weights, given, kept = self._last
-        cell, places, (planes, _) = CELLS[self.cell], self._places(packing), given.b.shape
-        gates, features, (units, _) = len(cell.of_x), len(weights.kernel), weights.recurrent.shape
-        d = Gradients(
-            self._array("d_states", len(places) * units),
+        places, units = self._places(packing), weights.recurrent.shape[0]
+        d = self._gradients(packing, weights, given, d_last)
+        gather(d_states, place, places, units, d.states)
+        W, R = (apart(one.transpose(0, 2, 1)) for one in self._by_gate(weights))
+        cell = CELLS[self.cell]
+        cell.backward(given._replace(W=W, R=R), kept, d)
+        width = units if self.rows else len(weights.kernel)
+        for part, own in enumerate(d.x):
+            scatter_add(own, places, width, d_x, column + part * width)
+        d_first = _side_by_side(d.first.reshape(cell.state, -1, units))
+        return _unsorted(d_first, packing), self._of_weights(d, weights)
+
+    def _gradients(self, packing: Packing, weights: Weights, given: Given, d_last: np.ndarray) -> Gradients:
+        """Where the loop backward finds and leaves gradients; that of the states is still to be filled in."""
+        cell, (planes, numbers), units = CELLS[self.cell], given.b.shape, weights.recurrent.shape[0]
+        gates, features, tokens = len(cell.of_x), len(weights.kernel), len(packing.forward)
+        return Gradients(
+            self._array("d_states", tokens * units),
             _planes(d_last[packing.order], cell.state).reshape(cell.state, -1),
-            self._array("d_x", *((gates, len(places) * units) if self.rows else (1, len(places) * features))),
-            np.zeros((gates, features * units), F),
+            self._array("d_x", *((gates, tokens * units) if self.rows else (1, tokens * features))),
+            np.zeros((gates, 0 if self.rows else features * units), F),
             np.zeros((gates, units * units), F),
             np.zeros_like(given.b),
-            self._array("room", planes, CACHED // planes + given.b.shape[1]),
+            self._array("room", planes, CACHED // planes + numbers),
         )
-        gather(d_states, place, places, units, d.states)
-        W, R = (apart(_planes(one, gates).transpose(0, 2, 1)) for one in (weights.kernel, weights.recurrent))
-        cell.backward(given._replace(W=W, R=R), kept, d)
-        for part, own in enumerate(d.x):
-            width = units if self.rows else features
-            scatter_add(own, places, width, d_x, column + part * width)
-        d_biases = d.b.reshape(planes, -1, units).sum(axis=1)
-        d_kernel, d_recurrent = (_side_by_side(one.reshape(gates, -1, units)) for one in (d.W, d.R))
+
+    def _of_weights(self, d: Gradients, weights: Weights) -> Weights:
+        """What the loop backward found, as Keras has it."""
+        cell, units = CELLS[self.cell], weights.recurrent.shape[0]
+        d_kernel, d_recurrent = (_side_by_side(one.reshape(len(one), -1, units)) for one in (d.W, d.R))
+        d_biases = d.b.reshape(len(d.b), -1, units).sum(axis=1)
         d_bias = np.stack([d_biases[list(of)].reshape(-1) for of in (cell.of_x, cell.of_h)[: len(weights.bias)]])
-        d_first = _side_by_side(d.first.reshape(cell.state, -1, units))
-        return _unsorted(d_first, packing), Weights(d_kernel, d_recurrent, d_bias)
+        return Weights(np.zeros_like(weights.kernel) if self.rows else d_kernel, d_recurrent, d_bias)
+
+    def _by_gate(self, weights: Weights) -> tuple[np.ndarray, np.ndarray]:
+        """The kernels as (gates, features or units, units); without features where x holds the kernel's rows."""
+        gates, kernel = len(CELLS[self.cell].of_x), weights.kernel[:0] if self.rows else weights.kernel
+        return _planes(kernel, gates), _planes(weights.recurrent, gates)
 
     def _places(self, packing: Packing) -> np.ndarray:
         return packing.backward if self.backward else packing.forward
