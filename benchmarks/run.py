@@ -73,9 +73,8 @@ def machine() -> str:
 
 def blas() -> str:
     """Which kernels OpenBLAS has chosen, or was told to choose by OPENBLAS_CORETYPE."""
-    return ", ".join(
-        sorted({one.get("architecture", "an unknown processor") for one in threadpoolctl.threadpool_info()})
-    )
+    found = (one for one in threadpoolctl.threadpool_info() if one["user_api"] == "blas")
+    return ", ".join(sorted({one.get("architecture") or "an unknown processor" for one in found}))
 
 
 def document(kept: dict[str, dict[str, object]]) -> str:
