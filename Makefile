@@ -63,4 +63,4 @@ chaos: $(READY)  ## strike real sweeps at random moments, and compare them with 
 	@$(BIN)/python -m tests.chaos
 
 clean:  ## remove .venv and caches, but no sweep
-	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache
+	rm -rf $(VENV) .mypy_cache .pytest_cache .ruff_cache sweeper/kernels/__pycache__
