@@ -108,7 +108,19 @@ def _telling(table: pd.DataFrame) -> list[str]:
     from .report import varying
 
     named = [name for task in parameters.tasks() for name in parameters.known(task)]
-    first = ("extra", "head", "characters", "cell", "direction", "depth", "units", "attention", "pooling", "input")
+    first = (
+        "extra",
+        "head",
+        "characters",
+        "bigrams",
+        "cell",
+        "direction",
+        "depth",
+        "units",
+        "attention",
+        "pooling",
+        "input",
+    )
     return varying(table, list(dict.fromkeys([*first, *named])))
 
 

@@ -96,6 +96,24 @@ TABLE: tuple[Known, ...] = (
         when={"characters": ("cnn", "rnn")},
     ),
     Known(
+        "bigrams",
+        "no",
+        YES_NO,
+        "read a vector of each token and the next one as well",
+        ("tagging",),
+        when={"input": ("learned", "pretrained")},
+        only="unspelled",
+    ),
+    Known("bigram_units", 32, Whole(1, 512), "width of these vectors", ("tagging",), when={"bigrams": ("yes",)}),
+    Known(
+        "bigram_dropout",
+        0.5,
+        Real(0, 0.95),
+        "share of these vectors dropped whole",
+        ("tagging",),
+        when={"bigrams": ("yes",)},
+    ),
+    Known(
         "embedding_units",
         64,
         Whole(1, 2_048),
@@ -388,12 +406,21 @@ class Facts:
     labelled: bool = False
     spelled: bool = False
 
+    @property
+    def unspelled(self) -> bool:
+        return not self.spelled
+
     def allow(self, parameter: Known) -> bool:
         """Whether the data give the parameter a meaning."""
         return not parameter.only or bool(getattr(self, parameter.only))
 
 
-ONLY = {"ordered": "labels are numbers", "labelled": "texts have labels", "spelled": "words have several characters"}
+ONLY = {
+    "ordered": "labels are numbers",
+    "labelled": "texts have labels",
+    "spelled": "words have several characters",
+    "unspelled": "tokens are single characters",
+}
 
 
 def known(task: str) -> dict[str, Known]:

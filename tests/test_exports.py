@@ -123,6 +123,27 @@ def test_a_writer_exports_and_searches(tmp_path, spelled_card, values):
     assert (tmp_path / "trial" / "attention.png").exists() == (values.get("attention") != "none")
 
 
+def test_a_tagger_of_characters_exports_with_its_bigrams(tmp_path):
+    names = ["王明", "李小红", "张伟", "陈静"]
+    lines = [
+        "".join(
+            f"{c} {tag}\n" for c, tag in zip(name + end, ["B-PER", *["I-PER"] * (len(name) - 1), *"OOO"], strict=True)
+        )
+        for name in names
+        for end in ("来了。", "走了！", "在吗？")
+    ]
+    write(tmp_path / "names.conll", "\n".join(lines))
+    card = write(tmp_path / "names.toml", card_text("names.conll", task="tagging", adapter='format = "columns"'))
+    order, _ = run(tmp_path, card, bigrams="yes", bigram_units=3)
+    assert order.configuration["bigrams"] == "yes"
+    folder = exports.export_trials(
+        [order], str(tmp_path / "out"), {}
+    )  # compared with the trial's model as it is written
+    (found,) = answer.load(folder)(["王小明来了。"])
+    assert found["tokens"] == list("王小明来了。")
+    assert set(found["tags"]) <= {"O", "B-PER", "I-PER"}
+
+
 def test_a_tagger_with_attention_reads_a_long_text_in_windows(tmp_path, people_card):
     order, _ = run(tmp_path, people_card, attention="dot")
     prepared, fitting = trained(order)

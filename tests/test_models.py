@@ -57,7 +57,7 @@ POOLINGS = [
     ("task", "values"),
     [
         *(("sentiment", v) for v in (*ARCHITECTURES, *POOLINGS)),
-        *(("tagging", v) for v in ARCHITECTURES),
+        *(("tagging", v) for v in (*ARCHITECTURES, {"bigrams": "yes"})),
         ("sentiment", {"head": "ordinal"}),
     ],
     ids=str,
@@ -90,6 +90,24 @@ def test_a_token_reads_only_in_its_direction(direction, first_sees_last, last_se
     first_changed = logits(a_model, [[7, 2, 9, 3]])[0]
     assert np.allclose(before[0], last_changed[0]) != first_sees_last
     assert np.allclose(before[-1], first_changed[-1]) != last_sees_first
+
+
+def test_with_bigrams_a_token_reads_the_next_one_and_no_further():
+    for bigrams in ("no", "yes"):
+        a_model = model("tagging", direction="forward", bigrams=bigrams)
+        before, changed = (logits(a_model, [[5, 2, last, 3]])[0] for last in (9, 7))
+        assert np.allclose(before[0], changed[0])
+        assert np.allclose(before[1], changed[1]) == (bigrams == "no")
+
+
+def test_every_pair_of_tokens_has_a_bigram_however_large_the_vocabulary():
+    last = 2**31 - 1
+    a_model = model("tagging", bigrams="yes")
+    pairs = keras.Model(a_model.input, a_model.get_layer("bigrams").output)
+    found = pairs(np.array([[5, 2, 9], [5, 9, 2], [1_000_000, last, last]], np.int32)).numpy()
+    assert np.isfinite(found).all()
+    assert not np.allclose(found[0, 0], found[1, 0])  # (5, 2) is not (5, 9)
+    assert not np.allclose(found[0, 1], found[1, 1])  # (2, 9) is not (9, 2)
 
 
 @pytest.mark.parametrize("direction", ["forward", "backward", "both"])

@@ -99,8 +99,11 @@ def test_a_wrong_header_is_refused(tmp_path, header):
 def test_shipped_spaces_load_and_begin_with_the_known_good_configuration(name):
     space = load_space(name)
     assert space.refusal(space.first()) is None
-    whole = parameters.complete(space.task, space.first(), parameters.Facts(labelled=True, spelled=True))
-    assert {key: whole[key] for key in space.first()} == space.first()
+    for spelled in (True, False):
+        facts = parameters.Facts(labelled=True, spelled=spelled)
+        first = space.for_data(facts).first()
+        whole = parameters.complete(space.task, first, facts)
+        assert {key: whole[key] for key in first} == first
 
 
 def test_a_parameter_that_the_builder_would_not_read_is_inactive_without_being_told():
@@ -210,21 +213,19 @@ def test_any_space_gives_legal_configurations_or_is_refused_with_its_line(tmp_pa
     assert all(parameters.lookup("sentiment", name).domain.refuses(value) is None for name, value in complete.items())
 
 
-EVERYTHING = parameters.Facts(ordered=True, labelled=True, spelled=True)
-
-
 @pytest.mark.parametrize(
     ("task", "name"), [(task, name) for task in parameters.tasks() for name in parameters.known(task)]
 )
 def test_every_parameter_can_be_declared_alone_where_the_defaults_give_it_a_meaning(task, name, tmp_path):
-    default = parameters.known(task)[name].default_for(task)
+    parameter = parameters.known(task)[name]
+    default, unspelled = parameter.default_for(task), parameter.only == "unspelled"
+    fitting, other = parameters.Facts(True, True, spelled=not unspelled), parameters.Facts(spelled=unspelled)
     value = f'"{default}"' if isinstance(default, str) else default
     path = write(tmp_path / "s.toml", f'about = "x"\ntask = "{task}"\n[parameters.{name}]\nfixed = {value}\n')
-    if name in parameters.complete(task, {}, EVERYTHING):
-        space = load_space(str(path)).for_data(EVERYTHING)
+    if name in parameters.complete(task, {}, fitting):
+        space = load_space(str(path)).for_data(fitting)
         assert space.first() == {name: default}
-        bare = load_space(str(path)).for_data(parameters.Facts())
-        assert bool(bare.parameters) == (not parameters.known(task)[name].only)
+        assert bool(load_space(str(path)).for_data(other).parameters) == (not parameter.only)
     else:
         with pytest.raises(DeclarationError, match=r"s\.toml:3: "):
             load_space(str(path))

@@ -15,6 +15,7 @@ from ..layers.attention import LuongAttention
 from ..layers.crf import CRF
 from ..layers.ordinal import OrdinalHead
 from ..records import Configuration
+from .bigrams import bigrams
 from .decoder import Decoder
 from .encoder_decoder import EncoderDecoder
 from .generator import Generator
@@ -237,6 +238,10 @@ def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any, An
             kernel=sizes.kernel,
         )
         x = keras.layers.Concatenate(name="word_and_spelling")([x, spelled])
+    if configuration.get("bigrams") == "yes":
+        units, rate = configuration["bigram_units"], configuration["bigram_dropout"]
+        pairs = bigrams(ids, units=units, dropout=rate, seed=sizes.seed)
+        x = keras.layers.Concatenate(name="token_and_bigram")([x, pairs])
     masks = configuration.get("dropout_masks", "steps")
     x = drop(x, configuration.get("input_dropout", 0.0), sizes.seed, "input_dropout", masks=masks)
     states, last = recurrent_stack(

@@ -55,11 +55,10 @@ def embed(
     return drop_words(x, dropout, seed)
 
 
-def drop_words(x: Any, rate: float, seed: int) -> Any:
+def drop_words(x: Any, rate: float, seed: int, name: str = "word_dropout") -> Any:
     """In training, zero the whole vector of a share `rate` of the words. x: float (batch, time, features)."""
     if not rate:
         return x
-    name = "word_dropout"
     return keras.layers.Dropout(rate, noise_shape=(None, None, 1), seed=seed_of(name, seed), name=name)(x)
 
 
