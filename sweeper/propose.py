@@ -16,7 +16,8 @@ from keras_tuner.engine import hyperparameters
 from keras_tuner.src.engine.conditions import Parent
 
 from .errors import SweepError
-from .spaces import Choice, Int, Parameter, SearchSpace
+from .ranges import Choice, Int, Parameter
+from .spaces import SearchSpace
 
 ALGORITHMS = ("random", "grid", "bayesian", "hyperband")
 MOST_REPEATS = 200  # proposals in a row that were tried before; then the space counts as exhausted

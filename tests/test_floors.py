@@ -12,7 +12,7 @@ FLOORS = [  # ground floor first
     {"errors", "quiet", "versions", "wording", "chance", "answer", "served"},
     {"devices", "journal"},
     {"records"},
-    {"registry", "declarations", "domains", "choosing"},
+    {"registry", "declarations", "domains", "ranges", "choosing"},
     {"parameters"},
     {"spaces", "adapters"},
     {"data", "kernels"},

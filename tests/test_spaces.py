@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from sweeper import declarations, parameters
 from sweeper.errors import DeclarationError
-from sweeper.spaces import Choice, Float, Int, SearchSpace, load_space
+from sweeper.ranges import Choice, Float, Int
+from sweeper.spaces import SearchSpace, load_space
 
 from .conftest import write
 
