@@ -67,6 +67,17 @@ TAGGERS: dict[str, Values] = {
     "averaged weights": {"averaging": 0.99},
     "vectors of the training texts": {"input": "pretrained", "vectors": "in_domain"},
 }
+BY_CHARACTER = {
+    "cell": "lstm", "units": 64, "head": "crf", "bigrams": "yes", "embedding_units": 64, "learning_rate": 0.004,
+    "batch_size": 32,
+}  # fmt: skip
+TAGGERS_BY_CHARACTER: dict[str, Values] = {
+    "tags each for itself": {"head": "softmax"},
+    "no bigrams": {"bigrams": "no"},
+    "GRU": {"cell": "gru"},
+    "forward only": {"direction": "forward"},
+    "two layers": {"depth": 2},
+}
 
 
 def classifiers(folder: Path) -> Iterator[Row]:
@@ -75,6 +86,10 @@ def classifiers(folder: Path) -> Iterator[Row]:
 
 def taggers(folder: Path) -> Iterator[Row]:
     yield from ablation("turkish-pos", TAGGER, TAGGERS, folder)
+
+
+def taggers_by_character(folder: Path) -> Iterator[Row]:
+    yield from ablation("peoples-daily", BY_CHARACTER, TAGGERS_BY_CHARACTER, folder)
 
 
 def ablation(name: str, base: Values, others: Mapping[str, Values], folder: Path) -> Iterator[Row]:

@@ -51,6 +51,7 @@ PARTS: dict[str, tuple[str, Callable[[Path], Iterator[Row]]]] = {
     "spoken-sweep": ("Words spoken after an hour", sequences.sweep_words),
     "ablation-classifiers": ("What each part of a classifier gains", ablation.classifiers),
     "ablation-taggers": ("What each part of a tagger gains", ablation.taggers),
+    "ablation-characters": ("What each part of a tagger by character gains", ablation.taggers_by_character),
     "translate": ("Captions translated", sequences.translate),
     "spoken-best": ("Words spoken at best", sequences.best_words),
     "steps": ("A layer's training step, over the time of its matrix products alone", steps.steps),
