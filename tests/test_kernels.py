@@ -5,6 +5,7 @@ from __future__ import annotations
 from unittest import mock
 
 import keras
+import numba
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -61,6 +62,14 @@ def test_products_are_those_of_numpy_however_they_are_cut(rows, inner, columns, 
     total = np.full(inner * columns, 2.0, np.float32)
     add_outer(a.reshape(-1), outer.reshape(-1), inner, total, most)
     assert np.abs(total.reshape(inner, columns) - (a.T @ outer + 2.0)).max() < 1e-4
+
+
+def test_functions_compile_where_there_is_no_place_to_keep_them(monkeypatch):
+    monkeypatch.setattr(numba.config, "CACHE_LOCATOR_CLASSES", "UserProvidedCacheLocator")
+    monkeypatch.setattr(numba.config, "CACHE_DIR", "")
+    with pytest.raises(RuntimeError, match="no locator"):
+        numba.njit(cache=True)(lambda x: x + 1)
+    assert compiled(lambda x: x + 1)(2) == 3
 
 
 @given(LENGTHS)

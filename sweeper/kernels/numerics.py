@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
+import platformdirs
 
 HERE = Path(__file__).parent
 # What Numba has compiled it compiles again when the file of a function has changed, but not when one that the function
 # calls has. So it is kept under a name that follows from all of them.
 SOURCES = hashlib.sha256(b"".join(one.read_bytes() for one in sorted(HERE.glob("*.py")))).hexdigest()
-numba.config.CACHE_DIR = numba.config.CACHE_DIR or str(HERE / "__pycache__" / SOURCES[:16])  # type: ignore[attr-defined]
+KEPT = HERE if os.access(HERE, os.W_OK) else Path(platformdirs.user_cache_dir("sweeper", appauthor=False))
+numba.config.CACHE_DIR = numba.config.CACHE_DIR or str(KEPT / "__pycache__" / SOURCES[:16])  # type: ignore[attr-defined]
 
-# error_model: a division that cannot raise is one that the compiler can vectorise.
-compiled: Callable[..., Any] = numba.njit(cache=True, fastmath=True, error_model="numpy", nogil=True)
+
+def compiled(function: Callable[..., Any]) -> Any:
+    """The function compiled when it is first called, and kept for other processes where there is a place for it."""
+    # error_model: a division that cannot raise is one that the compiler can vectorise.
+    options: dict[str, Any] = {"fastmath": True, "error_model": "numpy", "nogil": True}
+    try:
+        return numba.njit(cache=True, **options)(function)
+    except RuntimeError:  # neither in this folder nor in the user's
+        return numba.njit(**options)(function)
+
+
 inlined: Callable[..., Any] = numba.njit(inline="always", fastmath=True, error_model="numpy")
 
 F = np.float32
