@@ -16,7 +16,7 @@ from .numerics import F
 from .packing import Packing, gather, pack, scatter, scatter_add
 
 CACHED = 2**18  # numbers that stay in the cache beside what else a step needs
-AHEAD = 2**15  # of each plane
+AHEAD = 2**15  # numbers of each plane that x W fills at once, so that they stay in the cache
 
 
 class Cell(NamedTuple):
