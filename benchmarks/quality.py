@@ -10,6 +10,7 @@ SWEEPER_BENCH_DATA names; without it they are left out.
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import statistics
@@ -110,18 +111,18 @@ def quality(name: str, folder: Path) -> Iterator[Row]:
     if asked.card and "SWEEPER_BENCH_DATA" not in os.environ:
         print(f"{name}: left out; SWEEPER_BENCH_DATA names no folder", file=sys.stderr)
         return
-    os.chdir(folder)
-    dataset = _declared(name, asked.card) if asked.card else asked.dataset or name
     length = f"{asked.minutes:g} minutes"
-    found = [
-        _kept(f"{name}: {length} of {asked.space}, seed {seed}", partial(_swept, asked, dataset, seed))
-        for seed in range(SEEDS)
-    ]
-    script = [
-        _kept(f"{name}: {length} of the script, seed {seed}", partial(_scripted, dataset, seed, asked.minutes))
-        for seed in range(SEEDS)
-        if SCRIPTED
-    ]
+    with contextlib.chdir(folder):
+        dataset = _declared(name, asked.card) if asked.card else asked.dataset or name
+        found = [
+            _kept(f"{name}: {length} of {asked.space}, seed {seed}", partial(_swept, asked, dataset, seed))
+            for seed in range(SEEDS)
+        ]
+        script = [
+            _kept(f"{name}: {length} of the script, seed {seed}", partial(_scripted, dataset, seed, asked.minutes))
+            for seed in range(SEEDS)
+            if SCRIPTED
+        ]
     score, seeds = found[0]["score"], f"{len(found)} seed{'s' * (len(found) > 1)}"
     target = f"at least {asked.at_least:g}" if asked.at_least else ""
     alone, together = found, [one["together"] for one in found]
@@ -139,7 +140,8 @@ def quality(name: str, folder: Path) -> Iterator[Row]:
         yield Row(f"{name}: {baseline}", _around([of_test]), target, not linear or above)
     if script:
         yield Row(f"{name}: a script written by hand, as long", _around([one["test"] for one in script]))
-    yield Row(f"{name}: published: {asked.published or 'nothing'}", "")
+    if asked.published:
+        yield Row(f"{name}: published: {asked.published}", "")
 
 
 def _mean(found: list[dict[str, Any]], part: str) -> float:

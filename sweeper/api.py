@@ -111,6 +111,7 @@ def sweep(
         card, found, settings = as_begun(folder)
         if settings.trials is None and trials is not None:
             anew.setdefault("budget", None)  # as in a new sweep: trials alone set no time
+            anew.setdefault("seeds", settings.seeds_in_all)  # a new best trial has to win against means
         settings = dataclasses.replace(settings, **anew)
         arguments.check_settings(settings, card.task)
         prepared = load(card, found, say)
@@ -222,15 +223,15 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
             f"in {folder.name} these are: {', '.join(map(str, kept))}"
         )
     else:
-        _export_now(folder, chosen, is_best=chosen.number == best.number and together is None, to=to)
+        _export_now(folder, chosen, to=to)
     return Path(to)
 
 
-def _export_now(folder: SweepFolder, chosen: TrialResult, *, is_best: bool, to: str) -> None:
+def _export_now(folder: SweepFolder, chosen: TrialResult, *, to: str) -> None:
     from .baselines import baselines_of
     from .pool import Workers
     from .resume import as_begun
-    from .shipping import card_facts, export_in_worker, score_in_worker
+    from .shipping import card_facts, choose_decoding_in_worker, export_in_worker
     from .sweeps import load
 
     card, space, _ = as_begun(folder)
@@ -239,8 +240,7 @@ def _export_now(folder: SweepFolder, chosen: TrialResult, *, is_best: bool, to: 
     order = folder.placed(folder.history().orders[chosen.number], prepared.folder)
     with Workers(1, folder.path / "workers.log") as workers:
         baselines = workers.insist(baselines_of, str(prepared.folder))
-        # Test data score the best trial and no other, lest they choose.
-        split = "test" if is_best else "validation"
-        scores = workers.insist(score_in_worker, [order])[0] if is_best else chosen.scores
-        facts = card_facts(card, folder.name, split, scores, baselines)
+        workers.insist(choose_decoding_in_worker, order)
+        # Test data score the winner of a sweep that has ended, once, and no other trial, lest they choose.
+        facts = card_facts(card, folder.name, "validation", chosen.scores, baselines)
         workers.insist(export_in_worker, [order], str(Path(to).resolve()), facts)

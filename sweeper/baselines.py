@@ -16,14 +16,16 @@ KEPT = "baselines.json"
 
 
 def baselines_of(prepared: str) -> list[Baseline]:
-    """Those of a prepared folder, the strongest last, by their scores alone; run in a worker."""
+    """Those of a prepared folder, the strongest on validation data last, by their scores alone; run in a worker."""
     folder = Path(prepared)
     with contextlib.suppress(OSError, ValueError):  # not there, or not what was written: they are computed again
         kept = _kept(folder)
         if "answers" in kept:
             return [Baseline(**row) for row in kept["baselines"]]
     dataset = open_prepared(folder)
-    found = TASKS[dataset.meta.task].baselines(dataset)
+    task = TASKS[dataset.meta.task]
+    objective = task.objective(dataset.meta)
+    found = sorted(task.baselines(dataset), key=lambda one: one.validation[objective])
     strongest = {"tallies": found[-1].tallies, "answers": found[-1].answers}
     kept = {
         "baselines": [baseline.noted() for baseline in found],

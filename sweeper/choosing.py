@@ -76,6 +76,17 @@ def _candidate(result: TrialResult, again: Sequence[TrialResult], objective: str
     return Candidate(result.number, (result.scores[objective], *whole), cut, unsteady)
 
 
+def overlooked(found: Sequence[Candidate]) -> Candidate | None:
+    """The best of those with one seed that would be a finalist, had there been time for a second one; None for none.
+
+    Args:
+        found: see `candidates`.
+    """
+    finalists = [one.scores[0] for one in found if one.is_finalist]
+    others = [one for one in found if not one.is_finalist and not one.unsteady]
+    return others[0] if finalists and others and others[0].mean > max(finalists) else None
+
+
 class Repeat(NamedTuple):
     """A trial that is to be trained again; `further` is 1 for the second seed."""
 

@@ -18,6 +18,7 @@ from .errors import TrialError
 from .fitting import Fitting, Learner
 from .learners import load, trained
 from .models import EncoderDecoder, Generator
+from .models.bigrams import BIGRAMS
 from .models.spelling import CASING, CHARACTERS
 from .parameters import complete
 from .records import BEST, LAST, TrialOrder
@@ -153,7 +154,7 @@ def _lookups(model: Any) -> list[keras.layers.Embedding]:
     found = [
         layer
         for layer in layers
-        if isinstance(layer, keras.layers.Embedding) and layer.name not in (CASING, CHARACTERS)
+        if isinstance(layer, keras.layers.Embedding) and layer.name not in (CASING, CHARACTERS, BIGRAMS)
     ]
     if not found:
         raise TrialError(

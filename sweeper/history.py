@@ -75,8 +75,9 @@ class History:
     def _take(self, event: dict[str, Any], folder: SweepFolder, prepared: Path | None) -> None:
         if "asked" in event:
             order = folder.placed(TrialOrder(**event["asked"]), prepared)
-            # An earlier version may not have known all of today's parameters.
-            defaults = parameters.complete(order.task, order.configuration)
+            # An earlier version may not have known all of today's parameters; a part that only some data have was not there.
+            known, whole = parameters.known(order.task), parameters.complete(order.task, order.configuration)
+            defaults = {name: value for name, value in whole.items() if not known[name].only}
             self._asked(dataclasses.replace(order, configuration={**defaults, **order.configuration}))
         elif "vain" in event:
             self.happened.append(VAIN)

@@ -19,7 +19,6 @@ from .errors import SweepError
 from .ranges import Choice, Int, Parameter
 from .spaces import SearchSpace
 
-ALGORITHMS = ("random", "grid", "bayesian", "hyperband")
 MOST_REPEATS = 200  # proposals in a row that were tried before; then the space counts as exhausted
 ENDLESS = 10**9
 
@@ -55,7 +54,7 @@ class Proposer:
     """Asks an oracle for configurations and tells it how they did.
 
     Args:
-        algorithm: one of `ALGORITHMS`.
+        algorithm: one of `arguments.ALGORITHMS`.
         epochs: the most that hyperband gives to one configuration.
     """
 
@@ -163,6 +162,7 @@ def _oracle(space: SearchSpace, algorithm: str, objective: str, epochs: int, see
             oracle = keras_tuner.oracles.BayesianOptimizationOracle(max_trials=ENDLESS, **common)
         case "hyperband":
             oracle = keras_tuner.oracles.HyperbandOracle(max_epochs=epochs, hyperband_iterations=None, **common)
+            _halve_what_there_is(oracle)
         case _:
             oracle = keras_tuner.oracles.RandomSearchOracle(max_trials=ENDLESS, **common)
     oracle.verbose = 0
@@ -196,6 +196,32 @@ def _count_failures_as_the_worst(oracle: Any, failed: Sequence[Any]) -> None:
                 trial.status, trial.score = "FAILED", None
 
     oracle._vectorize_trials = counted
+
+
+class _Short(int):
+    """The number of a bracket for whose first rung a small space had `filled` configurations only."""
+
+    filled: int
+
+
+def _halve_what_there_is(oracle: Any) -> None:
+    """Hyperband promotes from a rung that is full; one that the space cannot fill counts as full as it is."""
+    draw, size = oracle._random_trial, oracle._get_size
+
+    def drawn(trial: str, bracket: dict[str, Any]) -> Any:
+        found, filled = draw(trial, bracket), len(bracket["rounds"][0])
+        if found["status"] == "RUNNING" or not filled or isinstance(bracket["bracket_num"], _Short):
+            return found
+        bracket["bracket_num"] = _Short(bracket["bracket_num"])
+        bracket["bracket_num"].filled = filled
+        return oracle.populate_space(trial)
+
+    def size_of(bracket_num: int, round_num: int) -> int:
+        if isinstance(bracket_num, _Short):
+            return -(-bracket_num.filled // int(oracle.factor**round_num))
+        return int(size(bracket_num, round_num))
+
+    oracle._random_trial, oracle._get_size = drawn, size_of
 
 
 def _propose_while_trials_run(oracle: Any) -> None:

@@ -117,8 +117,8 @@ class TrialResult:
         scores: of the best epoch on the validation split; empty unless it counts.
         best_epoch: counted from 1; 0 where there is none.
         epochs: epochs trained in all.
-        seconds: wall-clock time of the whole trial; `fit_seconds` of it in training
-            and validation.
+        seconds: wall-clock time of the trial in the process that ended it.
+        fit_seconds: in training and validation, in all processes.
         parameters: number of weights, trained or not.
         latency_ms: one example of middle length through the model, batch 1, milliseconds.
         truncated: training examples longer than `max_length`.
@@ -205,7 +205,7 @@ class Settings:
     """How to search.
 
     Args:
-        algorithm: one of `propose.ALGORITHMS`.
+        algorithm: one of `arguments.ALGORITHMS`.
         trials: the most trials; None for no limit but the budget.
         budget: wall-clock seconds from the first trial on; None for none. Trials that run
             when it ends stop at the end of their epoch and still count.

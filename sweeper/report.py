@@ -54,7 +54,7 @@ def leaderboard(
         }
         for name, validation, on_test in beside
     ]
-    table = pd.DataFrame(rows)
+    table = pd.DataFrame(rows, columns=None if rows else ["trial", "state"])
     for name in table.columns:  # baselines have no such cells, which would make whole numbers fractions
         if {type(value) for value in (row.get(name) for row in rows) if value is not None} == {int}:
             table[name] = table[name].astype("Int64")

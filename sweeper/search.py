@@ -198,7 +198,8 @@ class Search:
     def _takes(self, number: int) -> float:
         """Seconds that a trial would take once more, from its first epoch on: the shortest that it took."""
         order, result = self.history.orders[number], self.history.results[number]
-        first = result.seconds * order.epochs / (order.epochs - order.initial_epoch)
+        took = max(result.seconds, result.fit_seconds)  # the former of the last process, if it was taken up
+        first = took * order.epochs / (order.epochs - order.initial_epoch)
         again = (self.history.results.get(one) for one in self.history.repeats.get(number, ()))
         return min([first, *(one.seconds for one in again if one is not None and one.state == "done")])
 

@@ -21,6 +21,7 @@ from .telling import Telling
 from .writing import Writing
 
 DRAWN = (0.3, 0.6, 0.9)  # whose attention is drawn: examples by their place when sorted by length
+MOST_DRAWN = 60  # tokens of a source, and symbols of a target: a picture of hundreds could outgrow the memory
 TEMPERATURES = (0.3, 0.7, 1.0)  # at which samples are drawn
 SAMPLES, SAMPLED = 2, {"characters": 300, "words": 60, "symbols": 60}  # samples each, and their symbols
 
@@ -55,7 +56,7 @@ def show(
 def _alignments(
     order: TrialOrder, prepared: Prepared, learner: Learner[Any], validation: Split
 ) -> Iterator[pictures.Alignment]:
-    """Attention of a few examples, from short to long."""
+    """Attention of a few examples, from short to long, and of long ones the beginning."""
     names, symbols = vocabulary(order, prepared), prepared.meta.labels
     by_length = np.argsort(validation.lengths, kind="stable")
     for row in by_length[(len(by_length) * np.array(DRAWN)).astype(int)]:
@@ -63,9 +64,9 @@ def _alignments(
         written = learner.model.write(ids)
         wrote = written.symbols.numpy()[0]
         yield pictures.Alignment(
-            [names[place] for place in ids[0]],
-            [symbols[symbol] for symbol in wrote],
-            written.attention.numpy()[0],
+            [names[place] for place in ids[0, :MOST_DRAWN]],
+            [symbols[symbol] for symbol in wrote[:MOST_DRAWN]],
+            written.attention.numpy()[0, :MOST_DRAWN, :MOST_DRAWN],
         )
 
 

@@ -5,7 +5,7 @@ Knows no Keras and no search algorithm. A space is data; it is checked whole whe
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -62,11 +62,22 @@ class SearchSpace:
         return replace(self, parameters=tuple(kept))
 
     def values_of(self, name: str) -> tuple[Any, ...]:
-        """Every value that a choice called `name` may take; its documented default where it does not vary."""
+        """Every value that a choice called `name` may take: its documented default where it does not vary, or matters
+        under fewer conditions here than it does to a builder."""
+        known = parameters.lookup(self.task, name)
+        default = known.default_for(self.task)
         for parameter in self.parameters:
             if parameter.name == name:
-                return parameter.extremes()
-        return (parameters.lookup(self.task, name).default_for(self.task),)
+                values = parameter.extremes()
+                narrower = any(
+                    not self._always(other, known.when.get(other), to) for other, to in parameter.when.items()
+                )
+                return (*values, default) if narrower and default not in values else values
+        return (default,)
+
+    def _always(self, name: str, matters: Sequence[Any] | None, allowed: Sequence[Any]) -> bool:
+        """Whether `name` is one of `allowed` in every configuration of this space in which it is one of `matters`."""
+        return all(value in allowed for value in self.values_of(name) if matters is None or value in matters)
 
     def refusal(self, values: Mapping[str, Any]) -> str | None:
         """Why `values` is no configuration of this space; None if it is one."""

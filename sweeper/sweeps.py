@@ -15,6 +15,7 @@ import pandas as pd
 
 from . import parameters
 from .baselines import baselines_of
+from .choosing import overlooked
 from .data.cards import Card
 from .data.prepare import prepare
 from .data.pretrained import vectors_fingerprint
@@ -96,6 +97,11 @@ def run_sweep(
                     )
                 if settings.seeds_in_all > 1 and not found.finalists:
                     say("note: no time was left to train the best again, with other seeds; a longer --budget has it")
+                late = overlooked(history.candidates(objective))
+                if late is not None:
+                    say(
+                        f"note: trial {late.number} scored {late.mean:.4f}, more than those that were trained again, when no time was left to do so with it; --resume {folder.name} with a longer --budget has it"
+                    )
                 found = ship(found, orders, card, folder, workers, tracker)
                 if gradients:
                     trained_so_long = dataclasses.replace(order, epochs=history.results[order.number].epochs)

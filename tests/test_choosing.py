@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from sweeper import report
-from sweeper.choosing import candidates, still_to_repeat
+from sweeper.choosing import candidates, overlooked, still_to_repeat
 from sweeper.history import History
 from sweeper.keeping import Keeping
 from sweeper.records import Settings, TrialOrder, TrialResult
@@ -90,6 +90,10 @@ def test_the_leaderboard_begins_with_the_means_and_says_which_trial_repeats_whic
     assert table["mean_val_accuracy"].tolist()[:2] == pytest.approx([0.825, 0.75])
     assert table["seeds"].tolist()[:2] == [2, 2]
     assert table["repeats"].dropna().tolist() == [0, 1]
+
+
+def test_the_leaderboard_of_nothing_is_empty():
+    assert report.leaderboard([], [], "accuracy", {}, [], {}).empty
 
 
 class Folder:
@@ -193,3 +197,18 @@ def test_without_a_budget_the_best_are_trained_again_when_all_trials_have_ended(
     assert repeated(search(*BEST, left=None, budget=None, seeds=2, limit=5)) is None
     waiting = search(*BEST, left=None, budget=None, seeds=2, limit=4, running=[order(9)])
     assert repeated(waiting) is None, "one that still runs may be among the best"
+
+
+def test_a_trial_that_came_too_late_to_be_trained_again_is_noted_if_it_did_better_than_all_that_were():
+    again = (0.7, "done", 0)
+    assert overlooked(found((0.8, "done"), again, (0.9, "done"))).number == 2
+    assert overlooked(found((0.8, "done"), again, (0.78, "done"))) is None, "the mean is lower, the first seed is not"
+    assert overlooked(found((0.8, "done"), again, (0.9, "done"), (None, "failed", 2))) is None
+    assert overlooked(found((0.8, "done"), (0.9, "done"))) is None, "there was no time for any"
+
+
+def test_a_trial_that_was_taken_up_takes_as_long_as_all_of_its_epochs():
+    taken_up = search(*BEST, left=19)
+    for number, one in taken_up.history.results.items():
+        taken_up.history.results[number] = dataclasses.replace(one, seconds=1.0, fit_seconds=one.seconds)
+    assert taken_up._takes(0) == 5.0

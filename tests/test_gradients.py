@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 
 import mlflow
@@ -17,6 +18,8 @@ from sweeper.parameters import complete
 from sweeper.records import TrialOrder
 from sweeper.track.store import store
 from sweeper.trial import run_trial
+
+from .conftest import card_text, write
 
 SMALL = {"units": 4, "embedding_units": 4, "batch_size": 16, "pooling": "last", "direction": "forward"}
 
@@ -41,6 +44,21 @@ def test_a_gradient_shrinks_by_the_factor_of_its_recurrence(reviews_card, tmp_pa
         assert back[0] > 0
         assert np.allclose(back[1:4], back[0] * factor ** np.arange(1, 4), rtol=1e-2)
         assert not row[length:].any(), "padding has no gradient"
+
+
+def test_what_two_tokens_say_together_is_left_out_of_what_each_one_does(tmp_path):
+    texts = ["".join(one) for one in itertools.product("abc", repeat=4)]
+    sentences = ("\n".join(f"{one} {one.upper()}" for one in text[: 3 + (text[0] == "a")]) for text in texts)
+    card = card_text("c.conll", task="tagging", adapter='format = "columns"\nscheme = "none"')
+    write(tmp_path / "c.conll", "\n\n".join(sentences) + "\n")
+    prepared = prepare(cards.load_card(str(write(tmp_path / "c.toml", card))))
+    values = {"units": 4, "embedding_units": 5, "bigrams": "yes", "bigram_units": 3}
+    configuration = complete("tagging", values, prepared.meta.facts)
+    assert configuration["bigrams"] == "yes"
+    order = TrialOrder(0, "tagging", configuration, str(prepared.folder), str(tmp_path / "000"), 0, 1)
+    norms, lengths = _of_examples(build_learner(order, prepared, 1, "keras"), load(order, prepared, "validation"))
+    assert norms.shape == (len(lengths), lengths.max())
+    assert (norms[np.arange(norms.shape[1]) < lengths[:, None]] > 0).all()
 
 
 def test_the_plain_network_is_a_simple_one_and_the_rest_is_the_best_ones(reviews_card, tmp_path):

@@ -178,6 +178,10 @@ CARDS = [
     ("a member from the root", f'{CARD}[source]\npypi = "x==1"\nmember = {{ train = "/f.csv" }}\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:5: source.member: must be a path inside the package, without '..', found '/f.csv'"),
     ("a file that is not there", f'{CARD}[source]\nfile = "g.csv"\n{FORMAT}', "g.csv: no such file; . has f.csv"),
     ("a checksum too short", f'{CARD}[source]\nurl = "https://x/f.csv"\nsha256 = "00"\n{FORMAT}', "c.toml:5: source.sha256: must be 64 hexadecimal digits, found '00'"),
+    ("a checksum that nobody checks", f'{CARD}{FILE}sha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:5: source.sha256: has no meaning for a file source; leave it out"),
+    ("a commit of no repository", f'{CARD}{FILE}revision = "main"\n{FORMAT}', "c.toml:5: source.revision: has no meaning for a file source; leave it out"),
+    ("several checksums of one package", f'{CARD}[source]\npypi = "x==1"\nmember = "f.csv"\nsha256 = {{ train = "{"0" * 64}" }}\n{FORMAT}', "c.toml:6: source.sha256: must be one checksum, of one file; leave it out where several are named"),
+    ("one checksum of several files", f'{CARD}[source]\nhuggingface = "o/n"\nrevision = "1"\nmember = {{ train = "a.csv", test = "b.csv" }}\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:7: source.sha256: needs one checksum for each of train, test"),
 ]  # fmt: skip
 
 SPACES = [

@@ -5,7 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sweeper import showing
+from sweeper.data import cards
+from sweeper.data.prepare import prepare
+from sweeper.learners import build_learner, load
+from sweeper.parameters import complete
 from sweeper.pictures import Alignment, alignment_picture, confusion_picture
+from sweeper.records import TrialOrder
 
 ODD = ["$x_", r"$\frac$", "\x1b", "好 坏", "👍", "a\nb"]
 
@@ -15,3 +21,17 @@ def test_odd_names_are_drawn_as_they_are(tmp_path):
     confusion = confusion_picture(np.eye(6, dtype=int), ODD, tmp_path / "confusion.png")
     alignment = alignment_picture([Alignment(ODD, ODD, np.eye(6))], tmp_path / "alignment.png")
     assert confusion.read_bytes()[:4] == alignment.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_of_long_pairs_the_beginning_is_drawn(spelled_card, tmp_path, monkeypatch):
+    prepared = prepare(cards.load_card(str(spelled_card)), [("characters", True)])
+    values = {"units": 4, "embedding_units": 4, "attention": "dot", "decoder": "start_token"}
+    configuration = complete("seq2seq", values, prepared.meta.facts)
+    order = TrialOrder(0, "seq2seq", configuration, str(prepared.folder), str(tmp_path), 0, 1)
+    learner, split = build_learner(order, prepared, 1, "keras"), load(order, prepared, "validation")
+    whole = list(showing._alignments(order, prepared, learner, split))
+    monkeypatch.setattr(showing, "MOST_DRAWN", 2)
+    for one, short in zip(whole, showing._alignments(order, prepared, learner, split), strict=True):
+        assert len(one.source) == 4
+        assert (short.source, short.target) == (one.source[:2], one.target[:2])
+        assert np.array_equal(short.weights, one.weights[: len(short.target), :2])

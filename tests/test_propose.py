@@ -7,8 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from sweeper.arguments import ALGORITHMS
 from sweeper.errors import SweepError
-from sweeper.propose import ALGORITHMS, Exhausted, Proposal, Proposer, Wait
+from sweeper.propose import Exhausted, Proposal, Proposer, Wait
 from sweeper.spaces import load_space
 
 from .conftest import write
@@ -152,10 +153,13 @@ def test_hyperband_promotes_the_best_and_lets_them_go_on():
 
 
 def test_hyperband_waits_while_a_round_is_running():
-    asked = proposer("hyperband", "sentiment-quick")
+    asked, first = proposer("hyperband", "sentiment-quick"), []
     while isinstance(found := asked.ask(), Proposal):
-        pass
+        first.append(found)
     assert isinstance(found, Wait)
+    for proposal in first:
+        asked.tell(proposal, any_score(proposal))
+    assert isinstance(asked.ask(), Proposal)
 
 
 def test_exhaustion_is_not_a_wait():
@@ -252,3 +256,30 @@ def test_asking_in_vain_moves_an_oracle_on_and_is_repeated_when_a_sweep_is_taken
     repeat(happened)
     with pytest.raises(SweepError, match="no longer proposes what it proposed"):
         repeat([event for event in happened if event[0] != "vain"])
+
+
+@pytest.mark.parametrize("told_at_once", [1, 3])
+def test_hyperband_promotes_from_a_rung_that_a_small_space_cannot_fill(told_at_once):
+    asked, found, running = proposer("hyperband", "sentiment-quick"), [], []
+    while isinstance(said := asked.ask(), Proposal) or running:
+        if isinstance(said, Proposal):
+            found.append(said)
+            running.append(said)
+        if len(running) == told_at_once or not isinstance(said, Proposal):
+            one = running.pop(0)
+            asked.tell(one, any_score(one))
+    assert isinstance(said, Exhausted)
+    by_epochs = {epochs: [one for one in found if one.epochs == epochs] for epochs in (1, 3, 9)}
+    assert {epochs: len(some) for epochs, some in by_epochs.items()} == {1: 6, 3: 2, 9: 1}
+    best = max(by_epochs[1], key=any_score)
+    assert by_epochs[9][0].values == best.values
+
+
+def test_hyperband_goes_through_all_of_a_space_that_fills_one_rung_but_not_two(tmp_path):
+    path = write(tmp_path / "s.toml", 'about = "s"\ntask = "text"\n[parameters.units]\nint = { low = 8, high = 18 }\n')
+    found = drive(proposer("hyperband", str(path)), 60, any_score)
+    tried = {proposal.values["units"] for proposal in found}
+    assert tried == set(range(8, 19))
+    second = [one for one in found if not one.continues and one.epochs == 3]
+    assert len(second) == 2, "what the first bracket left"
+    assert any(one.continues in {two.key for two in second} and one.epochs == 9 for one in found)

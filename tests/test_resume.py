@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import tempfile
 from pathlib import Path
 
 import pytest
 
+from sweeper import api, sweeps
 from sweeper.data import cards
 from sweeper.data.downloads import cache_folder
 from sweeper.errors import DataError, UsageError
@@ -111,3 +113,21 @@ def test_a_file_in_the_place_of_a_folder_is_named(tmp_path, monkeypatch):
         new_folder("s", FACTS, "", "")
     with pytest.raises(UsageError, match=r"^SWEEPER_CACHE: must name a folder, and .*cache is a file"):
         cache_folder()
+
+
+def test_more_trials_for_a_sweep_that_had_a_budget_are_trained_with_several_seeds_as_before(folder, monkeypatch):
+    seen = []
+    folder.note_settings(dataclasses.asdict(Settings()))
+    monkeypatch.setattr(sweeps, "load", lambda *_: None)
+    monkeypatch.setattr(sweeps, "run_sweep", lambda *given, **_: seen.append(given[2]))
+    api.sweep(resume="s", trials=100)
+    api.sweep(resume="s", trials=100, seeds=1)
+    assert [(one.trials, one.budget, one.seeds_in_all) for one in seen] == [(100, None, 3), (100, None, 1)]
+
+
+@pytest.mark.parametrize("only", ["bigrams", "characters"])
+def test_a_history_is_read_without_parts_that_only_some_data_have(folder, only):
+    configuration = {"cell": "gru", "units": 7}
+    asked = {"number": 0, "task": "tagging", "configuration": configuration, "prepared": "", "folder": "", "seed": 0, "epochs": 1}  # fmt: skip
+    (folder.path / "history.jsonl").write_text(json.dumps({"asked": asked}) + "\n")
+    assert only not in folder.history().orders[0].configuration

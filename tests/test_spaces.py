@@ -230,3 +230,21 @@ def test_every_parameter_can_be_declared_alone_where_the_defaults_give_it_a_mean
     else:
         with pytest.raises(DeclarationError, match=r"s\.toml:3: "):
             load_space(str(path))
+
+
+@pytest.mark.parametrize(
+    ("when", "wanted"),
+    [
+        ("cell = ['lstm']", {"naive_bayes", "tfidf"}),
+        ("cell = ['gru', 'lstm']", {"naive_bayes"}),
+        ("extra = ['ngrams']", {"naive_bayes"}),
+    ],
+)
+def test_a_default_that_a_builder_falls_back_on_counts_as_a_value(tmp_path, when, wanted):
+    body = "[parameters.extra]\nchoice = ['ngrams', 'none']\n[parameters.cell]\nchoice = ['gru', 'lstm']\n"
+    body += f"[parameters.weighting]\nfixed = 'naive_bayes'\nwhen = {{ {when} }}\n"
+    space = load_space(str(write(tmp_path / "s.toml", HEAD + body)))
+    assert set(space.values_of("weighting")) == wanted
+    for cell in ("gru", "lstm"):
+        values = space.active({"extra": "ngrams", "cell": cell, "weighting": "naive_bayes"})
+        assert parameters.complete(space.task, values)["weighting"] in wanted

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import dataclasses
+
 import numpy as np
 import pytest
 import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
+from sweeper.baselines import baselines_of
 from sweeper.data import cards
 from sweeper.data.batches import Answers
 from sweeper.data.prepare import prepare
@@ -88,6 +91,17 @@ def test_rows_of_one_source_are_scored_as_one_source():
     assert found == {"exact": 0.5, "sequence_error_rate": 0.5, "symbol_error_rate": 1 / 3}
 
 
+def test_what_is_unknown_is_never_right_even_where_the_target_is_unknown_too():
+    labels = ("<stop>", "<unk>", "the", "cat")
+    meta = Meta("n", "seq2seq", "d", labels, "sequences", False, {}, target_tokens="words")
+    truth = Answers.of([np.array([2, 1, 0]), np.array([2, 3, 0])])
+    found = TASKS["seq2seq"].scores(meta, truth, truth)
+    assert (found["exact"], found["symbol_error_rate"]) == (0.5, 1 / 4)
+    assert found["chrf"] < 0.95
+    symbols = dataclasses.replace(meta, target_tokens="symbols")
+    assert TASKS["seq2seq"].tallies(symbols, truth, truth)[:, 0].tolist() == [0, 1]
+
+
 def test_written_words_are_also_scored_as_translations():
     labels = ("<stop>", "<unk>", "the", "cat", "sat", "here", "now", "there")
     meta = Meta("n", "seq2seq", "d", labels, "sequences", False, {}, target_tokens="words")
@@ -102,7 +116,7 @@ def test_written_words_are_also_scored_as_translations():
 
 def test_the_baselines_of_sequences_are_the_source_and_the_target_of_the_nearest(tmp_path):
     lines = [f"{colour}{number}\t{' '.join(colour)}" for number in range(40) for colour in ("red", "blue")]
-    lines += [f"{number:02}\t{number:02}" for number in range(20)]
+    lines += [f"{number % 4}{number // 4}\t{number % 4}{number // 4}" for number in range(20)]
     write(tmp_path / "p.tsv", "\n".join(lines).replace("r e d", "red").replace("b l u e", "blue") + "\n")
     adapter = 'format = "pairs"\nsource_tokens = "characters"\ntarget_tokens = "characters"'
     card = write(tmp_path / "p.toml", card_text("p.tsv", task="seq2seq", adapter=adapter))
@@ -111,3 +125,17 @@ def test_the_baselines_of_sequences_are_the_source_and_the_target_of_the_nearest
     numbers = prepared.examples("test")["source"].str.isdigit().mean()
     assert copy.test["exact"] == pytest.approx(numbers)
     assert nearest.test["exact"] >= 1 - numbers
+
+
+@pytest.mark.parametrize(("targets", "order"), [("same", ["nearest", "copy"]), ("other", ["copy", "nearest"])])
+def test_the_baseline_that_does_best_on_validation_data_comes_last(tmp_path, targets, order):
+    words = [f"{first}{second}x" for first in "ABCDEFGHIJ" for second in "abcdefghij"]
+    written = words if targets == "same" else ["yes" if word[0] < "F" else "no" for word in words]
+    write(tmp_path / "p.tsv", "".join(f"{word}\t{target}\n" for word, target in zip(words, written, strict=True)))
+    adapter = 'format = "pairs"\nsource_tokens = "characters"\ntarget_tokens = "characters"'
+    card = write(tmp_path / "p.toml", card_text("p.tsv", task="seq2seq", adapter=adapter))
+    prepared = prepare(cards.load_card(str(card)), [("characters", True)])
+    found = baselines_of(str(prepared.folder))
+    assert [baseline.name for baseline in found] == order
+    if targets == "same":
+        assert found[-1].test["exact"] == 1, "a copy keeps capitals"

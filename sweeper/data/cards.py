@@ -190,6 +190,15 @@ def _unlabelled(fields: Fields) -> Source:
     return source
 
 
+MEANT_FOR = {
+    "member": ("pypi", "huggingface"),
+    "beside": ("file", "pypi"),
+    "sha256": ("url", "pypi", "huggingface"),
+    "revision": ("huggingface",),
+}
+"""For which kinds of sources a key of [source] has a meaning."""
+
+
 def _source(fields: Fields) -> Source:
     source = fields.into(Source)
     kinds = [kind for kind in ("file", "url", "pypi", "huggingface") if getattr(source, kind) is not None]
@@ -210,6 +219,9 @@ def _source(fields: Fields) -> Source:
         raise fields.error(None, 'a huggingface source needs revision = "..." (a commit), so that it stays the same')
     if source.beside is not None and _shape(source.beside) != _shape(source.member if source.pypi else source.file):
         raise fields.error("beside", "must name one file for each that file or member names")
+    for key, given in MEANT_FOR.items():
+        if getattr(source, key) is not None and kind not in given:
+            raise fields.error(key, f"has no meaning for a {kind} source; leave it out")
     for key in ("file", "url", "member", "beside", "sha256"):
         _check_parts(fields, key, getattr(source, key))
     for checksum in source.sha256.values() if isinstance(source.sha256, dict) else [source.sha256]:
@@ -231,8 +243,14 @@ def _source(fields: Fields) -> Source:
                 "url",
                 "must not hold a user, a password or a query: a card is kept and logged with each sweep; fetch the file, and name it as file",
             )
-    if isinstance(source.url, dict) and not (isinstance(source.sha256, dict) and set(source.sha256) == set(source.url)):
-        raise fields.error("sha256", f"needs one checksum for each of {', '.join(source.url)}")
+    downloaded = {"url": source.url, "huggingface": source.member}.get(kind, "")  # of a package one file
+    if source.sha256 is not None and _shape(source.sha256) != _shape(downloaded):
+        raise fields.error(
+            "sha256",
+            f"needs one checksum for each of {', '.join(downloaded)}"
+            if isinstance(downloaded, dict)
+            else "must be one checksum, of one file; leave it out where several are named",
+        )
     return source
 
 

@@ -37,7 +37,7 @@ from .store import (
     write_whole,
 )
 
-FORMAT = 8  # raise it when what prepared folders hold, or how it is computed, is no longer the same
+FORMAT = 9  # raise it when what prepared folders hold, or how it is computed, is no longer the same
 FEW_CHARACTERS = 1.5  # of a token on average, up to which it is a character rather than a word
 
 
@@ -130,10 +130,6 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
         kind=labels.kind,
         ordered=card.task == "sentiment" and are_stars(labels.names),
         counts=sizes,
-        dropped=divided.dropped,
-        repaired=counts["repaired"],
-        cut=counts["cut"],
-        empty=int((examples["text"].str.strip() == "").sum()) if "text" in examples else 0,
         warnings=tuple(found),
         licence=card.licence,
         language=card.language,
@@ -240,7 +236,7 @@ def _symbols(targets: pd.Series, tokens: str, training: int, kind: str) -> _Labe
             if tokens == "verbatim"
             else f"no {tokens} of the training texts occur twice, so that there is nothing to learn; give more texts, or read characters"
         )
-    ids = {name.encode(): number for number, name in enumerate(names)}
+    ids = {name.encode(): number for number, name in enumerate(names) if number >= len(SYMBOLS)}
     ends = np.cumsum(counts)
     found = np.array([ids.get(symbol, 1) for symbol in flat.tolist()], np.int32)
     return _Labels(names, np.insert(found, ends, 0), counts + 1, kind)

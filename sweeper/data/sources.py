@@ -188,7 +188,8 @@ def _huggingface(card: Card) -> list[Document]:
             )
         except (HfHubHTTPError, OSError, ValueError) as error:
             raise SourceError(f"{card.source.huggingface}: could not be fetched: {first_line(error)}") from None
-        if isinstance(card.source.sha256, str) and sha256(Path(path)) != card.source.sha256:
-            raise SourceError(f"{card.source.huggingface}: the sha256 of {member} is not {card.source.sha256}")
+        wanted = card.source.sha256[part] if isinstance(card.source.sha256, dict) else card.source.sha256
+        if wanted is not None and sha256(Path(path)) != wanted:
+            raise SourceError(f"{card.source.huggingface}: the sha256 of {member} is not {wanted}")
         documents.append(Document(Path(path), f"{card.source.huggingface}:{member}", part))
     return documents

@@ -59,10 +59,6 @@ class Meta:
         kind: "labels", "entities", "tags", "sequences" (for sources), or "texts" (for themselves).
         ordered: labels are numbers in an order (stars).
         counts: examples by split.
-        dropped: examples left out because another split has an equal one.
-        repaired: tag transitions that the scheme forbids.
-        cut: sentences that were too long and were split.
-        empty: examples without text.
         longest: the most symbols of a training target, its end included.
         source_tokens, target_tokens: what is read, where no configuration says it, and what is written.
         conditions: the labels of texts; () where they have none.
@@ -78,10 +74,6 @@ class Meta:
     kind: str
     ordered: bool
     counts: dict[str, int]
-    dropped: int = 0
-    repaired: int = 0
-    cut: int = 0
-    empty: int = 0
     warnings: tuple[str, ...] = ()
     licence: str = ""
     language: str = ""

@@ -37,10 +37,6 @@ class TokenOptions:
     tokens: str = "words"
     lowercase: bool = True
 
-    @property
-    def key(self) -> str:
-        return f"{self.tokens}-{'lower' if self.lowercase else 'cased'}"
-
 
 def lowered(texts: tf.Tensor, options: TokenOptions) -> tf.Tensor:
     """`texts`, string of any shape, lower-cased if the options say so."""

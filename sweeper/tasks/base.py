@@ -97,7 +97,7 @@ class Task(ABC):
 
     @abstractmethod
     def baselines(self, prepared: Prepared) -> list[Baseline]:
-        """Simple methods, fitted on the training split; the strongest last."""
+        """Simple methods, fitted on the training split."""
 
     @abstractmethod
     def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:

@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.batches import Answers
+from ..data.cards import PARTS
 from ..data.store import Meta, Prepared, open_encoded
-from ..records import Configuration, Scores
+from ..records import UNKNOWN, Configuration, Scores
 from .base import Baseline, Served, Task
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from ..models import Sizes
 
 STOP = 0
+NONE = -1  # no symbol that a target can have
 NEAREST_TOGETHER = 512  # sources compared with all training sources at a time
 
 
@@ -41,7 +43,8 @@ class Seq2Seq(Task):
         if meta.target_tokens != "words":
             return scores
         words = [[meta.written(one) for one in some] for some in targets]
-        return {**scores, **translation_scores(words, [meta.written(one) for one in found])}
+        texts = [meta.written(symbol for symbol in one if symbol != NONE) for one in found]
+        return {**scores, **translation_scores(words, texts)}
 
     def tallies(
         self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None
@@ -66,14 +69,7 @@ class Seq2Seq(Task):
 
     def baselines(self, prepared: Prepared) -> list[Baseline]:
         """The source itself, and the most frequent target of the nearest training source."""
-        meta = prepared.meta
-        ids = {name: number for number, name in enumerate(meta.labels)}
-        encoded = open_encoded(prepared, meta.source_tokens, lowercase=True)
-        as_symbol = np.array([ids.get(token, 1) for token in encoded.vocabulary], np.int32)
-        copied = {
-            part: Answers.of([as_symbol[source] for source in _sources(prepared, part)])
-            for part in ("validation", "test")
-        }
+        copied = {part: _copied(prepared, part) for part in PARTS[1:]}
         found = {"copy": copied, "nearest": _of_the_nearest(prepared)}
         truth = {part: _targets(prepared, part) for part in copied}
         return [self.baseline(prepared, name, truth, answers) for name, answers in found.items()]
@@ -91,7 +87,7 @@ def _by_source(
     found: dict[int, tuple[int, ...]] = {}
     for group, target, written in zip(groups.tolist(), truth.apart(), predicted.apart(), strict=True):
         targets.setdefault(group, []).append(_ended(target))
-        found.setdefault(group, _ended(written))
+        found.setdefault(group, _written(written))
     return list(targets.values()), list(found.values())
 
 
@@ -130,6 +126,22 @@ def _ended(ids: np.ndarray) -> tuple[int, ...]:
     return tuple(one for one in ids.tolist() if one != STOP)
 
 
+def _written(ids: np.ndarray) -> tuple[int, ...]:
+    """What was written, without what ends it; <unk> is never what a target has there, even where that is unknown too."""
+    return tuple(NONE if one == UNKNOWN else one for one in _ended(ids))
+
+
+def _copied(prepared: Prepared, part: str) -> Answers:
+    """The sources themselves, cut as targets are."""
+    from ..data.derived import cut
+    from ..data.tokens import TokenOptions
+
+    meta = prepared.meta
+    ids = {name.encode(): number for number, name in enumerate(meta.labels) if number > UNKNOWN}
+    symbols, lengths = cut(prepared.examples(part)["source"], TokenOptions(meta.target_tokens, lowercase=False))
+    return Answers(np.array([ids.get(symbol, UNKNOWN) for symbol in symbols.tolist()], np.int32), lengths)
+
+
 def _sources(prepared: Prepared, part: str) -> Iterator[np.ndarray]:
     encoded, rows = open_encoded(prepared, prepared.meta.source_tokens, lowercase=True), prepared.rows(part)
     for row in range(rows.start, rows.stop):
@@ -154,7 +166,7 @@ def _of_the_nearest(prepared: Prepared) -> dict[str, Answers]:
     for group, target in zip(groups, _targets(prepared, "train").apart(), strict=True):
         targets.setdefault(group, Counter())[tuple(target.tolist())] += 1
     found = {}
-    for part in ("validation", "test"):
+    for part in PARTS[1:]:
         asked = vectorizer.transform(list(_sources(prepared, part)))
         nearest: list[int] = []
         for start in range(0, asked.shape[0], NEAREST_TOGETHER):
