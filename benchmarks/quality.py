@@ -167,7 +167,7 @@ def _swept(asked: Quality, dataset: str, seed: int) -> dict[str, Any]:
     outcome = sweeper.sweep(
         asked.task, dataset=dataset, space=_space(asked), budget=60 * asked.minutes, epochs=EPOCHS, seed=seed
     )
-    together = sweeper.sweep(resume=outcome.folder.name, trials=1, ensemble=TOGETHER)  # which trains no more
+    together = sweeper.sweep(resume=outcome.folder.name, trials=1, seeds=1, ensemble=TOGETHER)  # trains no more
     assert outcome.best is not None
     return {
         "score": outcome.objective,

@@ -73,7 +73,7 @@ def sweep(
         workers: processes, one trial each; by default one a GPU, else one a core.
         seed: of everything random; 0 by default.
         seeds: with which the best three configurations are trained in all, within the budget, to choose by their
-            means; 3 by default, and 1, which is none again, where trials but no budget are given.
+            means; 3 by default, and 1, which is none again, where trials but no budget are given to a new sweep.
         ensemble: how many trials, the best ones of different configurations, are exported as one model; 1 by default.
         name: of the sweep; from task, dataset and time by default.
         resume: take up the sweep of this name, or the newest (True), as it was begun; `trials`,
@@ -231,7 +231,7 @@ def _export_now(folder: SweepFolder, chosen: TrialResult, *, to: str) -> None:
     from .baselines import baselines_of
     from .pool import Workers
     from .resume import as_begun
-    from .shipping import card_facts, choose_decoding_in_worker, export_in_worker
+    from .shipping import card_facts, choose_decoding_in_worker, export_in_worker, score_validation_in_worker
     from .sweeps import load
 
     card, space, _ = as_begun(folder)
@@ -242,5 +242,6 @@ def _export_now(folder: SweepFolder, chosen: TrialResult, *, to: str) -> None:
         baselines = workers.insist(baselines_of, str(prepared.folder))
         workers.insist(choose_decoding_in_worker, order)
         # Test data score the winner of a sweep that has ended, once, and no other trial, lest they choose.
-        facts = card_facts(card, folder.name, "validation", chosen.scores, baselines)
+        scores = workers.insist(score_validation_in_worker, [order])
+        facts = card_facts(card, folder.name, "validation", scores, baselines)
         workers.insist(export_in_worker, [order], str(Path(to).resolve()), facts)

@@ -62,9 +62,7 @@ def _plain(order: TrialOrder, folder: str) -> TrialOrder:
     kept = {name: value for name, value in order.configuration.items() if name not in PLAIN}
     possible = complete(order.task, {}, facts)
     own = {name: value for name, value in PLAIN.items() if name in possible}
-    active = complete(order.task, own, facts)
-    values = {name: value for name, value in {**kept, **own}.items() if name in active}
-    configuration = complete(order.task, values, facts)
+    configuration = complete(order.task, {**kept, **own}, facts)
     return dataclasses.replace(
         order, configuration=configuration, folder=folder, continues=None, deadline=None, stop_file=None
     )

@@ -98,6 +98,7 @@ class Proposer:
         trial = self.oracle.trials[proposal.key]
         if score is None:
             self._failed.append(trial)
+            _give_up_its_place(self.oracle, proposal.key)
             trial.status = "FAILED"  # not INVALID, which would be retried, unchanged
         else:
             self.oracle.update_trial(proposal.key, {self.objective: score})
@@ -198,10 +199,17 @@ def _count_failures_as_the_worst(oracle: Any, failed: Sequence[Any]) -> None:
     oracle._vectorize_trials = counted
 
 
-class _Short(int):
-    """The number of a bracket for whose first rung a small space had `filled` configurations only."""
+def _give_up_its_place(oracle: Any, key: str) -> None:
+    """Hyperband promotes from a full first rung: another configuration takes the place of one that failed there."""
+    for bracket in getattr(oracle, "_brackets", ()):
+        first = bracket["rounds"][0]
+        first[:] = [info for info in first if info["id"] != key]
 
-    filled: int
+
+class _Short(int):
+    """The number of a bracket for whose first rung a small space has no more configurations than `rung` holds."""
+
+    rung: Sequence[Any]
 
 
 def _halve_what_there_is(oracle: Any) -> None:
@@ -209,16 +217,16 @@ def _halve_what_there_is(oracle: Any) -> None:
     draw, size = oracle._random_trial, oracle._get_size
 
     def drawn(trial: str, bracket: dict[str, Any]) -> Any:
-        found, filled = draw(trial, bracket), len(bracket["rounds"][0])
-        if found["status"] == "RUNNING" or not filled or isinstance(bracket["bracket_num"], _Short):
+        found, rung = draw(trial, bracket), bracket["rounds"][0]
+        if found["status"] == "RUNNING" or not rung or isinstance(bracket["bracket_num"], _Short):
             return found
         bracket["bracket_num"] = _Short(bracket["bracket_num"])
-        bracket["bracket_num"].filled = filled
+        bracket["bracket_num"].rung = rung
         return oracle.populate_space(trial)
 
     def size_of(bracket_num: int, round_num: int) -> int:
         if isinstance(bracket_num, _Short):
-            return -(-bracket_num.filled // int(oracle.factor**round_num))
+            return -(-len(bracket_num.rung) // int(oracle.factor**round_num))
         return int(size(bracket_num, round_num))
 
     oracle._random_trial, oracle._get_size = drawn, size_of

@@ -198,10 +198,9 @@ class Search:
     def _takes(self, number: int) -> float:
         """Seconds that a trial would take once more, from its first epoch on: the shortest that it took."""
         order, result = self.history.orders[number], self.history.results[number]
-        took = max(result.seconds, result.fit_seconds)  # the former of the last process, if it was taken up
-        first = took * order.epochs / (order.epochs - order.initial_epoch)
+        first = _took(result) * order.epochs / (order.epochs - order.initial_epoch)
         again = (self.history.results.get(one) for one in self.history.repeats.get(number, ()))
-        return min([first, *(one.seconds for one in again if one is not None and one.state == "done")])
+        return min([first, *(_took(one) for one in again if one is not None and one.state == "done")])
 
     # ------------------------------------------------------------ ask the oracle
 
@@ -308,3 +307,8 @@ class Search:
             for number, handler in before.items():
                 signal.signal(number, handler)
             self.folder.stop_file.unlink(missing_ok=True)
+
+
+def _took(result: TrialResult) -> float:
+    """Seconds that a trial took, in all processes where it was taken up."""
+    return max(result.seconds, result.fit_seconds)

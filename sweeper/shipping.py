@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from .chance import Chance
 from .data.cards import Card
 from .data.store import Prepared
-from .errors import TrackingError, TrialError, WorkerDied, WorkFailed
+from .errors import SweeperError, TrackingError, WorkerDied, WorkFailed
 from .folders import SweepFolder
 from .outcome import Outcome
 from .pool import Workers
@@ -43,7 +43,7 @@ def ship(
         if len(orders) == 1:
             workers.insist(choose_decoding_in_worker, orders[0])
         (test, chance), target = workers.insist(score_in_worker, orders), folder.new_export()
-        together = workers.insist(score_together_in_worker, orders) if len(orders) > 1 else None
+        together = workers.insist(score_validation_in_worker, orders) if len(orders) > 1 else None
         facts = card_facts(card, folder.name, "test", test, found.baselines)
         workers.insist(export_in_worker, orders, str(target), facts)
         differences = workers.insist(compare_in_worker, orders)
@@ -87,7 +87,7 @@ def gradients_of(order: TrialOrder, folder: SweepFolder, workers: Workers, say: 
     shutil.rmtree(place, ignore_errors=True)
     try:
         picture = workers.insist(gradients_in_worker, order, str(place))
-    except (TrialError, WorkerDied, WorkFailed) as error:
+    except (SweeperError, WorkerDied, WorkFailed) as error:
         say(f"no picture of gradients: {error}")
         return []
     say(f"how far gradients reach: {picture}")
@@ -112,7 +112,7 @@ def score_in_worker(orders: Sequence[TrialOrder]) -> tuple[Scores, Chance | None
     return score_test(orders)
 
 
-def score_together_in_worker(orders: Sequence[TrialOrder]) -> Scores:
+def score_validation_in_worker(orders: Sequence[TrialOrder]) -> Scores:
     from .winner import score_validation
 
     return score_validation(orders)

@@ -77,6 +77,8 @@ class SearchSpace:
 
     def _always(self, name: str, matters: Sequence[Any] | None, allowed: Sequence[Any]) -> bool:
         """Whether `name` is one of `allowed` in every configuration of this space in which it is one of `matters`."""
+        if any(parameter.name == name and not isinstance(parameter, Choice) for parameter in self.parameters):
+            return False  # of a range only the ends are known
         return all(value in allowed for value in self.values_of(name) if matters is None or value in matters)
 
     def refusal(self, values: Mapping[str, Any]) -> str | None:

@@ -99,8 +99,9 @@ def run_sweep(
                     say("note: no time was left to train the best again, with other seeds; a longer --budget has it")
                 late = overlooked(history.candidates(objective))
                 if late is not None:
+                    more = "a longer --budget" if settings.seeds_in_all > 1 else "--seeds 3"
                     say(
-                        f"note: trial {late.number} scored {late.mean:.4f}, more than those that were trained again, when no time was left to do so with it; --resume {folder.name} with a longer --budget has it"
+                        f"note: trial {late.number} scored {late.mean:.4f}, more than those that were trained again, and was not, so that it cannot win; --resume {folder.name} with {more} does it"
                     )
                 found = ship(found, orders, card, folder, workers, tracker)
                 if gradients:

@@ -212,3 +212,6 @@ def test_a_trial_that_was_taken_up_takes_as_long_as_all_of_its_epochs():
     for number, one in taken_up.history.results.items():
         taken_up.history.results[number] = dataclasses.replace(one, seconds=1.0, fit_seconds=one.seconds)
     assert taken_up._takes(0) == 5.0
+    again = search(*BEST, (0.9, 4.0, 0), left=19)
+    again.history.results[4] = dataclasses.replace(again.history.results[4], seconds=1.0, fit_seconds=4.0)
+    assert again._takes(0) == 4.0

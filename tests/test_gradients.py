@@ -69,6 +69,13 @@ def test_the_plain_network_is_a_simple_one_and_the_rest_is_the_best_ones(reviews
     assert "attention_units" not in plain
 
 
+def test_the_plain_network_keeps_what_depends_on_a_value_that_is_no_default(reviews_card, tmp_path):
+    values = {"extra": "ngrams", "weighting": "naive_bayes", "input": "pretrained", "vectors": "in_domain"}
+    order, _ = order_of(reviews_card, tmp_path, **values)
+    plain = _plain(order, "elsewhere").configuration
+    assert {name: plain[name] for name in values} == values
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize(("card", "kept"), [("people_card", ()), ("spelled_card", ()), ("reviews_card", ("pooling",))])
 def test_every_task_has_its_picture(card, kept, request, tmp_path):

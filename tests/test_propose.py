@@ -275,6 +275,20 @@ def test_hyperband_promotes_from_a_rung_that_a_small_space_cannot_fill(told_at_o
     assert by_epochs[9][0].values == best.values
 
 
+@pytest.mark.parametrize("fails", [{1}, {2, 6}])
+def test_hyperband_promotes_in_a_small_space_although_some_fail(fails):
+    found = drive(proposer("hyperband", "sentiment-quick"), 40, any_score, fails)
+    kept = [one for number, one in enumerate(found, start=1) if one.epochs == 1 and number not in fails]
+    last = [one for one in found if one.epochs == 9]
+    assert [one.values for one in last] == [max(kept, key=any_score).values]
+
+
+def test_hyperband_draws_another_configuration_where_one_failed_in_the_first_rung():
+    found = drive(proposer("hyperband"), 40, any_score, fails={3})
+    assert sum(one.epochs == 1 for one in found[:12]) >= 10
+    assert any(one.epochs == 9 and one.continues for one in found)
+
+
 def test_hyperband_goes_through_all_of_a_space_that_fills_one_rung_but_not_two(tmp_path):
     path = write(tmp_path / "s.toml", 'about = "s"\ntask = "text"\n[parameters.units]\nint = { low = 8, high = 18 }\n')
     found = drive(proposer("hyperband", str(path)), 60, any_score)

