@@ -41,7 +41,8 @@ def load(folder: str, **drawing: Any) -> Callable[[Sequence[Any]], Iterator[dict
         if "prompt" not in ask.structured_input_signature[1]:
             return dict(ask(text=tf.constant(texts)))
         asked = {**DRAWING, **usual, **drawing}
-        numbers = {name: tf.constant(asked[name]) for name in ("temperature", "top_k", "length")}
+        kinds = {"temperature": tf.float32, "top_k": tf.int32, "length": tf.int32}
+        numbers = {name: tf.constant(asked[name], kind) for name, kind in kinds.items()}
         label, seed = tf.constant([asked["label"]] * len(texts)), tf.constant((asked["seed"] + start) % 2**31)
         return dict(ask(prompt=tf.constant(texts), label=label, seed=seed, **numbers))
 

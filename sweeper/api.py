@@ -6,7 +6,7 @@ import contextlib
 import dataclasses
 import datetime
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -23,7 +23,6 @@ if TYPE_CHECKING:
 
     from .folders import SweepFolder
     from .outcome import Outcome
-    from .records import TrialResult
 
 BUDGET = 300.0  # seconds, where neither trials nor a budget are given
 
@@ -77,7 +76,8 @@ def sweep(
         ensemble: how many trials, the best ones of different configurations, are exported as one model; 1 by default.
         name: of the sweep; from task, dataset and time by default.
         resume: take up the sweep of this name, or the newest (True), as it was begun; `trials`,
-            `budget`, `trial_limit`, `workers`, `seeds` and `ensemble` may be given anew, and others repeated.
+            `budget`, `trial_limit`, `workers`, `seeds` and `ensemble` may be given anew, and others repeated; a budget
+            begins anew where it is given, else what is left of the old one counts.
         gradients: draw how far the winner's gradients reach back, and those of a plain simple_rnn beside it.
         say: receives lines for a person.
 
@@ -112,10 +112,12 @@ def sweep(
         if settings.trials is None and trials is not None:
             anew.setdefault("budget", None)  # as in a new sweep: trials alone set no time
             anew.setdefault("seeds", settings.seeds_in_all)  # a new best trial has to win against means
+        elif settings.budget is None and budget is not None:
+            anew.setdefault("trials", None)  # which are done, or would be all there is
         settings = dataclasses.replace(settings, **anew)
         arguments.check_settings(settings, card.task)
         prepared = load(card, found, say)
-        return run_sweep(card, found, settings, prepared, folder, say, gradients=gradients)
+        return run_sweep(card, found, settings, prepared, folder, say, gradients=gradients, anew=budget is not None)
     card = arguments.card_of(task, dataset, data, text, label, encoding, say)
     found = arguments.space_of(card.task, space)
     chosen: dict[str, Any] = {"algorithm": algorithm, "epochs": epochs, "seed": seed}
@@ -216,18 +218,18 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
     ready = folder.shipped(trials)
     if ready is not None:
         copy_whole(ready, Path(to))  # written and compared when the sweep ended
-    elif not folder.has_weights(chosen.number):
+    elif not all(map(folder.has_weights, trials)):
         kept = [number for number in counting if folder.has_weights(number)]
         raise UsageError(
-            f"--trial: the weights of {chosen.number} are gone, as only those of the best ten trials of a sweep are kept; "
+            f"--trial: the weights of {', '.join(map(str, trials))} are gone, as only those of the best ten trials of a sweep are kept; "
             f"in {folder.name} these are: {', '.join(map(str, kept))}"
         )
     else:
-        _export_now(folder, chosen, to=to)
+        _export_now(folder, trials, to=to)
     return Path(to)
 
 
-def _export_now(folder: SweepFolder, chosen: TrialResult, *, to: str) -> None:
+def _export_now(folder: SweepFolder, trials: Sequence[int], *, to: str) -> None:
     from .baselines import baselines_of
     from .pool import Workers
     from .resume import as_begun
@@ -237,11 +239,11 @@ def _export_now(folder: SweepFolder, chosen: TrialResult, *, to: str) -> None:
     card, space, _ = as_begun(folder)
     prepared = load(card, space, _to_standard_error)
     folder.note_data(prepared.meta, folder.facts["objective"], folder.facts["vectors"])
-    order = folder.placed(folder.history().orders[chosen.number], prepared.folder)
+    orders = [folder.placed(folder.history().orders[number], prepared.folder) for number in trials]
     with Workers(1, folder.path / "workers.log") as workers:
         baselines = workers.insist(baselines_of, str(prepared.folder))
-        workers.insist(choose_decoding_in_worker, order)
+        workers.insist(choose_decoding_in_worker, orders[0])
         # Test data score the winner of a sweep that has ended, once, and no other trial, lest they choose.
-        scores = workers.insist(score_validation_in_worker, [order])
+        scores = workers.insist(score_validation_in_worker, orders)
         facts = card_facts(card, folder.name, "validation", scores, baselines)
-        workers.insist(export_in_worker, [order], str(Path(to).resolve()), facts)
+        workers.insist(export_in_worker, orders, str(Path(to).resolve()), facts)

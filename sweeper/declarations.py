@@ -208,7 +208,7 @@ def _spoken(hint: Any) -> str:
     if origin is typing.Literal:
         return "one of " + ", ".join(repr(arg) for arg in args)
     if origin in (dict, Mapping, getattr(typing, "Mapping", None)):
-        return "a table"
+        return f"a table of {_spoken(args[1])}" if len(args) == 2 and args[1] is str else "a table"
     return {str: "text", int: "a whole number", float: "a number", bool: "true or false"}.get(hint, str(hint))
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import ctypes
+import dataclasses
 import gc
 import time
 from abc import ABC, abstractmethod
@@ -44,11 +45,12 @@ class Progress:
 
     Args:
         epoch: epochs trained.
-        best: the objective's best value on the validation split, reached at `best_epoch`.
+        best: the objective's best value on the validation split, reached at `best_epoch`, where the loss was `best_loss`.
     """
 
     epoch: int = 0
     best: float = -np.inf
+    best_loss: float = np.inf
     best_epoch: int = 0
 
 
@@ -119,7 +121,7 @@ class Learner(ABC, Generic[Data]):
 
     def save(self, path: Path, note: str = "") -> None:
         """Weights, optimizer and progress, and a note of the caller's."""
-        progress = {"epoch": self.progress.epoch, "best": self.progress.best, "best_epoch": self.progress.best_epoch}
+        progress = dataclasses.asdict(self.progress)
         arrays = {**state.of_model(self.model), **state.values(self.optimizer.variables, "optimizer")}
         state.save_arrays(
             path, {**arrays, **{name: np.array(value) for name, value in progress.items()}, "note": np.array(note)}
@@ -130,7 +132,8 @@ class Learner(ABC, Generic[Data]):
         arrays = state.load_arrays(path)
         state.into_model(self.model, arrays)
         state.assign(self.optimizer.variables, arrays, "optimizer")
-        self.progress = Progress(int(arrays["epoch"]), float(arrays["best"]), int(arrays["best_epoch"]))
+        found = {field.name: arrays[field.name].item() for field in dataclasses.fields(Progress)}
+        self.progress = Progress(**found)
         return str(arrays["note"])
 
 

@@ -174,8 +174,11 @@ class SweepFolder:
     def note_baselines(self, baselines: Sequence[dict[str, Any]]) -> None:
         self._note(baselines=list(baselines))
 
-    def note_settings(self, settings: dict[str, Any]) -> None:
+    def note_settings(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """Returns those that are others than before."""
+        before = self.facts["settings"]
         self._note(settings=settings)
+        return {name: value for name, value in settings.items() if before.get(name) != value}
 
     def note_winner(
         self,

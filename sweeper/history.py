@@ -30,6 +30,7 @@ class History:
             moves it on as well.
         unfinished: trials that were asked for and never told.
         repeats: for each trial that was asked for again with another seed, the numbers of those trials.
+        spent: seconds of the budget that were over when the last result was told.
     """
 
     journal: Journal
@@ -39,6 +40,7 @@ class History:
     unfinished: list[TrialOrder] = field(default_factory=list)
     proposals: dict[int, Proposal] = field(default_factory=dict)
     repeats: dict[int, list[int]] = field(default_factory=dict)
+    spent: float = 0.0
 
     @classmethod
     def read(cls, folder: SweepFolder, prepared: Path | None) -> History:
@@ -83,6 +85,7 @@ class History:
             self.happened.append(VAIN)
         else:
             self._told(TrialResult(**event["told"]))
+            self.spent = float(event.get("spent", self.spent))
 
     def standing(self, epochs: int) -> list[TrialResult]:
         """The results, those marked "pruned" that got fewer than a sweep's epochs and were never promoted."""
@@ -131,9 +134,10 @@ class History:
         self.journal.append({"vain": True}, durable=True)
         self.happened.append(VAIN)
 
-    def told(self, result: TrialResult) -> None:
-        self.journal.append({"told": result.as_dict()}, durable=True)
+    def told(self, result: TrialResult, spent: float) -> None:
+        self.journal.append({"told": result.as_dict(), "spent": spent}, durable=True)
         self._told(result)
+        self.spent = spent
 
     def number_of(self, key: str | None) -> int | None:
         """The trial that ran the proposal called `key`."""

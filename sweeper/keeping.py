@@ -54,11 +54,13 @@ class Keeping:
         """The trials with the best scores, each of another configuration that gave a model each time, the best first."""
         waiting = [(result.scores[self.objective], -result.number) for result in self._untidy if result.counts]
         best_first = (-number for _, number in sorted([*self._kept, *waiting], reverse=True))
-        return self.history.different((one for one in best_first if not self._failed_again(one)), FINALISTS)
+        return self.history.different(filter(self._may_win, best_first), FINALISTS)
 
-    def _failed_again(self, number: int) -> bool:
+    def _may_win(self, number: int) -> bool:
+        """Whether it was trained to its end, as it will be again, and gave a model each time."""
         again = (self.history.results.get(one) for one in self.history.repeats.get(number, ()))
-        return any(result is not None and result.state == "failed" for result in again)
+        failed = any(result is not None and result.state == "failed" for result in again)
+        return self.history.results[number].state == "done" and not failed
 
     def _needed(self, proposer: Proposer | None) -> set[int]:
         """Trials with which hyperband may go on, or a running trial does."""

@@ -7,7 +7,7 @@ import datetime
 from collections.abc import Mapping, Sequence, Set
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -86,11 +86,13 @@ def close(
     facts: Mapping[str, str],
     prepared: Prepared,
     tracker: Tracker,
+    changed: Mapping[str, Any],
 ) -> Outcome:
     """Write the leaderboard and the page, and end the parent run.
 
     Args:
         repeats: see `History`.
+        changed: settings that are no longer those of the parent run's parameters, which nobody can change.
     """
     test = {found.best.number: found.test} if found.best and not found.together else {}
     table = report.leaderboard(
@@ -110,7 +112,8 @@ def close(
     promoted = {result.number for result in results if result.state == "done"} if pruned else set()
     tracker.trials_settled(pruned=sorted(pruned), done=sorted(promoted))
     again = {number for numbers in repeats.values() for number in numbers}
-    missed = tracker.sweep_ended(summary(found, results, again), {"sweeper.ended": found.ended}, files, status)
+    tags = {"sweeper.ended": found.ended, **{f"sweeper.{name}": str(value) for name, value in changed.items()}}
+    missed = tracker.sweep_ended(summary(found, results, again), tags, files, status)
     return dataclasses.replace(found, leaderboard=table, missed=missed or found.missed, lessons=lessons)
 
 

@@ -152,7 +152,7 @@ TABLE: tuple[Known, ...] = (
         "residual",
         "no",
         YES_NO,
-        "add each layer's input to its output, from the second layer on",
+        "add each layer's input to its output, from the second layer on; of seq2seq in the encoder",
         when={"depth": (2, 3, 4)},
     ),
     # From states to an answer.
@@ -318,7 +318,7 @@ TABLE: tuple[Known, ...] = (
         "dropout",
         0.4,
         Real(0, 0.95),
-        "share of features dropped between recurrent layers and before the head",
+        "share of features dropped between recurrent layers and before the head, in seq2seq before attention",
         defaults={"seq2seq": 0.2, "generation": 0.2},
     ),
     Known(
@@ -327,7 +327,6 @@ TABLE: tuple[Known, ...] = (
         Words(("steps", "sequence")),
         "whether what is dropped before and between layers is drawn for each step, or once for a whole sequence (variational)",
         CLASSIFICATION,
-        when={"depth": (2, 3, 4)},
     ),
     Known(
         "dropout_masks",
@@ -338,8 +337,14 @@ TABLE: tuple[Known, ...] = (
     ),
     Known("label_smoothing", 0.0, SMOOTHING, SMOOTHED, (*CLASSIFICATION, "seq2seq")),
     Known("label_smoothing", 0.0, SMOOTHING, SMOOTHED, ("tagging",), when={"head": ("softmax",)}),
-    Known("recurrent_dropout", 0.0, Real(0, 0.95), "share of the recurrent state dropped at each step", READING),
-    Known("l2", 0.0, Real(0, 1), "L2 penalty on recurrent and output kernels", READING),
+    Known(
+        "recurrent_dropout",
+        0.0,
+        Real(0, 0.95),
+        "share of the recurrent state dropped, the same for a whole sequence; of seq2seq in the encoder",
+        READING,
+    ),
+    Known("l2", 0.0, Real(0, 1), "L2 penalty on recurrent and output kernels; of seq2seq on the encoder's", READING),
     # Optimisation.
     Known(
         "optimizer",

@@ -200,10 +200,14 @@ def _count_failures_as_the_worst(oracle: Any, failed: Sequence[Any]) -> None:
 
 
 def _give_up_its_place(oracle: Any, key: str) -> None:
-    """Hyperband promotes from a full first rung: another configuration takes the place of one that failed there."""
+    """Hyperband promotes from full rungs: another configuration takes the place of one that failed, and the places that it
+    had in earlier rungs."""
     for bracket in getattr(oracle, "_brackets", ()):
-        first = bracket["rounds"][0]
-        first[:] = [info for info in first if info["id"] != key]
+        lost = key
+        for rung in reversed(bracket["rounds"]):
+            before = [info["past_id"] for info in rung if info["id"] == lost]
+            rung[:] = [info for info in rung if info["id"] != lost]
+            lost = before[0] if before else lost
 
 
 class _Short(int):

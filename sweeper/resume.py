@@ -82,7 +82,7 @@ def refuse_changes(folder: SweepFolder, given: Mapping[str, Any]) -> None:
                 f"--resume: {folder.name} was begun with {flag} {value}, found {given[name]}; leave it out, or start a new sweep"
             )
     for name, (file, load) in DECLARED.items():
-        changed = difference(facts.get(file, ""), load(given).text) if name in given else ""
+        changed = difference(facts.get(file, ""), load({**given, "task": facts["task"]}).text) if name in given else ""
         if changed:
             raise UsageError(
                 f"--resume: {folder.name} was begun with another --{name}; leave it out, or start a new sweep:\n{changed}"

@@ -41,6 +41,7 @@ class Search:
     Args:
         objective: the score that is to rise, such as "accuracy".
         folder: of the sweep; what an interrupted search had finished is taken up.
+        anew: the budget begins now; else what is left of it, where a search has used some.
     """
 
     def __init__(
@@ -52,12 +53,15 @@ class Search:
         folder: SweepFolder,
         workers: Workers,
         tracker: Tracker,
+        *,
+        anew: bool = False,
     ) -> None:
         self.space, self.settings, self.prepared, self.objective = space, settings, prepared, objective
         self.folder, self.workers, self.tracker = folder, workers, tracker
         self.history = folder.history(prepared.folder)
         self._before = len(self.history.results)  # a sweep that is taken up
-        self.deadline = None if settings.budget is None else time.time() + settings.budget
+        self._began = time.time() - (0.0 if anew else self.history.spent)
+        self.deadline = None if settings.budget is None else self._began + settings.budget
         self._interrupted = self._said = False
         self._proposer: Proposer | None = None
         self.keeping = Keeping(objective, settings, folder, self.history)
@@ -98,7 +102,8 @@ class Search:
         if self._hopeless():
             return "failures"
         late = self.deadline is not None and time.time() >= self.deadline
-        return "budget" if late and self.history.orders else ""
+        # A trial that an earlier process has left goes on to the end of an epoch.
+        return "budget" if late and self.history.orders and not self.history.unfinished else ""
 
     def _hopeless(self) -> bool:
         """Whether the first trials since the sweep began, or was taken up, all failed, and for one reason."""
@@ -274,7 +279,7 @@ class Search:
                 self.tracker.trial_ended(dataclasses.replace(result, state="interrupted"), [])
                 screen.ended(dataclasses.replace(result, state="interrupted"))
                 continue
-            self.history.told(result)
+            self.history.told(result, time.time() - self._began)
             if self.history.orders[result.number].repeats is None:
                 self._vain = False
                 if self._proposer is not None:

@@ -161,10 +161,10 @@ def _parameter(fields: Fields, task: str) -> Parameter:
     if isinstance(parameter, Choice) and isinstance(documented.domain, Real):
         # 0 beside 0.1 is a number like the others.
         parameter = replace(parameter, values=tuple(_as_float(value) for value in parameter.values))
-    for value in (*parameter.extremes(), *([parameter.default] if parameter.default is not None else [])):
-        refusal = documented.domain.refuses(value)
+    for key, value in (*((given[0], one) for one in parameter.extremes()), ("default", parameter.default)):
+        refusal = "" if value is None else documented.domain.refuses(value)
         if refusal:
-            raise fields.error(given[0], refusal)
+            raise fields.error(key, refusal)
     if parameter.default is not None and not parameter.holds(parameter.default):
         raise fields.error("default", f"must be a value of this parameter, found {parameter.default!r}")
     return parameter

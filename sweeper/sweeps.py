@@ -42,7 +42,8 @@ def saying_how_to_go_on(folder: SweepFolder, say: Callable[[str], None]) -> Iter
     try:
         yield
     except (KeyboardInterrupt, OSError):
-        say(f"ended at once; what was finished is kept. Take it up again: sweeper sweep --resume {folder.name}")
+        if folder.path.exists():  # one that could not be begun is gone
+            say(f"ended at once; what was finished is kept. Take it up again: sweeper sweep --resume {folder.name}")
         raise
 
 
@@ -55,6 +56,7 @@ def run_sweep(
     say: Callable[[str], None],
     *,
     gradients: bool = False,
+    anew: bool = False,
 ) -> Outcome:
     """Search, choose and export.
 
@@ -63,6 +65,7 @@ def run_sweep(
         folder: a new sweep's, or an interrupted one's; its finished trials are not run again.
         say: receives lines for a person.
         gradients: draw how far the winner's gradients reach back.
+        anew: of a sweep that is taken up: its budget begins anew.
 
     Raises:
         SweeperError: before the first trial, whatever a person must edit; after it,
@@ -83,8 +86,8 @@ def run_sweep(
         folder.note_data(prepared.meta, objective, fingerprints)
         workers.warm_up()  # they import TensorFlow while we import MLflow
         with tracked(card, space, settings, prepared, folder) as tracker:
-            folder.note_settings(dataclasses.asdict(settings))
-            search = Search(space, settings, prepared, objective, folder, workers, tracker)
+            changed = folder.note_settings(dataclasses.asdict(settings))
+            search = Search(space, settings, prepared, objective, folder, workers, tracker, anew=anew)
             found = search_beside_baselines(search, workers)
             history = search.history
             results = history.standing(settings.epochs)
@@ -111,7 +114,7 @@ def run_sweep(
                         pictures=gradients_of(trained_so_long, folder, workers, say),
                     )
             facts = describe(found, card, space, settings, prepared)
-            found = close(found, results, history.repeats, facts, prepared, tracker)
+            found = close(found, results, history.repeats, facts, prepared, tracker, changed)
     if found.missed:
         say(f"{found.missed}; it is told the rest by: sweeper sweep --resume {folder.name}")
     if found.best is None and found.ended != "interrupted":
@@ -227,7 +230,8 @@ def search_beside_baselines(search: Search, workers: Workers) -> Outcome:
     with Screen(Board(search.objective, search.deadline, search.settings.trials)) as screen:
         ended = search.run(screen, asked)
         try:
-            baselines = workers.insist(baselines_of, str(search.prepared.folder), begun=asked)
+            waits = ended != "interrupted" or asked.done()
+            baselines = workers.insist(baselines_of, str(search.prepared.folder), begun=asked) if waits else []
         except (WorkerDied, WorkFailed) as error:
             screen.say(f"no baselines: {error}")
             baselines = []

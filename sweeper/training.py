@@ -41,6 +41,8 @@ def fit(
 ) -> str:
     """Train until `epochs` in all, until nothing improved for `patience` epochs, or until `ended` says to stop.
 
+    Of equal scores the one with the lower validation loss is better.
+
     Args:
         seed: with the epoch's number it settles the order of examples, so that a fit that
             is taken up again sees what an uninterrupted one would have seen.
@@ -63,9 +65,11 @@ def fit(
             raise TrialError(f"diverged: the validation loss is {predictions.loss}; {DIVERGED}")
         scores = score(predictions)
         progress.epoch += 1
-        improved = scores[objective] > progress.best
+        # A score that has not moved yet, as an exact match may not for long, says less than the loss beneath it.
+        improved = (scores[objective], -predictions.loss) > (progress.best, -progress.best_loss)
         if improved:
-            progress.best, progress.best_epoch = scores[objective], progress.epoch
+            progress.best, progress.best_loss = scores[objective], predictions.loss
+            progress.best_epoch = progress.epoch
         seconds = time.perf_counter() - started
         epoch = Epoch(
             progress.epoch, loss, predictions, scores, seconds, tokens / max(trained - started, 1e-9), improved

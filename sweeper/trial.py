@@ -163,17 +163,25 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
 
 def _taken_up(order: TrialOrder, learner: Learner[Any]) -> _Record:
     """Restore the trial's own checkpoint, if it was interrupted, or that of the trial with which it goes on."""
-    folder = Path(order.folder)
-    note = ""
-    if (folder / LAST).exists():
-        try:
+    folder, note = Path(order.folder), ""
+    try:
+        if (folder / LAST).exists():
             return _Record.from_text(learner.restore(folder / LAST))
-        except DataError as error:
-            note = f"{str(error).partition(';')[0]}; the trial began anew"
-    if order.continues:
-        learner.restore(Path(order.continues) / LAST)
-        (folder / BEST).write_bytes((Path(order.continues) / BEST).read_bytes())
+    except DataError as error:
+        note = _anew(error)
+    try:
+        if order.continues:
+            before = Path(order.continues)
+            state.load_arrays(before / BEST)  # is it whole?
+            learner.restore(before / LAST)
+            (folder / BEST).write_bytes((before / BEST).read_bytes())
+    except DataError as error:
+        note = _anew(error)
     return _Record(note=note)
+
+
+def _anew(error: DataError) -> str:
+    return f"{str(error).partition(';')[0]}; the trial began anew"
 
 
 def _told_to_stop(order: TrialOrder) -> bool:

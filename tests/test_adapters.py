@@ -98,12 +98,12 @@ def test_a_declared_encoding_is_used_and_the_second_only_where_the_first_fails(t
 @pytest.mark.parametrize(
     ("name", "text", "options", "complaint"),
     [
-        ("a.csv", "txt,label\na,b\n", {}, r"a.csv:2: no column is called 'text'. Did you mean 'txt'"),
+        ("a.csv", "txt,label\na,b\n", {}, r"a.csv:1: no column is called 'text'. Did you mean 'txt'"),
         ("a.csv", "text,label\na\n", {}, r"a.csv:2: expected 2 columns \(text, label\), found 1"),
         ("a.csv", "text,label\na,b,c\n", {}, r"a.csv:2: expected 2 columns"),
         ("a.csv", 'text,label\n"two\nlines",x\n"never closed,y\n', {}, r"a.csv:4: .*never closed"),
         ("a.csv", "text,label\na, \n", {}, r"a.csv:2: the label in column 'label' is empty"),
-        ("a.csv", "text,text\na,b\n", {}, r"a.csv:1: the header names text more than once"),
+        ("a.csv", "text,text,label\na,b,c\n", {}, r"a.csv:1: the header names 'text' more than once"),
         ("a.csv", "text,label\na\0,b\n", {}, r"a.csv:2: holds a NUL byte"),
         ("a.csv", "", {}, r"a.csv: is empty"),
         (
@@ -129,6 +129,12 @@ def test_a_declared_encoding_is_used_and_the_second_only_where_the_first_fails(t
             r"a.jsonl:1: column 'text' holds half of a surrogate pair",
         ),
         ("a.parquet", "no parquet", {}, r"a.parquet: not a Parquet file"),
+        (
+            "a.tsv",
+            'text\tlabel\n"Good, he began\t1\nawful\t0\nhe ended so"\t1\n',
+            {},
+            r'a.tsv:2: a cell in double quotes holds a tab and a line break; .*quotes = "none"',
+        ),
     ],
 )
 def test_a_bad_table_is_refused_with_its_place(tmp_path, name, text, options, complaint):
@@ -144,6 +150,50 @@ def test_tables_are_filtered_named_and_their_strange_lines_skipped(tmp_path):
         "labelled", path, text="Text", label="Kind", where={"From": "web"}, names={"1": "good"}, skip_lines=(2, 3)
     )
     assert found == [LabelledText("long", "good")]
+
+
+def test_quotes_of_a_table_with_tabs_are_part_of_its_texts_where_a_card_says_so(tmp_path):
+    path = tmp_path / "a.tsv"
+    path.write_text('text\tlabel\n"Good, he began\t1\nawful\t0\nhe ended so"\t1\n', encoding="utf-8")
+    assert [one.text for one in read("labelled", path, quotes="none")] == ['"Good, he began', "awful", 'he ended so"']
+    assert [one.text for one in read("labelled", path, quotes="double")] == ["Good, he began\t1\nawful\t0\nhe ended so"]
+    path.write_text('text\tlabel\n"two\nlines"\t1\n', encoding="utf-8")
+    assert read("labelled", path) == [LabelledText("two\nlines", "1")]
+
+
+def test_only_columns_that_are_read_need_a_name_of_their_own(tmp_path):
+    (tmp_path / "spam.csv").write_text("v1,v2,,,\nspam,win,,,\n", encoding="utf-8")
+    assert read("labelled", tmp_path / "spam.csv", text="v2", label="v1") == [LabelledText("win", "spam")]
+
+
+def test_the_names_of_columns_may_have_lines(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text('"your\nreview",stars\ngood,5\n', encoding="utf-8")
+    assert labelled.columns(Document(path, "a.csv"), ("utf-8",)) == ["your\nreview", "stars"]
+
+
+def test_line_ends_are_one_character_however_they_are_written(tmp_path):
+    path = tmp_path / "1.txt"
+    path.write_bytes(b"two\r\nlines\rmore")
+    folders = labelled.Options(layout="folders")
+    assert [one.text for one in labelled.read(Document(path, "1.txt", folder="x"), folders)] == ["two\nlines\nmore"]
+    (tmp_path / "a.csv").write_bytes(b'text,label\r\n"two\r\nlines",x\r\n')
+    assert read("labelled", tmp_path / "a.csv") == [LabelledText("two\nlines", "x")]
+
+
+def test_lines_of_json_are_skipped_as_those_of_tables(tmp_path):
+    (tmp_path / "a.jsonl").write_text('oops\n{"text": "a", "label": "x"}\n', encoding="utf-8")
+    assert read("labelled", tmp_path / "a.jsonl", skip_lines=(1,)) == [LabelledText("a", "x")]
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf_8", "gb18030", "utf-16-le"])
+def test_a_byte_order_mark_is_no_part_of_a_text(tmp_path, encoding):
+    path = tmp_path / "a.csv"
+    path.write_bytes("\ufefftext,label\n好,x\n".encode(encoding))
+    assert read("labelled", path, encoding=(encoding,)) == [LabelledText("好", "x")]
+    (tmp_path / "v.txt").write_bytes("\ufeff好 1 2\n".encode(encoding))
+    found, _ = vectors.load([Document(tmp_path / "v.txt", "v")], vectors.Options(encoding=(encoding,)), {"好"})
+    assert list(found) == ["好"]
 
 
 def test_a_filter_compares_numbers_and_truth_as_a_card_writes_them(tmp_path):
@@ -204,6 +254,23 @@ def test_tokens_without_tags_are_refused_with_their_place(tmp_path, form, text, 
     (tmp_path / "a.txt").write_text(text, encoding="utf-8")
     with pytest.raises(DataError, match=complaint):
         read(form, tmp_path / "a.txt", **options)
+
+
+@pytest.mark.parametrize(
+    ("line", "complaint"), [("Paris\tNNP\t", "the tag is empty"), ("\tNN\tX", "the word is empty")]
+)
+def test_an_empty_cell_at_either_end_is_still_a_cell(tmp_path, line, complaint):
+    (tmp_path / "a.conll").write_text(f"a\tx\tO\n{line}\n", encoding="utf-8")
+    with pytest.raises(DataError, match=f"a.conll:2: {complaint}"):
+        read("columns", tmp_path / "a.conll")
+    (tmp_path / "a.conll").write_text(" a O \t\n", encoding="utf-8")
+    assert read("columns", tmp_path / "a.conll") == [TaggedSentence(("a",), ("O",))], "blanks part these"
+
+
+@pytest.mark.parametrize("mark", ["-DOCSTART-", "-DOCSTART- O"])
+def test_document_marks_may_have_fewer_columns(tmp_path, mark):
+    (tmp_path / "a.conll").write_text(f"{mark}\n\na b c O\n", encoding="utf-8")
+    assert read("columns", tmp_path / "a.conll", tag=3) == [TaggedSentence(("a",), ("O",))]
 
 
 def test_columns_can_be_chosen_and_comments_and_document_marks_skipped(tmp_path):
@@ -329,6 +396,24 @@ def test_an_index_that_names_no_word_is_passed_over(tmp_path):
     pd.DataFrame({"word": [None, "the"]}).to_parquet(tmp_path / "v.parquet")
     documents = [Document(tmp_path / name, name) for name in ("v.npy", "v.parquet")]
     assert list(vectors.load(documents, vectors.Options(), set(), further=2)[0]) == ["the"]
+
+
+def test_words_of_vectors_may_have_blanks_but_numbers_are_no_part_of_them(tmp_path):
+    (tmp_path / "v.txt").write_text("the 1 2 3\n. . . 4 5 6\n", encoding="utf-8")
+    found, _ = vectors.load([Document(tmp_path / "v.txt", "v.txt")], vectors.Options(), {". . ."})
+    assert found[". . ."].tolist() == [4, 5, 6]
+    (tmp_path / "v.txt").write_text("the 1 2 3\ncat 4 5 6 7\n", encoding="utf-8")
+    with pytest.raises(DataError, match=r"v.txt:2: expected a word and 3 numbers, found 4"):
+        vectors.load([Document(tmp_path / "v.txt", "v.txt")], vectors.Options(), set())
+
+
+def test_vectors_are_read_in_the_first_encoding_that_fits_or_the_complaint_is_the_usual_one(tmp_path):
+    (tmp_path / "v.txt").write_bytes("好 1 2\n".encode("gb18030"))
+    document = Document(tmp_path / "v.txt", "v.txt")
+    found, _ = vectors.load([document], vectors.Options(encoding=("utf-8", "gb18030")), {"好"})
+    assert found["好"].tolist() == [1, 2]
+    with pytest.raises(DataError, match="v.txt:1: byte 0xba at offset 0 of the line is not utf-8"):
+        vectors.load([document], vectors.Options(), {"好"})
 
 
 def test_vectors_of_unequal_width_are_refused(tmp_path):

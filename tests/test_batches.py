@@ -64,6 +64,14 @@ def test_evaluation_holds_every_example_once(prepared):
     assert sorted(np.concatenate([batch.rows for batch in validation.evaluation()])) == list(range(len(validation)))
 
 
+def test_evaluation_makes_room_for_the_symbols_of_long_targets(prepared, monkeypatch):
+    validation = dataclasses.replace(split(prepared, "validation"), symbols=1_000)
+    monkeypatch.setattr("sweeper.data.batches.EVALUATED_LOGITS", 5_000)
+    batches = list(validation.evaluation())
+    assert {len(batch.rows) for batch in batches[:-1]} == {5}, "of one label each"
+    assert sorted(np.concatenate([batch.rows for batch in batches])) == list(range(len(validation)))
+
+
 def test_ids_are_those_of_the_text_with_rare_words_unknown(prepared):
     training = split(prepared, max_vocabulary=12)
     vocabulary = open_encoded(prepared, "words", True).vocabulary

@@ -11,6 +11,7 @@ import pytest
 from sweeper import report
 from sweeper.choosing import candidates, overlooked, still_to_repeat
 from sweeper.history import History
+from sweeper.journal import Journal
 from sweeper.keeping import Keeping
 from sweeper.records import Settings, TrialOrder, TrialResult
 from sweeper.search import Search
@@ -133,6 +134,28 @@ def test_the_finalists_are_the_best_three_that_gave_a_model_each_time():
     assert keeping.finalists() == [1, 3, 4]
     keeping, _, _ = kept(0.5, 0.9, 0.7, 0.9, 0.8, repeats=[(3, "failed"), (1, "done")])
     assert keeping.finalists() == [1, 4, 2]
+
+
+def test_a_trial_that_time_cut_short_is_no_finalist():
+    keeping, history, _ = kept(0.5, 0.9, 0.7)
+    history._told(result(1, 0.9, "stopped"))
+    assert keeping.finalists() == [2, 0]
+
+
+def test_what_is_left_of_a_budget_is_what_earlier_searches_did_not_use(tmp_path):
+    def left(**how):
+        found = Search(
+            None, Settings(budget=90.0), SimpleNamespace(folder=None), "accuracy", folder, SimpleNamespace(running=()), None, **how
+        )  # fmt: skip
+        return found.deadline - time.time()
+
+    history = History(Journal(tmp_path / "history.jsonl"))
+    folder = SimpleNamespace(history=lambda prepared: history)
+    history.asked(order(0))
+    assert left() == pytest.approx(90, abs=5)
+    history.told(result(0, 0.9), spent=60.0)
+    assert left() == pytest.approx(30, abs=5)
+    assert left(anew=True) == pytest.approx(90, abs=5)
 
 
 def test_weights_stay_of_the_best_ten_and_of_those_that_may_win_by_their_mean():

@@ -130,7 +130,7 @@ MISTAKES = [
         "sweep seq2seq --ensemble 2",
         "--ensemble: only models that label can answer as one (sentiment, text, tagging), found seq2seq; leave it out",
     ),
-    ("sweep text --dataset nosum.toml", "sha256: must be 64 hexadecimal digits, found '00'"),
+    ("sweep text --dataset nosum.toml", "sha256: must be 64 hexadecimal digits, letters in lower case, found '00'"),
     (
         "sweep text --dataset noscheme.toml",
         "source.url: must begin with https:// or http:// or file:// and end with a file's name, found 'foo/a.csv'",

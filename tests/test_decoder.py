@@ -15,6 +15,7 @@ from sweeper.models.decoder import BOUNDARY, Memory
 from sweeper.models.encoder_decoder import forcing
 from sweeper.models.optimizers import build_optimizer
 from sweeper.parameters import complete
+from sweeper.records import UNKNOWN
 from sweeper.writing import Writing
 
 DECODERS = ("initial_state", "repeat", "feedback", "start_token")
@@ -81,7 +82,7 @@ def test_what_is_written_is_the_most_probable_symbol_after_those_before_it(value
     model = built(**values)
     written = model.write(sources).symbols
     logits = one_by_one(model, sources, written)
-    best = tf.argmax(logits, axis=-1, output_type=tf.int32).numpy()
+    best = tf.argmax(model.decoder.possible(logits), axis=-1, output_type=tf.int32).numpy()
     for row, chosen in zip(written.numpy(), best, strict=True):
         end = np.argmax(np.append(row, BOUNDARY) == BOUNDARY)
         assert row[: end + 1].tolist() == chosen[: end + 1].tolist()
@@ -98,6 +99,15 @@ def test_a_beam_of_one_is_greedy(values, sources):
     assert not searched[:, greedy.shape[1] :].any()
 
 
+@pytest.mark.parametrize("width", [1, 3])
+def test_what_is_unknown_is_never_written(width, sources):
+    model = built()
+    model.decoder.head.bias.assign([0, 100.0, 0, 0, 0])
+    written = search(model.decoder, Memory(**model.encoder(sources)), LONGEST, width, 0.7).numpy()
+    assert UNKNOWN not in written
+    assert UNKNOWN not in model.write(sources).symbols.numpy()
+
+
 @pytest.mark.parametrize("decoder", DECODERS)
 def test_a_beam_as_wide_as_the_symbols_finds_what_trying_everything_finds(decoder, rng):
     model = built(decoder=decoder, longest=2, attention="general")
@@ -105,7 +115,8 @@ def test_a_beam_as_wide_as_the_symbols_finds_what_trying_everything_finds(decode
     model.decoder.head.bias.assign([1.5, 0, 0, 0, 0])  # some end at once
     sources = tf.constant(rng.integers(1, 9, (40, TIME)), tf.int32)
     memory = Memory(**model.encoder(sources))
-    candidates = [(a, b) for a, b in itertools.product(range(SYMBOLS), repeat=2) if a != BOUNDARY or b == BOUNDARY]
+    written = [symbol for symbol in range(SYMBOLS) if symbol != UNKNOWN]
+    candidates = [(a, b) for a, b in itertools.product(written, repeat=2) if a != BOUNDARY or b == BOUNDARY]
     scores = []
     for candidate in candidates:
         labels = tf.constant([candidate] * 40, tf.int32)
@@ -173,7 +184,7 @@ def test_scheduled_sampling_goes_from_the_true_symbols_to_the_models_own(values,
     assert np.abs(tf.where(real[:, :, None], shown - always, 0.0)).max() < 1e-5
     model.decoder.forcing.assign(0.0)
     sampled = model(sources, labels, real, training=True)["logits"]
-    own = tf.argmax(sampled, axis=-1, output_type=tf.int32)
+    own = model.decoder.choose(sampled)
     assert np.abs(one_by_one(model, sources, own) - sampled).max() < 1e-5
     assert np.abs(sampled - always).max() > 1e-3
     assert np.abs(model(sources, labels, real)["logits"] - always).max() < 1e-6, "for training only"

@@ -97,6 +97,7 @@ def test_a_tagger_exports_with_both_signatures(tmp_path, people_card, values):
     first, second = answers([["yesterday", "Anna"], ["us"]])
     assert [len(one["tags"]) for one in (first, second)] == [2, 1]
     assert next(answers([["us"]]))["tags"] == second["tags"]
+    assert list(answers([[], []])) == [empty, empty]
 
 
 @pytest.mark.parametrize(
@@ -111,6 +112,7 @@ def test_a_writer_exports_and_searches(tmp_path, spelled_card, values):
     folder = exports.export_trials([order], str(tmp_path / "out"), {"about": "x", "scores": {"exact": 1.0}})
     texts = ["abce", "", "🎬", "abc" * 300]
     found = list(answer.load(folder)(texts))
+    assert [one["unknown"] for one in found] == [0, 0, 1, 0]
     beam = tf.saved_model.load(folder).signatures["beam"]
     again = beam(text=tf.constant(texts), beam_width=chosen["beam_width"], length_penalty=chosen["length_penalty"])
     assert [one["output"] for one in found] == [one.decode() for one in again["output"].numpy()]
@@ -119,7 +121,7 @@ def test_a_writer_exports_and_searches(tmp_path, spelled_card, values):
         sums = again["attention"].numpy().sum(-1)
         lengths = [len(one["output"].split()) + 1 for one in found]
         assert [row.sum().round() for row in sums] == [min(length, sums.shape[1]) for length in lengths]
-    assert set(" ".join(one["output"] for one in found).split()) <= {"A", "B", "C", "E", "S", "<unk>"}
+    assert set(" ".join(one["output"] for one in found).split()) <= {"A", "B", "C", "E", "S"}
     assert (tmp_path / "trial" / "attention.png").exists() == (values.get("attention") != "none")
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import resource
 import shutil
@@ -316,6 +317,18 @@ def test_a_damaged_checkpoint_is_said_and_the_trial_begins_anew(order):
     assert again.scores == first.scores
     assert "last.npz: is damaged, and cannot be read" in again.note
     assert again.note.endswith("; the trial began anew")
+
+
+@pytest.mark.parametrize("file", ["last.npz", "best.npz"])
+def test_a_damaged_checkpoint_of_the_trial_that_one_goes_on_with_is_said_and_it_begins_anew(order, file):
+    run_trial(order(0, 1))
+    damaged = Path(order(0, 1).folder) / file
+    damaged.write_bytes(damaged.read_bytes()[:-40])
+    goes_on = dataclasses.replace(order(1, 2), continues=order(0, 1).folder, initial_epoch=1)
+    found = run_trial(goes_on)
+    assert (found.state, found.epochs) == ("done", 2)
+    assert found.note.endswith("; the trial began anew")
+    assert found.scores == run_trial(order(2, 2)).scores
 
 
 def test_weights_that_were_damaged_cost_their_trial_and_no_other(order):

@@ -190,3 +190,17 @@ def test_a_finished_fit_leaves_no_graph_behind(reviews_card):
     for _ in range(2):
         ready(reviews_card)[1](1)
     assert graphs() <= before
+
+
+def test_while_the_score_does_not_move_the_loss_says_which_epoch_is_better(reviews_card):
+    fitting, _, validation = ready(reviews_card, learning_rate=0.001)
+    split = load_split(prepare(cards.load_card(str(reviews_card))), "train", complete("sentiment", QUICK))
+    seen: list[Epoch] = []
+    fit(
+        fitting, split, validation, epochs=6, batch_size=16, patience=2, seed=5, objective="exact",
+        score=lambda predictions: {"exact": 0.0}, ended=lambda epoch: bool(seen.append(epoch)),
+    )  # fmt: skip
+    losses = [epoch.validation.loss for epoch in seen]
+    assert losses == sorted(losses, reverse=True), "this model learns"
+    assert [epoch.improved for epoch in seen] == [True] * 6
+    assert fitting.progress.best_epoch == 6

@@ -334,7 +334,7 @@ def test_a_trial_shows_samples_and_its_export_goes_on_with_prompts(card, request
     each = 2 * max(1, len(prepared.meta.conditions))
     assert [samples.count(f"--- temperature {t}") for t in (0.3, 0.7, 1.0)] == [each] * 3
     folder = exports.export_trials([order], str(tmp_path / "out"), {"scores": result.scores})
-    go_on = answer.load(folder, length=5, **({"label": "night"} if prepared.meta.conditions else {}))
+    go_on = answer.load(folder, length=5, temperature=1, **({"label": "night"} if prepared.meta.conditions else {}))
     for prompt, one in zip(["", "an", "🎬"], go_on(["", "an", "🎬"]), strict=True):
         assert one["output"].startswith(prompt)
         assert len(one["output"]) <= len(prompt) + 5

@@ -41,7 +41,7 @@ def good(sizes: str, labels: str, warnings: str = "none") -> str:
 PLAIN = good("32 4 4", "a, b")
 NUL = "holds a NUL byte; is it a text file, and is its encoding declared?"
 NOTHING = "holds no examples, only a header or blank lines"
-QUOTE = "a quoted cell that begins here is never closed, or a quote is not doubled"
+QUOTE = 'a quoted cell that begins here is never closed, or a quote is not doubled; if quotes are part of the texts, declare quotes = "none" in a card\'s [adapter]'
 ENCODING = (
     'is not utf-8; declare the encoding in the card\'s [adapter], for example encoding = ["gb18030"], '
     "or pass --encoding gb18030"
@@ -81,11 +81,11 @@ DATA = [
     ("an encoding that is none", "f.csv", HEAD + ROWS, f'{LABELLED}\nencoding = ["undefined"]', "f.csv: Python knows no encoding 'undefined'; write for example encoding = [\"gb18030\"]"),
     ("half a surrogate in UTF-7", "f.txt", "fine\n+2AA-\n", f'{LINES}\nencoding = ["utf-7"]', "f.txt:2: holds half of a surrogate pair; is its encoding the declared one?"),
     ("an unknown encoding", "f.csv", HEAD + ROWS, f'{LABELLED}\nencoding = ["utf-9"]', "f.csv: Python knows no encoding 'utf-9'; write for example encoding = [\"gb18030\"]"),
-    ("a missing column", "f.csv", f"text,kind\n{ROWS}", LABELLED, "f.csv:2: no column is called 'label'. Known: kind, text"),
+    ("a missing column", "f.csv", f"text,kind\n{ROWS}", LABELLED, "f.csv:1: no column is called 'label'. Known: kind, text"),
     ("an extra column", "f.csv", "id," + HEAD + "".join(f"{n},{row}\n" for n, row in enumerate(ROWS.splitlines())), LABELLED, PLAIN),
     ("too few cells", "f.csv", f"{HEAD}lonely\n{ROWS}", LABELLED, "f.csv:2: expected 2 columns (text, label), found 1"),
     ("too many cells", "f.csv", f"{HEAD}a,b,c\n{ROWS}", LABELLED, "f.csv:2: expected 2 columns (text, label), found 3"),
-    ("a column twice", "f.csv", "text,label,text\na,b,c\n", LABELLED, "f.csv:1: the header names text more than once"),
+    ("a column twice", "f.csv", "text,label,text\na,b,c\n", LABELLED, "f.csv:1: the header names 'text' more than once"),
     ("an empty label", "f.csv", f"{HEAD}a,\n{ROWS}", LABELLED, "f.csv:2: the label in column 'label' is empty; give it one or remove the row"),
     ("a label of blanks", "f.csv", f"{HEAD}a,  \n{ROWS}", LABELLED, "f.csv:2: the label in column 'label' is empty; give it one or remove the row"),
     ("labels that differ by case", "f.csv", labelled_by("a", "A", "b"), LABELLED, good("48 6 6", "A, a, b", f"{ALIKE}: 'A', 'a'")),
@@ -177,7 +177,7 @@ CARDS = [
     ("a member out of its package", f'{CARD}[source]\npypi = "x==1"\nmember = "x/../../f.csv"\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:5: source.member: must be a path inside the package, without '..', found 'x/../../f.csv'"),
     ("a member from the root", f'{CARD}[source]\npypi = "x==1"\nmember = {{ train = "/f.csv" }}\nsha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:5: source.member: must be a path inside the package, without '..', found '/f.csv'"),
     ("a file that is not there", f'{CARD}[source]\nfile = "g.csv"\n{FORMAT}', "g.csv: no such file; . has f.csv"),
-    ("a checksum too short", f'{CARD}[source]\nurl = "https://x/f.csv"\nsha256 = "00"\n{FORMAT}', "c.toml:5: source.sha256: must be 64 hexadecimal digits, found '00'"),
+    ("a checksum too short", f'{CARD}[source]\nurl = "https://x/f.csv"\nsha256 = "00"\n{FORMAT}', "c.toml:5: source.sha256: must be 64 hexadecimal digits, letters in lower case, found '00'"),
     ("a checksum that nobody checks", f'{CARD}{FILE}sha256 = "{"0" * 64}"\n{FORMAT}', "c.toml:5: source.sha256: has no meaning for a file source; leave it out"),
     ("a commit of no repository", f'{CARD}{FILE}revision = "main"\n{FORMAT}', "c.toml:5: source.revision: has no meaning for a file source; leave it out"),
     ("several checksums of one package", f'{CARD}[source]\npypi = "x==1"\nmember = "f.csv"\nsha256 = {{ train = "{"0" * 64}" }}\n{FORMAT}', "c.toml:6: source.sha256: must be one checksum, of one file; leave it out where several are named"),

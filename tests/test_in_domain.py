@@ -45,8 +45,11 @@ def test_neighbours_in_different_texts_are_no_company():
     assert sorted(zip(*np.nonzero(counts), strict=True)) == [(2, 3), (3, 2), (4, 5), (5, 4)]
 
 
-def test_few_words_give_no_vectors_rather_than_an_error():
-    assert np.isnan(learned_vectors(Texts(np.array([2, 3], np.int32), np.array([0, 2])), 4)).all()
+def test_few_words_give_narrow_vectors_and_one_alone_none(rng):
+    vectors = learned_vectors(some_texts(rng), 42)
+    assert vectors.shape == (42, 39)
+    assert np.isfinite(vectors[2:]).all()
+    assert np.isnan(learned_vectors(Texts(np.array([2], np.int32), np.array([0, 1])), 3)).all()
 
 
 def test_texts_without_labels_that_a_card_names_are_read_too(tmp_path, reviews_card):

@@ -369,6 +369,20 @@ def test_ordered_classes_are_a_distribution_that_moves_up_with_the_score():
     assert probabilities[-1].argmax() == 4
 
 
+def test_a_score_that_is_far_from_right_still_has_a_gradient():
+    head = OrdinalHead(5)
+    head.build((None, 1))
+    head.kernel.assign([[1.0]])
+    for label, score in ((0, 60.0), (2, 60.0), (2, -60.0), (4, -60.0)):
+        with tf.GradientTape() as tape:
+            loss = -head(tf.constant([[score]]))[0, label]
+        (gradient,) = tape.gradient(loss, [head.kernel.value])
+        assert abs(float(gradient[0, 0])) == pytest.approx(60.0, rel=1e-3), (
+            "a step of the score changes the loss by one"
+        )
+        assert 50 < float(loss) < 70
+
+
 def test_thresholds_stay_in_order_whatever_is_learned():
     head = OrdinalHead(5)
     head.build((None, 1))

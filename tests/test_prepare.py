@@ -55,7 +55,7 @@ def test_an_altered_file_is_noticed_said_and_rebuilt(reviews_card):
     whole = (folder / "words-lower" / "ids.npy").read_bytes()
     (folder / "words-lower" / "ids.npy").write_bytes(whole[:-4])
     prepare(load(reviews_card), say=said.append)
-    assert "ids.npy altered since it was written; preparing again" in said[0]
+    assert "ids.npy altered or removed since it was written; preparing again" in said[0]
     assert (folder / "words-lower" / "ids.npy").read_bytes() == whole
 
 
@@ -70,7 +70,16 @@ def test_altered_facts_are_noticed_too(reviews_card, alter):
     meta = first.folder / "meta.json"
     meta.write_text(alter(meta.read_text()))
     assert prepare(load(reviews_card), say=said.append).meta == first.meta
-    assert "meta.json altered since it was written; preparing again" in said[0]
+    assert "meta.json altered or removed since it was written; preparing again" in said[0]
+
+
+@pytest.mark.parametrize("below", [".", "words-lower"])
+def test_what_was_removed_in_part_is_made_again(reviews_card, below):
+    first = prepare(load(reviews_card))
+    (first.folder / below / "meta.json").unlink()
+    again = prepare(load(reviews_card))
+    assert again.meta == first.meta
+    assert (first.folder / "words-lower" / "meta.json").is_file()
 
 
 def test_the_vocabulary_comes_from_the_training_split_only(tmp_path):
@@ -126,6 +135,7 @@ def test_what_is_odd_is_said(tmp_path):
         ("01", False, ("0", "1")),
         (["10", "9", "2"], True, ("2", "9", "10")),
         (["a", "b", "1"], False, ("1", "a", "b")),
+        (["nan", "2", "1"], False, ("1", "2", "nan")),
     ],
 )
 def test_stars_are_numbers_in_their_order(tmp_path, labels, ordered, names):
@@ -182,7 +192,9 @@ def test_a_long_sentence_is_split_after_its_last_full_stop_then_comma_and_never_
 
 def test_vectors_are_aligned_with_the_vocabulary_and_missing_words_are_marked(tmp_path, reviews_card):
     path = write(tmp_path / "v.txt", "film 1 2 3\nopera 4 5 6\n")
-    prepared = prepare(load(reviews_card), vectors=[str(path)])
+    said: list[str] = []
+    prepared = prepare(load(reviews_card), vectors=[str(path)], say=said.append)
+    assert re.fullmatch(rf"{path}: 1 of the \d+ words of the training texts have a vector", said[-1])
     matrix, _ = open_vectors(prepared, "words", True, str(path))
     vocabulary = open_encoded(prepared, "words", True).vocabulary
     assert matrix[vocabulary.index("film")].tolist() == [1, 2, 3]
@@ -210,13 +222,14 @@ def test_sequences_are_symbols_of_their_own_and_end(tmp_path):
     found = prepare(cards.load_card(str(write(tmp_path / "p.toml", text))), [("characters", True)])
     assert found.meta.labels[:2] == ("<stop>", "<unk>")
     assert {"X", "Y", "Z"} <= set(found.meta.labels) <= {"<stop>", "<unk>", "X", "Y", "Z", "Q"}
+    assert set(found.meta.unseen) == {"Q"} - set(found.meta.labels)
     assert (found.meta.kind, found.meta.longest, found.meta.source_tokens) == ("sequences", 5, "characters")
     offsets, labels, examples = found.label_offsets(), found.labels(), found.examples()
     for row, target in enumerate(examples["target"]):
         ids = labels[offsets[row] : offsets[row + 1]]
         assert ids[-1] == 0
         assert 0 not in ids[:-1]
-        assert found.meta.written(ids) == target or "Q" in target
+        assert found.meta.written(ids) == target
     parts = {part: set(examples["source"][found.rows(part)]) for part in ("train", "validation", "test")}
     assert (
         not parts["train"] & parts["validation"] | parts["train"] & parts["test"] | parts["validation"] & parts["test"]
@@ -237,3 +250,10 @@ def test_a_marker_that_stands_in_the_data_is_no_end(tmp_path):
     targets = [labels[start:end].tolist() for start, end in itertools.pairwise(offsets.tolist())]
     assert all(target[-1] == 0 and 0 not in target[:-1] for target in targets)
     assert {len(target) for target in targets} == {3, 4}
+
+
+def test_a_label_that_no_training_text_has_is_said(tmp_path):
+    rows = "".join(f"text {n},L{n // 2}\n" for n in range(40))
+    write(tmp_path / "t.csv", f"review,verdict\n{rows}")
+    meta = prepare(load(write(tmp_path / "t.toml", card_text("t.csv", task="generation"))), encodings=()).meta
+    assert any("no training example has the label L" in said for said in meta.warnings)

@@ -289,6 +289,16 @@ def test_hyperband_draws_another_configuration_where_one_failed_in_the_first_run
     assert any(one.epochs == 9 and one.continues for one in found)
 
 
+def test_hyperband_draws_another_configuration_where_one_failed_in_a_later_rung():
+    calm = drive(proposer("hyperband"), 40, any_score)
+    later = next(number for number, one in enumerate(calm, start=1) if one.continues and one.epochs < 9)
+    found = drive(proposer("hyperband"), 40, any_score, fails={later})
+    bracket = [one for one in found if one.epochs == 9 and one.continues]
+    assert len(bracket) >= len([one for one in calm if one.epochs == 9 and one.continues]) - 1
+    assert found[later - 1].key not in {one.continues for one in found}
+    assert found[later - 1].values not in [one.values for one in found[later:]], "it is given up"
+
+
 def test_hyperband_goes_through_all_of_a_space_that_fills_one_rung_but_not_two(tmp_path):
     path = write(tmp_path / "s.toml", 'about = "s"\ntask = "text"\n[parameters.units]\nint = { low = 8, high = 18 }\n')
     found = drive(proposer("hyperband", str(path)), 60, any_score)

@@ -185,6 +185,41 @@ def test_a_file_is_found_beside_its_card_and_a_missing_one_names_its_neighbours(
         read(cards.load_card(str(write(tmp_path / "data" / "b.toml", card_text("b.csv")))))
 
 
+BESIDE = 'about = "x"\ntask = "seq2seq"\n[source]\n{source}\n[adapter]\nformat = "pairs"\n'
+
+
+def beside(tmp_path, source):
+    """Which file's lines belong to which one's, with its part."""
+    with sources.opened(cards.load_card(str(write(tmp_path / "p.toml", BESIDE.format(source=source))))) as documents:
+        return {(one.part, one.path.name): one.beside.path.name for one in documents}
+
+
+def test_files_are_beside_those_of_their_own_part_in_whatever_order_they_are_named(tmp_path):
+    for name in ("train.en", "test.en", "train.de", "test.de"):
+        write(tmp_path / name, name)
+    source = 'file = { train = "train.en", test = "test.en" }\nbeside = { test = "test.de", train = "train.de" }'
+    assert beside(tmp_path, source) == {("train", "train.en"): "train.de", ("test", "test.en"): "test.de"}
+
+
+def test_folders_beside_each_other_hold_as_many_files(tmp_path):
+    for name in ("en/1", "en/2", "de/1", "de/2"):
+        write(tmp_path / name, name)
+    source = 'file = "en"\nbeside = "de"'
+    assert beside(tmp_path, source) == {("all", "1"): "1", ("all", "2"): "2"}
+    write(tmp_path / "en" / "3", "more")
+    with pytest.raises(SourceError, match="en/1: is one of 3 files, and beside them are 2"):
+        beside(tmp_path, source)
+
+
+def test_members_are_beside_those_of_their_own_part(index, tmp_path):
+    archive = wheel(index, {"corpus/a.en": "A", "corpus/b.en": "B", "corpus/a.de": "X", "corpus/b.de": "Y"})
+    source = f'''pypi = "corpus==1.0"
+member = {{ train = "corpus/a.en", test = "corpus/b.en" }}
+beside = {{ test = "corpus/b.de", train = "corpus/a.de" }}
+sha256 = "{sha256(archive)}"'''
+    assert beside(tmp_path, source) == {("train", "a.en"): "a.de", ("test", "b.en"): "b.de"}
+
+
 def test_the_fingerprint_of_a_file_is_that_of_its_content(tmp_path, monkeypatch):
     path = write(tmp_path / "a.csv", "A")
     whole = cards.load_card(str(write(tmp_path / "a.toml", card_text("a.csv"))))
@@ -256,6 +291,14 @@ def test_a_wrong_source_is_refused_with_its_line(tmp_path, source, complaint):
             'task = "text"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "labelled"\nlayout = "foldrs"',
             "must be one of 'table', 'folders'",
         ),
+        (
+            'task = "text"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "labelled"\nlayout = "folders"\nwhere = { a = "b" }',
+            "where: has no meaning for a folder a class",
+        ),
+        (
+            'task = "text"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "labelled"\nwhere = { year = 2020 }',
+            "must be a table of text, found",
+        ),
     ],
 )
 def test_a_wrong_card_is_refused(tmp_path, text, complaint):
@@ -283,3 +326,9 @@ def test_hugging_face_without_its_extra_says_what_to_install(tmp_path):
     text = f'about = "x"\ntask = "text"\n[source]\n{source}\n[adapter]\nformat = "labelled"\n'
     with pytest.raises(SourceError, match=r"pip install 'sweeper\[huggingface\]'"):
         read(cards.load_card(str(write(tmp_path / "h.toml", text))))
+
+
+def test_the_name_of_a_long_file_is_cut_between_characters():
+    name = cards.as_name("长" * 78)
+    assert name == "长" * 40
+    assert cards.as_name("short") == "short"

@@ -69,6 +69,10 @@ HEAD = 'about = "x"\ntask = "sentiment"\n'
             "conditions form a circle: cell -> direction -> cell",
         ),
         ("[parameters.cell]\nchoice = ['gru', 'lstm']\ndefault = 'simple_rnn'", "must be a value of this parameter"),
+        (
+            "[parameters.units]\nint = { low = 32, high = 64 }\ndefault = 5000",
+            ":5: parameters.units.default: must be a whole number from 1 to 2048, found 5000",
+        ),
         ("parameters = 3", "must be a table"),
         ("", "needs a table [parameters]"),
         ("[parameters", "not TOML"),

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.data.cards import Split
-from sweeper.data.splits import divide
+from sweeper.data.splits import divide, divide_groups
 
 TEXTS = st.lists(st.tuples(st.sampled_from("abcdefghij"), st.sampled_from("xyz")), min_size=1, max_size=60)
 
@@ -64,3 +64,14 @@ def test_a_given_test_part_is_kept_and_validation_is_taken_from_training():
 def test_rows_come_training_first_then_validation_then_test():
     divided = cut(table([(f"t{n}", "x") for n in range(60)])).examples["split"]
     assert list(divided) == sorted(divided, key=["train", "validation", "test"].index)
+
+
+def test_rows_with_one_key_stay_together_and_none_is_lost_also_where_a_test_part_is_given():
+    training = table([(f"s{n % 200}", "x") for n in range(1_000)], "train")
+    test = table([(f"t{n}", "x") for n in range(50)], "test")
+    for examples in (pd.concat([training, test], ignore_index=True), training.assign(split="all")):
+        divided = divide_groups(examples, Split(), examples["text"])
+        assert divided.dropped == 0
+        parts = divided.examples.groupby("text")["split"]
+        assert (parts.nunique() == 1).all()
+        assert parts.first().eq("validation").sum() in range(18, 23)

@@ -173,6 +173,26 @@ def test_the_best_trials_are_exported_as_one_model_where_that_is_asked(reviews_c
     assert f"A recurrent model, trial {trials[0]} of" in alone
     again = sweeper.sweep(resume="s", ensemble=2)
     assert (again.together, again.export) == (outcome.together, outcome.export)
+    shutil.rmtree(outcome.export)
+    assert "the trials" in (sweeper.export("s", to="anew") / "model_card.md").read_text()
+
+
+def test_a_sweep_whose_budget_is_over_is_taken_up_with_another_one_or_ends_as_it_was(reviews_card, tiny_space):
+    first = sweep(reviews_card, tiny_space, budget=3.0, name="s")
+    again = sweeper.sweep(resume="s")
+    assert (again.ended, again.export) == ("budget", first.export)
+    assert list(again.leaderboard["trial"]) == list(first.leaderboard["trial"])
+    assert sweeper.sweep(resume="s", budget=90.0).ended == "exhausted"
+
+
+def test_a_sweep_of_so_many_trials_is_taken_up_with_a_budget(reviews_card, tiny_space):
+    sweep(reviews_card, tiny_space, trials=1, name="s")
+    assert sweeper.sweep(resume="s", budget=90.0, seeds=1).ended == "exhausted"
+    assert len(find_folder("s").history().results) == 6
+    (run,) = (run for run in runs("sentiment/reviews") if run.data.tags["sweeper.kind"] == "sweep")
+    assert run.data.params["trials"] == "1"
+    assert (run.data.tags["sweeper.trials"], run.data.tags["sweeper.budget"]) == ("None", "90.0")
+    assert "sweeper.epochs" not in run.data.tags
 
 
 def test_a_budget_ends_running_trials_at_the_end_of_an_epoch_and_they_count(reviews_card, tiny_space):
@@ -440,7 +460,7 @@ def test_a_file_of_ones_own_may_be_named_again(tmp_path, tiny_space):
     write(tmp_path / "data" / "reviews.csv", reviews())
     settings = {"space": str(tiny_space), "epochs": 1, "workers": 1}
     sweeper.sweep("sentiment", **own, **settings, trials=1, name="s")
-    assert len(sweeper.sweep("sentiment", **own, **settings, trials=2, resume="s").leaderboard) == 4
+    assert len(sweeper.sweep(None, **own, **settings, trials=2, resume="s").leaderboard) == 4
 
 
 def test_two_sweeps_without_a_name_that_begin_in_one_second_have_two_names(reviews_card, tiny_space):

@@ -12,9 +12,11 @@ from hypothesis import strategies as st
 
 from sweeper.baselines import baselines_of
 from sweeper.data import cards
-from sweeper.data.batches import Answers
+from sweeper.data.batches import Answers, load_split
 from sweeper.data.prepare import prepare
 from sweeper.data.store import Meta
+from sweeper.parameters import complete
+from sweeper.records import UNKNOWN
 from sweeper.tasks import TASKS
 from sweeper.tasks.base import accuracy, confusion, macro_f1
 from sweeper.tasks.seq2seq import edit_scores
@@ -125,6 +127,17 @@ def test_the_baselines_of_sequences_are_the_source_and_the_target_of_the_nearest
     numbers = prepared.examples("test")["source"].str.isdigit().mean()
     assert copy.test["exact"] == pytest.approx(numbers)
     assert nearest.test["exact"] >= 1 - numbers
+
+
+def test_what_is_written_is_compared_with_what_targets_are_also_where_training_had_no_such_word(tmp_path):
+    write(tmp_path / "p.tsv", "".join(f"name{n} stays\tname{n} stays\n" for n in range(60)))
+    card = write(tmp_path / "p.toml", card_text("p.tsv", task="seq2seq", adapter='format = "pairs"'))
+    prepared = prepare(cards.load_card(str(card)), [("words", True)])
+    assert len(prepared.meta.unseen) == sum(prepared.meta.counts[part] for part in ("validation", "test"))
+    copy = next(one for one in TASKS["seq2seq"].baselines(prepared) if one.name == "copy")
+    assert (copy.test["exact"], copy.test["chrf"]) == (1, 1)
+    split = load_split(prepared, "validation", complete("seq2seq", {}))
+    assert split.batch(np.arange(3)).labels[:, 0].tolist() == [UNKNOWN] * 3, "which a model is not asked to know"
 
 
 @pytest.mark.parametrize(("targets", "order"), [("same", ["nearest", "copy"]), ("other", ["copy", "nearest"])])

@@ -55,14 +55,14 @@ def read(document: Document, options: Options) -> Iterator[TaggedSentence]:
                 yield TaggedSentence(tuple(words), tuple(tags))
             words, tags = [], []
             continue
+        if cells[0].strip() == options.skip:
+            continue
         try:
             word, tag = cells[options.token].strip(), cells[options.tag].strip()
         except IndexError:
             raise DataError(_too_few(document, number, options, cells, line)) from None
         if len(cells) < 2 and options.token != options.tag:
             raise DataError(_too_few(document, number, options, cells, line))
-        if cells[0] == options.skip:
-            continue
         if not word or not tag:
             raise DataError(f"{document.name}:{number}: the {'word' if not word else 'tag'} is empty: {line[:60]!r}")
         words.append(word)
@@ -73,10 +73,12 @@ def read(document: Document, options: Options) -> Iterator[TaggedSentence]:
 
 def _cells(line: str, separator: str | None) -> list[str]:
     """The columns of a line. A word may hold what is no plain blank, and where tabs part the columns blanks as well."""
-    if separator is None:
-        line = line.strip(BLANKS)
-        separator = "\t" if "\t" in line else None
-    return line.split(separator) if separator else [cell for cell in line.split(" ") if cell]
+    inside = line.strip(BLANKS)
+    if separator is None and "\t" in inside:
+        separator = (
+            "\t"  # of the whole line: a cell at its beginning or end may be empty, which is for the caller to say
+        )
+    return line.split(separator) if separator else [cell for cell in inside.split(" ") if cell]
 
 
 def _too_few(document: Document, number: int, options: Options, cells: list[str], line: str) -> str:

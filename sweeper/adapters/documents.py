@@ -9,6 +9,8 @@ from pathlib import Path
 
 from ..errors import DataError
 
+MARK = "\ufeff"  # of byte order, which some programs write before a text
+
 
 @dataclass(frozen=True)
 class Document:
@@ -42,7 +44,7 @@ class Document:
         first: UnicodeDecodeError | None = None
         for encoding in encodings:
             try:
-                text = content.decode("utf-8-sig" if encoding.lower() in ("utf-8", "utf8") else encoding)
+                text = content.decode(encoding).removeprefix(MARK)
                 self._refuse_nul(text)
                 self._refuse_halves(text)
                 return text
@@ -57,8 +59,24 @@ class Document:
 
     def lines(self, encodings: tuple[str, ...]) -> Iterator[tuple[int, str]]:
         """Lines with their numbers from 1, without their ends; LF, CRLF and CR all end a line."""
-        text = self.text(encodings).replace("\r\n", "\n").replace("\r", "\n")
+        text = one_line_end(self.text(encodings))
         return enumerate(text.split("\n") if text else [], start=1)
+
+    def streamed(self, encodings: tuple[str, ...]) -> Iterator[tuple[int, str]]:
+        """As `lines`, of a file that may be larger than memory likes."""
+        for encoding in encodings:
+            try:
+                whole = not any("\0" in line for line in self._stream(encoding))
+            except (UnicodeDecodeError, LookupError, OSError):
+                whole = False
+            if whole:
+                return enumerate(self._stream(encoding), start=1)
+        return self.lines(encodings)  # which says why it cannot be read
+
+    def _stream(self, encoding: str) -> Iterator[str]:
+        with self.path.open(encoding=encoding) as file:
+            for number, line in enumerate(file):
+                yield (line if number else line.removeprefix(MARK)).rstrip("\n")
 
     def _bytes(self) -> bytes:
         try:
@@ -91,3 +109,8 @@ class Document:
             f"{self.name}:{line}: byte {content[error.start]:#04x} at offset {offset} of the line is not {error.encoding}; "
             f'declare the encoding in the card\'s [adapter], for example encoding = ["{likely}"], or pass --encoding {likely}'
         )
+
+
+def one_line_end(text: str) -> str:
+    """The text with LF where it had CRLF or CR."""
+    return text.replace("\r\n", "\n").replace("\r", "\n") if "\r" in text else text

@@ -7,14 +7,14 @@ import csv
 import io
 import json
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import DataError, listed, unknown
 from ..records import LabelledText, TokenKind
 from ..wording import first_line
-from .documents import Document
+from .documents import Document, one_line_end
 
 if TYPE_CHECKING:
     import pyarrow.parquet
@@ -35,6 +35,8 @@ class Options:
         names: label in the file to label in the task; where given, others are errors.
         layout: "table", or "folders" for a folder a class.
         skip_lines: line numbers, from 1, that are neither header nor data.
+        quotes: "double" where a cell in double quotes may hold separators and line breaks, "none" where a quote is a
+            character like others; "auto" is "double", but refuses what looks like the other in a file with tabs.
         separator: between columns, where the file's ending does not say it.
         encoding: encodings to try, in order.
         target_tokens: for generation, what is written one at a time.
@@ -46,6 +48,7 @@ class Options:
     names: dict[str, str] = field(default_factory=dict)
     layout: Literal["table", "folders"] = "table"
     skip_lines: tuple[int, ...] = ()
+    quotes: Literal["auto", "double", "none"] = "auto"
     separator: str | None = None
     encoding: tuple[str, ...] = ("utf-8",)
     target_tokens: TokenKind = "characters"
@@ -65,13 +68,12 @@ def read(document: Document, options: Options) -> Iterator[LabelledText]:
             )
         if not document.folder:
             raise DataError(f"{document.name}: lies beside the folders of the classes; move it into one, or away")
-        yield LabelledText(document.text(options.encoding).strip(), _named(options, document.folder, document.name))
+        text = one_line_end(document.text(options.encoding)).strip()
+        yield LabelledText(text, _named(options, document.folder, document.name))
         return
     for line, row in _rows(document, options):
         place = f"{document.name}:{line}"
-        for column in (options.text, options.label or options.text, *options.where):
-            if column not in row:
-                raise DataError(f"{place}: {unknown('column', column, row)}")
+        _check_columns(_read_columns(options), row, place)
         if any(_plain(row[column]) != value for column, value in options.where.items()):
             continue
         if not options.label:
@@ -95,8 +97,19 @@ def columns(document: Document, encodings: tuple[str, ...]) -> list[str]:
             return list(table.schema_arrow.names)
     if ending in JSON_LINES:
         return next((list(row) for _, row in _jsonl(document, Options(encoding=encodings))), [])
-    first = next((line for _, line in document.lines(encodings) if line), "")
-    return next(csv.reader([first], delimiter=_separator(ending)), [])
+    rows = _lines_of_cells(document, Options(encoding=encodings), _separator(ending))
+    return next((cells for _, cells in rows), [])
+
+
+def _read_columns(options: Options) -> tuple[str, ...]:
+    """The columns of which something is asked."""
+    return (options.text, options.label or options.text, *options.where)
+
+
+def _check_columns(wanted: Iterable[str], known: Iterable[str], place: str) -> None:
+    for column in wanted:
+        if column not in known:
+            raise DataError(f"{place}: {unknown('column', column, known)}")
 
 
 def _named(options: Options, label: str, place: str) -> str:
@@ -117,7 +130,7 @@ def _cell(value: Any, column: str, place: str) -> str:
         raise DataError(f"{place}: column {column!r} holds a NUL character; remove it")
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise DataError(f"{place}: column {column!r} holds half of a surrogate pair; write the whole character")
-    return text
+    return one_line_end(text)
 
 
 def _plain(value: Any) -> str | None:
@@ -134,7 +147,7 @@ def _plain(value: Any) -> str | None:
 def _rows(document: Document, options: Options) -> Iterator[ROW]:
     ending = document.path.suffix.lower()
     if ending == ".parquet":
-        return _parquet(document)
+        return _parquet(document, options)
     if ending in JSON_LINES:
         return _jsonl(document, options)
     return _delimited(document, options, options.separator or _separator(ending))
@@ -145,44 +158,59 @@ def _separator(ending: str) -> str:
 
 
 def _delimited(document: Document, options: Options, separator: str) -> Iterator[ROW]:
-    csv.field_size_limit(2**31 - 1)  # a text may be longer than the module's default of 128 KiB
-    text = document.text(options.encoding)
-    reader = csv.reader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     header: list[str] | None = None
-    start = 1
-    try:
-        for cells in reader:
-            line, start = start, reader.line_num + 1
-            if line in options.skip_lines or not cells:
-                continue
-            if header is None:
-                header = _header(document, cells, line)
-                continue
-            if len(cells) != len(header):
-                raise DataError(
-                    f"{document.name}:{line}: expected {len(header)} columns ({listed(header)}), found {len(cells)}"
-                )
+    for line, cells in _lines_of_cells(document, options, separator):
+        if header is None:
+            header = _header(document, cells, line, options)
+        elif len(cells) != len(header):
+            raise DataError(
+                f"{document.name}:{line}: expected {len(header)} columns ({listed(header)}), found {len(cells)}"
+            )
+        else:
             yield line, dict(zip(header, cells, strict=True))
-    except csv.Error as error:
-        raise DataError(
-            f"{document.name}:{start}: {error}; a quoted cell that begins here is never closed, or a quote is not doubled"
-        ) from None
     if header is None:
         raise DataError(
             f"{document.name}: is empty; expected a header line with the columns {options.text!r} and {options.label!r}"
         )
 
 
-def _header(document: Document, cells: list[str], line: int) -> list[str]:
-    repeated = sorted({cell for cell in cells if cells.count(cell) > 1})
+def _lines_of_cells(document: Document, options: Options, separator: str) -> Iterator[tuple[int, list[str]]]:
+    """Rows with the numbers of the lines where they begin; a quoted cell may have several lines."""
+    csv.field_size_limit(2**31 - 1)  # a text may be longer than the module's default of 128 KiB
+    text = io.StringIO(document.text(options.encoding), newline="")
+    dialect: dict[str, Any] = {"delimiter": separator, "strict": True}
+    if options.quotes == "none":
+        dialect["quoting"] = csv.QUOTE_NONE
+    reader = csv.reader(text, **dialect)
+    start = 1
+    try:
+        for cells in reader:
+            line, start = start, reader.line_num + 1
+            if separator == "\t" and options.quotes == "auto" and any("\t" in cell and "\n" in cell for cell in cells):
+                raise DataError(
+                    f'{document.name}:{line}: a cell in double quotes holds a tab and a line break; if quotes are part of the texts, declare quotes = "none" in a card\'s [adapter], else quotes = "double"'
+                )
+            if cells and line not in options.skip_lines:
+                yield line, cells
+    except csv.Error as error:
+        raise DataError(
+            f'{document.name}:{start}: {error}; a quoted cell that begins here is never closed, or a quote is not doubled; if quotes are part of the texts, declare quotes = "none" in a card\'s [adapter]'
+        ) from None
+
+
+def _header(document: Document, cells: list[str], line: int, options: Options) -> list[str]:
+    """The names of the columns; other columns than those that are read may have one name."""
+    wanted = _read_columns(options)
+    _check_columns(wanted, cells, f"{document.name}:{line}")
+    repeated = sorted({column for column in wanted if cells.count(column) > 1})
     if repeated:
-        raise DataError(f"{document.name}:{line}: the header names {listed(repeated)} more than once")
+        raise DataError(f"{document.name}:{line}: the header names {listed(map(repr, repeated))} more than once")
     return cells
 
 
 def _jsonl(document: Document, options: Options) -> Iterator[ROW]:
     for number, line in document.lines(options.encoding):
-        if not line.strip():
+        if number in options.skip_lines or not line.strip():
             continue
         try:
             row = json.loads(line, object_pairs_hook=_once_each)
@@ -210,9 +238,9 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return found
 
 
-def _parquet(document: Document) -> Iterator[ROW]:
+def _parquet(document: Document, options: Options) -> Iterator[ROW]:
     with _opened(document) as table:
-        _header(document, table.schema_arrow.names, 1)
+        _header(document, table.schema_arrow.names, 1, options)
         rows = (row for batch in table.iter_batches() for row in batch.to_pylist())
         yield from enumerate(rows, start=1)
 

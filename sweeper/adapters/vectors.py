@@ -102,16 +102,17 @@ def _from_text(document: Document, options: Options, choice: _Choice) -> tuple[d
 
     width = 0
     found: dict[str, np.ndarray] = {}
-    for number, line in document.lines(options.encoding):
-        word, *numbers = line.rstrip().split(" ")
+    for number, line in document.streamed(options.encoding):
+        word, *numbers = line.rstrip().rsplit(" ", width or -1)
         if number == 1 and len(numbers) == 1 and word.isdigit():
             continue  # word2vec's header: words and width
         if not line.strip():
             continue
         width = width or len(numbers)
-        if len(numbers) != width or width < 2:
+        further = sum(_is_number(part) for part in word.split(" ")[1:])  # some words have blanks inside
+        if len(numbers) != width or width < 2 or further:
             raise DataError(
-                f"{document.name}:{number}: expected a word and {width or 'several'} numbers, found {len(numbers)}: {line[:40]!r}"
+                f"{document.name}:{number}: expected a word and {width or 'several'} numbers, found {len(numbers) + further}: {line[:40]!r}"
             )
         if word not in found and choice.takes(word):
             try:
@@ -121,3 +122,11 @@ def _from_text(document: Document, options: Options, choice: _Choice) -> tuple[d
     if not width:
         raise DataError(f"{document.name}: holds no vectors; expected lines of a word and its numbers")
     return found, width
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True

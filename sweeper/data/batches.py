@@ -18,6 +18,7 @@ from .vocabulary import read_vocabulary
 SHUFFLED_TOGETHER = 16
 SMALLEST_EPOCH = 2_000  # examples; a smaller training split is gone over several times an epoch
 EVALUATED_TOGETHER = 16_384  # tokens in one evaluation batch, padding included
+EVALUATED_LOGITS = 1 << 26  # of the symbols that are written together, 256 MiB
 
 
 class Answers(NamedTuple):
@@ -154,12 +155,18 @@ class Split:
             yield self.batch(batches[i])
 
     def evaluation(self) -> Iterator[Batch]:
-        """Every example once, shortest first, as many at a time as `EVALUATED_TOGETHER` allows."""
+        """Every example once, shortest first, as many at a time as `EVALUATED_TOGETHER` and `EVALUATED_LOGITS` allow."""
         order = np.argsort(self.lengths, kind="stable")
         start = 0
         while start < len(order):
-            stop = start + 1
-            while stop < len(order) and (stop + 1 - start) * self.lengths[order[stop]] <= EVALUATED_TOGETHER:
+            stop, steps = start + 1, self.label_lengths[order[start]]
+            while stop < len(order):
+                steps = max(steps, self.label_lengths[order[stop]])
+                rows = stop + 1 - start
+                if rows * self.lengths[order[stop]] > EVALUATED_TOGETHER:
+                    break
+                if self.symbols is not None and rows * steps * self.symbols > EVALUATED_LOGITS:
+                    break
                 stop += 1
             yield self.batch(order[start:stop])
             start = stop

@@ -22,6 +22,8 @@ Where = str | tuple[str, ...] | dict[str, str]
 WINDOW = 512
 """The longest sentence of tagging, in tokens; an exported tagger with attention reads longer texts window by window."""
 
+LONGEST_NAME = 120  # bytes, so that names of folders that begin so are no longer than file systems allow
+
 TABLES = ("source", "adapter", "split", "unlabelled")
 
 VECTORS = "vectors"
@@ -106,7 +108,8 @@ def load_card(name: str) -> Card:
 
 def as_name(stem: str) -> str:
     """A file's stem as it may stand in the names of folders, experiments and registered models."""
-    return re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "data"
+    named = re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "data"
+    return named.encode()[:LONGEST_NAME].decode(errors="ignore")
 
 
 @dataclass(frozen=True)
@@ -152,6 +155,10 @@ def parse_card(fields: Fields, name: str) -> Card:
         raise adapter.error("join", f"must be 1 or more, found {options.join}")
     if form == "labelled" and options.layout == "table" and options.text == options.label:
         raise adapter.error("label", f"must be another column than the text, found {options.label!r} for both")
+    if form == "labelled" and options.layout == "folders" and (options.where or options.skip_lines):
+        raise adapter.error(
+            "where" if options.where else "skip_lines", "has no meaning for a folder a class; leave it out"
+        )
     if not getattr(options, "encoding", ("utf-8",)):
         raise adapter.error("encoding", 'needs at least one encoding, such as ["utf-8"]')
     if "" in getattr(options, "names", {}).values():
@@ -226,7 +233,7 @@ def _source(fields: Fields) -> Source:
         _check_parts(fields, key, getattr(source, key))
     for checksum in source.sha256.values() if isinstance(source.sha256, dict) else [source.sha256]:
         if checksum is not None and not re.fullmatch(r"[0-9a-f]{64}", checksum):
-            raise fields.error("sha256", f"must be 64 hexadecimal digits, found {checksum!r}")
+            raise fields.error("sha256", f"must be 64 hexadecimal digits, letters in lower case, found {checksum!r}")
     for url in source.url.values() if isinstance(source.url, dict) else [source.url]:
         try:
             parts = urllib.parse.urlparse(url or "https://none")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from typing import Any
@@ -152,10 +153,12 @@ def label_names(card: Card, table: pd.DataFrame) -> tuple[str, ...]:
 
 
 def _number(label: str) -> float | None:
+    """Its value, where it can be put in an order with others."""
     try:
-        return float(label)
+        value = float(label)
     except ValueError:
         return None
+    return value if math.isfinite(value) else None
 
 
 def are_stars(names: Sequence[str]) -> bool:
@@ -187,12 +190,14 @@ def warnings(
     empty = int((examples["text"].str.strip() == "").sum())
     if empty:
         yield f"{empty:,} texts are empty"
-    if card.task == "generation":
-        return
     trained = set(examples.loc[examples["split"] == "train", "label"])
     unseen = sorted(set(examples["label"]) - trained)
+    generated = card.task == "generation"
     if unseen:
-        yield f"no training example has the label {listed(unseen)}; every such test example will count as wrong"
+        what = "what is written for it comes of nothing" if generated else "every such test example will count as wrong"
+        yield f"no training example has the label {listed(unseen)}; {what}"
+    if generated:
+        return
     folded = Counter(_folded(label) for label in set(examples["label"]))
     alike = sorted(label for label in set(examples["label"]) if folded[_folded(label)] > 1)
     if alike:

@@ -17,7 +17,7 @@ SPREAD = 0.3  # standard deviation of all numbers, about that of GloVe's
 
 
 def learned_vectors(texts: Texts, vocabulary: int, width: int = WIDTH, seed: int = 0) -> np.ndarray:
-    """float32 (vocabulary, width), a row of NaN for a word that is too rare to tell.
+    """float32 (vocabulary, width), a row of NaN for a word that is too rare to tell; of few words narrower than `width`.
 
     The positive pointwise mutual information of words and their company, cut to its largest singular values, each
     by its square root. Source: Levy, Goldberg and Dagan 2015, "Improving Distributional Similarity with Lessons Learned
@@ -25,9 +25,10 @@ def learned_vectors(texts: Texts, vocabulary: int, width: int = WIDTH, seed: int
     """
     from sklearn.utils.extmath import randomized_svd
 
-    vectors = np.full((vocabulary, width), np.nan, np.float32)
     information = _information(_company(texts, min(vocabulary, WORDS)))
     known = np.flatnonzero(np.diff(information.indptr))
+    width = max(1, min(width, len(known) - 1))
+    vectors = np.full((vocabulary, width), np.nan, np.float32)
     if len(known) <= width:
         return vectors
     words, strengths, _ = randomized_svd(information[known], n_components=width, random_state=seed)

@@ -37,7 +37,7 @@ from .store import (
     write_whole,
 )
 
-FORMAT = 9  # raise it when what prepared folders hold, or how it is computed, is no longer the same
+FORMAT = 10  # raise it when what prepared folders hold, or how it is computed, is no longer the same
 FEW_CHARACTERS = 1.5  # of a token on average, up to which it is a character rather than a word
 
 
@@ -73,7 +73,7 @@ def prepare(
             with without_chatter():
                 write_whole(place, partial(write_encoding, prepared, tokens, lowercase))
         for name in vectors:
-            write_vectors(name, card, prepared, (tokens, lowercase), place / vectors_file(name))
+            write_vectors(name, card, prepared, (tokens, lowercase), place / vectors_file(name), say)
     if spelling and prepared.meta.spelled and not is_whole(folder / SPELLING, say):
         with without_chatter():
             write_whole(folder / SPELLING, partial(write_spelling, prepared))
@@ -127,6 +127,7 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
         task=card.task,
         digest=digest,
         labels=labels.names,
+        unseen=labels.unseen,
         kind=labels.kind,
         ordered=card.task == "sentiment" and are_stars(labels.names),
         counts=sizes,
@@ -185,7 +186,7 @@ def _divided(card: Card, table: pd.DataFrame) -> splits.Divided:
 
 class _Labels(NamedTuple):
     """Args:
-    names: by id.
+    names, unseen: by id; see `Meta`.
     ids: int32, of all examples end to end, and how many each has.
     kind: see `Meta`.
     """
@@ -194,6 +195,7 @@ class _Labels(NamedTuple):
     ids: np.ndarray
     lengths: np.ndarray
     kind: str
+    unseen: tuple[str, ...] = ()
 
 
 def _labels(card: Card, table: pd.DataFrame, examples: pd.DataFrame) -> _Labels:
@@ -236,10 +238,13 @@ def _symbols(targets: pd.Series, tokens: str, training: int, kind: str) -> _Labe
             if tokens == "verbatim"
             else f"no {tokens} of the training texts occur twice, so that there is nothing to learn; give more texts, or read characters"
         )
-    ids = {name.encode(): number for number, name in enumerate(names) if number >= len(SYMBOLS)}
+    # What is written is compared with what targets are, even where training knows nothing of it.
+    others = set(flat[inside:].tolist()) - {name.encode() for name in names}
+    unseen = tuple(sorted(name.decode() for name in others)) if kind == "sequences" else ()
+    ids = {name.encode(): number for number, name in enumerate((*names, *unseen)) if number >= len(SYMBOLS)}
     ends = np.cumsum(counts)
     found = np.array([ids.get(symbol, 1) for symbol in flat.tolist()], np.int32)
-    return _Labels(names, np.insert(found, ends, 0), counts + 1, kind)
+    return _Labels(names, np.insert(found, ends, 0), counts + 1, kind, unseen)
 
 
 def _cut_targets(targets: pd.Series, tokens: str) -> tuple[np.ndarray, np.ndarray]:

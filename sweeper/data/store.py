@@ -56,7 +56,9 @@ class Meta:
 
     Args:
         labels: names by label id; of sequences and texts the symbols that may be written, see `SYMBOLS`.
-        kind: "labels", "entities", "tags", "sequences" (for sources), or "texts" (for themselves).
+        unseen: symbols that no training target has, whose ids come after those of `labels`: targets of other splits have
+        them, and nothing writes them.
+    kind: "labels", "entities", "tags", "sequences" (for sources), or "texts" (for themselves).
         ordered: labels are numbers in an order (stars).
         counts: examples by split.
         longest: the most symbols of a training target, its end included.
@@ -74,6 +76,7 @@ class Meta:
     kind: str
     ordered: bool
     counts: dict[str, int]
+    unseen: tuple[str, ...] = ()
     warnings: tuple[str, ...] = ()
     licence: str = ""
     language: str = ""
@@ -87,7 +90,8 @@ class Meta:
 
     def written(self, symbols: Iterable[int]) -> str:
         """Symbols, to the first `<stop>`, as text."""
-        return self.separator.join(self.labels[symbol] for symbol in itertools.takewhile(bool, symbols))
+        names = (*self.labels, *self.unseen)
+        return self.separator.join(names[symbol] for symbol in itertools.takewhile(bool, symbols))
 
     @property
     def described(self) -> str:
@@ -260,14 +264,16 @@ def is_whole(folder: Path, say: Callable[[str], None]) -> bool:
     try:
         sums = unsealed((folder / "meta.json").read_text(encoding="utf-8"))["checksums"]
     except FileNotFoundError:
-        return False
+        if not folder.exists():
+            return False
+        sums = {"meta.json": ""}  # it lacks what is written last, and stands in the way of a whole one
     except ValueError:
         sums = {"meta.json": ""}
     altered = [
         name for name, expected in sums.items() if not (folder / name).is_file() or sha256(folder / name) != expected
     ]
     if altered:
-        say(f"{folder}: {listed(altered)} altered since it was written; preparing again")
+        say(f"{folder}: {listed(altered)} altered or removed since it was written; preparing again")
         shutil.rmtree(folder)
     return not altered
 

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
-TINY = 1e-7  # keeps the logarithm of an impossible class finite
+TINY = 1e-7  # keeps the logarithm of a class between two equal thresholds finite
 
 
 @keras.saving.register_keras_serializable(package="sweeper")
@@ -47,11 +47,13 @@ class OrdinalHead(keras.layers.Layer):  # type: ignore[misc]
         )
 
     def call(self, x: Any) -> Any:
-        thresholds = ops.cumsum(ops.concatenate([self.lowest, ops.softplus(self.steps)]))
-        above = ops.sigmoid(ops.matmul(x, self.kernel) - thresholds)  # (batch, classes - 1)
-        ones = ops.ones_like(above[:, :1])
-        probabilities = ops.concatenate([ones, above], axis=1) - ops.concatenate([above, ops.zeros_like(ones)], axis=1)
-        return ops.log(ops.maximum(probabilities, TINY))
+        steps = ops.maximum(ops.softplus(self.steps), TINY)
+        thresholds = ops.cumsum(ops.concatenate([self.lowest, steps]))
+        score = ops.matmul(x, self.kernel) - thresholds  # (batch, classes - 1)
+        above, not_above = ops.log_sigmoid(score), ops.log_sigmoid(-score)
+        # sigmoid(a) - sigmoid(b) is sigmoid(a) sigmoid(-b) (1 - e^(b - a)), which stays exact where both are near 0 or 1.
+        between = above[:, :-1] + not_above[:, 1:] + ops.log(-ops.expm1(-steps))
+        return ops.concatenate([not_above[:, :1], between, above[:, -1:]], axis=1)
 
     def get_config(self) -> dict[str, Any]:
         return {

@@ -6,9 +6,7 @@ from typing import Any
 
 import tensorflow as tf
 
-from .decoder import BOUNDARY, Decoder, Memory
-
-IMPOSSIBLE = -1e9  # as a log-probability
+from .decoder import BOUNDARY, IMPOSSIBLE, Decoder, Memory
 
 
 def search(decoder: Decoder, memory: Memory, longest: int, width: Any, length_penalty: Any) -> Any:
@@ -34,7 +32,7 @@ def search(decoder: Decoder, memory: Memory, longest: int, width: Any, length_pe
     def step(t: Any, written: Any, length: Any, ended: Any, score: Any, states: Any, fed: Any) -> Any:
         previous = tf.cond(t > 0, lambda: written[:, :, tf.maximum(t - 1, 0)], lambda: nothing)
         logits, _, states, fed = decoder.step(tf.reshape(previous, [-1]), states, fed, memory, context)
-        each = tf.reshape(tf.nn.log_softmax(logits), [batch, width, decoder.symbols])
+        each = tf.reshape(decoder.possible(tf.nn.log_softmax(logits)), [batch, width, decoder.symbols])
         only_end = tf.one_hot(BOUNDARY, decoder.symbols, on_value=0.0, off_value=IMPOSSIBLE)
         total = score[:, :, None] + tf.where(ended[:, :, None], only_end, each)
         length = length + tf.cast(~ended, tf.int32)

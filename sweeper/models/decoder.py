@@ -13,10 +13,11 @@ import tensorflow as tf
 from keras import ops
 
 from ..layers.attention import LuongAttention
-from ..records import Configuration
+from ..records import UNKNOWN, Configuration
 from .recurrent import CELLS, packed_layer
 
 BOUNDARY = 0
+IMPOSSIBLE = -1e9  # as a log-probability
 
 
 class Memory(NamedTuple):
@@ -164,7 +165,7 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         def step(t: Any, best: Any, states: Any, fed: Any, logits: Any, attention: Any) -> Any:
             before = tf.where(own[:, t], best, previous[:, t])
             scores, looked, states, fed = self.step(before, states, fed, memory, context, training)
-            best = tf.argmax(scores, axis=-1, output_type=tf.int32)
+            best = self.choose(scores)
             return t + 1, best, states, fed, logits.write(t, scores), attention.write(t, looked)
 
         *_, logits, attention = tf.while_loop(
@@ -225,13 +226,21 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
 
         def step(t: Any, previous: Any, ended: Any, states: Any, fed: Any, symbols: Any, attention: Any) -> Any:
             scores, looked, states, fed = self.step(previous, states, fed, memory, context)
-            best = tf.where(ended, BOUNDARY, tf.argmax(scores, axis=-1, output_type=tf.int32))
+            best = tf.where(ended, BOUNDARY, self.choose(scores))
             ended = ended | (best == BOUNDARY)
             return t + 1, best, ended, states, fed, symbols.write(t, best), attention.write(t, looked)
 
         start = [tf.constant(0), tf.fill([batch], BOUNDARY), tf.fill([batch], False), states, self.nothing(context)]
         *_, symbols, attention = tf.while_loop(goes_on, step, [*start, *found])
         return Written(tf.transpose(symbols.stack()), tf.transpose(attention.stack(), (1, 0, 2)))
+
+    def possible(self, scores: Any) -> Any:
+        """Scores of symbols, float (..., symbols), where <unk> cannot be written: nobody wants to read it."""
+        return scores + tf.one_hot(UNKNOWN, self.symbols, on_value=IMPOSSIBLE, off_value=0.0, dtype=scores.dtype)
+
+    def choose(self, scores: Any) -> Any:
+        """The symbol with the highest score, int32 (...)."""
+        return tf.argmax(self.possible(scores), axis=-1, output_type=tf.int32)
 
     # ------------------------------------------------------------ parts
 

@@ -137,7 +137,7 @@ def _copied(prepared: Prepared, part: str) -> Answers:
     from ..data.tokens import TokenOptions
 
     meta = prepared.meta
-    ids = {name.encode(): number for number, name in enumerate(meta.labels) if number > UNKNOWN}
+    ids = {name.encode(): number for number, name in enumerate((*meta.labels, *meta.unseen)) if number > UNKNOWN}
     symbols, lengths = cut(prepared.examples(part)["source"], TokenOptions(meta.target_tokens, lowercase=False))
     return Answers(np.array([ids.get(symbol, UNKNOWN) for symbol in symbols.tolist()], np.int32), lengths)
 

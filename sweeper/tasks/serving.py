@@ -64,6 +64,8 @@ class TaggerModule(tf.Module):  # type: ignore[misc]
         return self.of_tokens(tokenize(text, TokenOptions("words", lowercase=False)).to_tensor(""))
 
     def of_tokens(self, tokens: tf.Tensor) -> dict[str, tf.Tensor]:
+        none = tf.cast(tf.shape(tokens)[1] == 0, tf.int32)
+        tokens = tf.pad(tokens, [[0, 0], [0, none]], constant_values="")  # what reads them reads one step at least
         real, logits, crf = tokens != "", self.reader.logits(tokens), self.reader.crf()
         best = tf.argmax(logits, axis=-1) if crf is None else crf.decode(logits, real)
         return {"tokens": tokens, "tags": tf.where(real, tf.gather(self.labels, best), "")}

@@ -32,24 +32,27 @@ class WriterModule(tf.Module):  # type: ignore[misc]
 
     def answer(self, text: tf.Tensor) -> dict[str, tf.Tensor]:
         """As was found best on validation data."""
-        ids = self.ids(text)
-        return self._as_text(ids, self._model().answer(ids))
+        ids, unknown = self._read(text)
+        return self._as_text(ids, unknown, self._model().answer(ids))
 
     def search(self, text: tf.Tensor, beam_width: tf.Tensor, length_penalty: tf.Tensor) -> dict[str, tf.Tensor]:
         """By a beam search of one's own."""
-        ids = self.ids(text)
-        return self._as_text(ids, self._model().search(ids, beam_width, length_penalty))
+        ids, unknown = self._read(text)
+        return self._as_text(ids, unknown, self._model().search(ids, beam_width, length_penalty))
 
-    def ids(self, text: tf.Tensor) -> tf.Tensor:
-        """int32 (batch, time), 0 on padding."""
+    def _read(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Ids, int32 (batch, time), 0 on padding; and how many of each text's tokens are unknown, int32 (batch,)."""
         tokens = tokenize(text, self._options)[:, : self._max_length]
-        return tokens.with_flat_values(self.table.lookup(tokens.flat_values)).to_tensor(PADDING)
+        ids = tokens.with_flat_values(self.table.lookup(tokens.flat_values))
+        # An empty text is read as one token, which is empty.
+        strange = (ids.flat_values == UNKNOWN) & (tokens.flat_values != "")
+        return ids.to_tensor(PADDING), tf.reduce_sum(ids.with_flat_values(tf.cast(strange, tf.int32)), axis=1)
 
-    def _as_text(self, ids: tf.Tensor, written: tf.Tensor) -> dict[str, tf.Tensor]:
+    def _as_text(self, ids: tf.Tensor, unknown: tf.Tensor, written: tf.Tensor) -> dict[str, tf.Tensor]:
         symbols = tf.ragged.boolean_mask(tf.gather(self.symbols, written), written != BOUNDARY)
         output = {
             "output": tf.strings.reduce_join(symbols, axis=1, separator=self._separator),
-            "unknown": tf.math.count_nonzero(ids == UNKNOWN, axis=1, dtype=tf.int32),
+            "unknown": unknown,
         }
         if not self._attends:
             return output
@@ -121,7 +124,7 @@ class TellerModule(tf.Module):  # type: ignore[misc]
         )
         symbols = tf.ragged.boolean_mask(tf.gather(self.symbols, written), written != BOUNDARY)
         follows = tf.strings.reduce_join(symbols, axis=1, separator=self._separator)
-        apart = (prompt != "") & (follows != "")
+        apart = (prompt != "") & (follows != "") & ~tf.strings.regex_full_match(prompt, r"(?s).*\s")
         return {
             "output": tf.strings.join([prompt, tf.where(apart, self._separator, ""), follows]),
             "unknown": tf.math.count_nonzero(ids == UNKNOWN, axis=1, dtype=tf.int32),
