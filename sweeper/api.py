@@ -109,11 +109,11 @@ def sweep(
             "space": space, "algorithm": algorithm, "epochs": epochs, "seed": seed, "name": name,
         })  # fmt: skip
         card, found, settings = as_begun(folder)
-        if settings.trials is None and trials is not None:
-            anew.setdefault("budget", None)  # as in a new sweep: trials alone set no time
+        if trials is not None and budget is None:
+            anew["budget"] = None  # as in a new sweep: trials alone set no time
             anew.setdefault("seeds", settings.seeds_in_all)  # a new best trial has to win against means
-        elif settings.budget is None and budget is not None:
-            anew.setdefault("trials", None)  # which are done, or would be all there is
+        elif budget is not None and trials is None:
+            anew["trials"] = None  # nor does a budget alone set how many
         settings = dataclasses.replace(settings, **anew)
         arguments.check_settings(settings, card.task)
         prepared = load(card, found, say)

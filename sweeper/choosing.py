@@ -25,12 +25,14 @@ class Candidate:
         scores: the objective on the validation split, one a seed, that of `number` first.
         cut: it was trained again, but time cut that short, which says nothing for it or against it.
         unsteady: with another seed it gave no model.
+        short: time cut it short itself, so that it is not trained again.
     """
 
     number: int
     scores: tuple[float, ...]
     cut: bool = False
     unsteady: bool = False
+    short: bool = False
 
     @property
     def is_finalist(self) -> bool:
@@ -73,7 +75,7 @@ def candidates(orders: Mapping[int, TrialOrder], results: Mapping[int, TrialResu
 def _candidate(result: TrialResult, again: Sequence[TrialResult], objective: str) -> Candidate:
     whole = [one.scores[objective] for one in again if one.state == "done"]  # not those that time cut short
     cut, unsteady = (any(one.state == state for one in again) for state in ("stopped", "failed"))
-    return Candidate(result.number, (result.scores[objective], *whole), cut, unsteady)
+    return Candidate(result.number, (result.scores[objective], *whole), cut, unsteady, result.state == "stopped")
 
 
 def overlooked(found: Sequence[Candidate]) -> Candidate | None:
@@ -83,7 +85,7 @@ def overlooked(found: Sequence[Candidate]) -> Candidate | None:
         found: see `candidates`.
     """
     finalists = [one.scores[0] for one in found if one.is_finalist]
-    others = [one for one in found if not one.is_finalist and not one.unsteady]
+    others = [one for one in found if not (one.is_finalist or one.unsteady or one.short)]
     return others[0] if finalists and others and others[0].mean > max(finalists) else None
 
 

@@ -175,10 +175,10 @@ class SweepFolder:
         self._note(baselines=list(baselines))
 
     def note_settings(self, settings: dict[str, Any]) -> dict[str, Any]:
-        """Returns those that are others than before."""
-        before = self.facts["settings"]
-        self._note(settings=settings)
-        return {name: value for name, value in settings.items() if before.get(name) != value}
+        """Returns those with which the sweep began."""
+        begun: dict[str, Any] = self.facts.get("begun_with") or self.facts["settings"]
+        self._note(settings=settings, begun_with=begun)
+        return begun
 
     def note_winner(
         self,

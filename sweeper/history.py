@@ -30,7 +30,7 @@ class History:
             moves it on as well.
         unfinished: trials that were asked for and never told.
         repeats: for each trial that was asked for again with another seed, the numbers of those trials.
-        spent: seconds of the budget that were over when the last result was told.
+        spent: seconds of the budget that were over when a result was told last, or a search ended.
     """
 
     journal: Journal
@@ -83,9 +83,9 @@ class History:
             self._asked(dataclasses.replace(order, configuration={**defaults, **order.configuration}))
         elif "vain" in event:
             self.happened.append(VAIN)
-        else:
+        elif "told" in event or "spent" not in event:
             self._told(TrialResult(**event["told"]))
-            self.spent = float(event.get("spent", self.spent))
+        self.spent = float(event.get("spent", self.spent))
 
     def standing(self, epochs: int) -> list[TrialResult]:
         """The results, those marked "pruned" that got fewer than a sweep's epochs and were never promoted."""
@@ -144,6 +144,10 @@ class History:
         return next(
             (number for number, proposal in self.proposals.items() if key is not None and proposal.key == key), None
         )
+
+    def note_spent(self, seconds: float) -> None:
+        self.journal.append({"spent": seconds}, durable=True)
+        self.spent = seconds
 
     def _asked(self, order: TrialOrder) -> None:
         self.orders[order.number] = order

@@ -77,6 +77,7 @@ class Search:
             "trials", "budget", "exhausted", "failures" or "interrupted".
         """
         self.history.check_whole(self.tracker.told)
+        self.history.note_spent(time.time() - self._began)
         for result in sorted(self.history.results.values(), key=lambda result: result.number):
             if self.history.orders[result.number].repeats is None:
                 screen.board.ended(result)
@@ -92,6 +93,7 @@ class Search:
                 self._record_news(screen)
                 ended = ended or self._reason_to_end() or self._hand_out(screen)
                 time.sleep(POLL_SECONDS)
+            self.history.note_spent(time.time() - self._began)
             return "interrupted" if self._interrupted else ended
 
     # ------------------------------------------------------------ hand out

@@ -9,7 +9,7 @@ import json
 import signal
 import threading
 from collections.abc import Callable, Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
@@ -28,7 +28,7 @@ from .records import Settings
 from .search import Search
 from .shipping import example_of, gradients_of, ship
 from .spaces import SearchSpace
-from .tasks import TASKS
+from .tasks import TASKS, Baseline
 from .terminal import Board, Screen
 from .versions import versions
 
@@ -86,7 +86,8 @@ def run_sweep(
         folder.note_data(prepared.meta, objective, fingerprints)
         workers.warm_up()  # they import TensorFlow while we import MLflow
         with tracked(card, space, settings, prepared, folder) as tracker:
-            changed = folder.note_settings(dataclasses.asdict(settings))
+            begun = Settings(**folder.note_settings(dataclasses.asdict(settings)))
+            changed = dict(searched(settings).items() - searched(begun).items())
             search = Search(space, settings, prepared, objective, folder, workers, tracker, anew=anew)
             found = search_beside_baselines(search, workers)
             history = search.history
@@ -208,8 +209,7 @@ def open_tracker(
         "profile": json.dumps(prepared.meta.counts),
     }
     facts = {"dataset": card.name, "dataset_digest": prepared.meta.digest, "space": space.name}
-    searched = {**dataclasses.asdict(settings), "seeds": settings.seeds_in_all}
-    params = {**facts, **searched, **{f"version_{k}": v for k, v in versions().items()}}
+    params = {**facts, **searched(settings), **{f"version_{k}": v for k, v in versions().items()}}
     try:
         if folder.run or tracker.begun:
             folder.note_run(tracker.sweep_taken_up(folder.run or ""))
@@ -221,6 +221,11 @@ def open_tracker(
     return tracker
 
 
+def searched(settings: Settings) -> dict[str, Any]:
+    """What the parent run says of a search."""
+    return {**dataclasses.asdict(settings), "seeds": settings.seeds_in_all}
+
+
 # ---------------------------------------------------------------- propose, run, record
 
 
@@ -229,13 +234,16 @@ def search_beside_baselines(search: Search, workers: Workers) -> Outcome:
     asked = workers.call(baselines_of, str(search.prepared.folder))
     with Screen(Board(search.objective, search.deadline, search.settings.trials)) as screen:
         ended = search.run(screen, asked)
-        try:
-            waits = ended != "interrupted" or asked.done()
-            baselines = workers.insist(baselines_of, str(search.prepared.folder), begun=asked) if waits else []
-        except (WorkerDied, WorkFailed) as error:
-            screen.say(f"no baselines: {error}")
-            baselines = []
-    search.folder.note_baselines([baseline.noted() for baseline in baselines])
+        if ended == "interrupted" and not asked.done():
+            asked.cancel()
+            baselines = [Baseline(**row) for row in search.folder.facts.get("baselines", [])]
+        else:
+            try:
+                baselines = workers.insist(baselines_of, str(search.prepared.folder), begun=asked)
+            except (WorkerDied, WorkFailed) as error:
+                screen.say(f"no baselines: {error}")
+                baselines = []
+            search.folder.note_baselines([baseline.noted() for baseline in baselines])
     return Outcome(
         search.folder.path,
         ended,

@@ -412,6 +412,9 @@ def test_vectors_are_read_in_the_first_encoding_that_fits_or_the_complaint_is_th
     document = Document(tmp_path / "v.txt", "v.txt")
     found, _ = vectors.load([document], vectors.Options(encoding=("utf-8", "gb18030")), {"好"})
     assert found["好"].tolist() == [1, 2]
+    (tmp_path / "u.txt").write_bytes("好 1 2\n".encode("utf-16-le"))
+    found, _ = vectors.load([Document(tmp_path / "u.txt", "u.txt")], vectors.Options(encoding=("utf-16",)), {"好"})
+    assert found["好"].tolist() == [1, 2], "of the machine's own order, where no mark says which"
     with pytest.raises(DataError, match="v.txt:1: byte 0xba at offset 0 of the line is not utf-8"):
         vectors.load([document], vectors.Options(), {"好"})
 

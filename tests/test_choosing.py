@@ -151,11 +151,14 @@ def test_what_is_left_of_a_budget_is_what_earlier_searches_did_not_use(tmp_path)
 
     history = History(Journal(tmp_path / "history.jsonl"))
     folder = SimpleNamespace(history=lambda prepared: history)
-    history.asked(order(0))
+    history.asked(order(8))
     assert left() == pytest.approx(90, abs=5)
-    history.told(result(0, 0.9), spent=60.0)
+    history.told(result(8, 0.9), spent=60.0)
     assert left() == pytest.approx(30, abs=5)
     assert left(anew=True) == pytest.approx(90, abs=5)
+    history.note_spent(75.0)
+    history = History.read(SimpleNamespace(path=tmp_path, placed=lambda order, prepared: order), None)
+    assert left() == pytest.approx(15, abs=5), "also of a search that ended before anything was told"
 
 
 def test_weights_stay_of_the_best_ten_and_of_those_that_may_win_by_their_mean():
@@ -228,6 +231,7 @@ def test_a_trial_that_came_too_late_to_be_trained_again_is_noted_if_it_did_bette
     assert overlooked(found((0.8, "done"), again, (0.78, "done"))) is None, "the mean is lower, the first seed is not"
     assert overlooked(found((0.8, "done"), again, (0.9, "done"), (None, "failed", 2))) is None
     assert overlooked(found((0.8, "done"), (0.9, "done"))) is None, "there was no time for any"
+    assert overlooked(found((0.8, "done"), again, (0.9, "stopped"))) is None, "nobody will train it again"
 
 
 def test_a_trial_that_was_taken_up_takes_as_long_as_all_of_its_epochs():

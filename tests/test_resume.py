@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import json
 import tempfile
+from concurrent.futures import Future
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -125,6 +127,20 @@ def test_more_trials_for_a_sweep_that_had_a_budget_are_trained_with_several_seed
     assert [(one.trials, one.budget, one.seeds_in_all) for one in seen] == [(100, None, 3), (100, None, 1)]
 
 
+def test_more_trials_or_another_budget_take_the_place_of_both(folder, monkeypatch):
+    seen = []
+    folder.note_settings(dataclasses.asdict(Settings(trials=10, budget=300.0)))
+    monkeypatch.setattr(sweeps, "load", lambda *_: None)
+    monkeypatch.setattr(sweeps, "run_sweep", lambda *given, **how: seen.append((given[2], how["anew"])))
+    api.sweep(resume="s", trials=20)
+    api.sweep(resume="s", budget=60.0)
+    api.sweep(resume="s", trials=20, budget=60.0)
+    api.sweep(resume="s")
+    assert [(one.trials, one.budget, anew) for one, anew in seen] == [
+        (20, None, False), (None, 60.0, True), (20, 60.0, True), (10, 300.0, False)
+    ]  # fmt: skip
+
+
 def test_a_history_is_read_without_parts_that_only_some_data_have(folder):
     configuration = {"cell": "gru", "units": 7}
     asked = {"number": 0, "task": "tagging", "configuration": configuration, "prepared": "", "folder": "", "seed": 0, "epochs": 1}  # fmt: skip
@@ -132,3 +148,17 @@ def test_a_history_is_read_without_parts_that_only_some_data_have(folder):
     found = folder.history().orders[0].configuration
     assert "bigrams" not in found
     assert "head" in found
+
+
+def test_an_interrupt_waits_for_no_baselines_and_forgets_none_that_are_known(monkeypatch):
+    asked: Future = Future()
+    known = {"name": "linear", "validation": {"accuracy": 0.5}, "test": {"accuracy": 0.4}}
+    search = SimpleNamespace(
+        run=lambda *_: "interrupted", objective="accuracy", deadline=None, settings=Settings(trials=1),
+        prepared=SimpleNamespace(folder=Path()), folder=SimpleNamespace(path=Path(), facts={"baselines": [known]}),
+        history=SimpleNamespace(best=lambda _: None, candidates=lambda _: []),
+    )  # fmt: skip
+    monkeypatch.setattr(sweeps, "example_of", lambda _: "")
+    found = sweeps.search_beside_baselines(search, SimpleNamespace(call=lambda *_: asked))
+    assert asked.cancelled()
+    assert [(one.name, one.test) for one in found.baselines] == [("linear", {"accuracy": 0.4})]

@@ -193,6 +193,7 @@ def test_a_sweep_of_so_many_trials_is_taken_up_with_a_budget(reviews_card, tiny_
     assert run.data.params["trials"] == "1"
     assert (run.data.tags["sweeper.trials"], run.data.tags["sweeper.budget"]) == ("None", "90.0")
     assert "sweeper.epochs" not in run.data.tags
+    assert (run.data.params["budget"], "sweeper.seeds" in run.data.tags) == ("None", False)
 
 
 def test_a_budget_ends_running_trials_at_the_end_of_an_epoch_and_they_count(reviews_card, tiny_space):

@@ -75,9 +75,7 @@ def _cells(line: str, separator: str | None) -> list[str]:
     """The columns of a line. A word may hold what is no plain blank, and where tabs part the columns blanks as well."""
     inside = line.strip(BLANKS)
     if separator is None and "\t" in inside:
-        separator = (
-            "\t"  # of the whole line: a cell at its beginning or end may be empty, which is for the caller to say
-        )
+        separator = "\t"  # of the whole line, whose first or last cell may be empty: that is for the caller to say
     return line.split(separator) if separator else [cell for cell in inside.split(" ") if cell]
 
 

@@ -67,7 +67,7 @@ class Document:
         for encoding in encodings:
             try:
                 whole = not any("\0" in line for line in self._stream(encoding))
-            except (UnicodeDecodeError, LookupError, OSError):
+            except (UnicodeError, LookupError, OSError):
                 whole = False
             if whole:
                 return enumerate(self._stream(encoding), start=1)

@@ -25,6 +25,7 @@ A prepared folder, named by the digest of data and card:
 
 from __future__ import annotations
 
+import functools
 import hashlib
 import itertools
 import json
@@ -90,8 +91,11 @@ class Meta:
 
     def written(self, symbols: Iterable[int]) -> str:
         """Symbols, to the first `<stop>`, as text."""
-        names = (*self.labels, *self.unseen)
-        return self.separator.join(names[symbol] for symbol in itertools.takewhile(bool, symbols))
+        return self.separator.join(self._names[symbol] for symbol in itertools.takewhile(bool, symbols))
+
+    @functools.cached_property
+    def _names(self) -> tuple[str, ...]:
+        return (*self.labels, *self.unseen)
 
     @property
     def described(self) -> str:
@@ -266,6 +270,8 @@ def is_whole(folder: Path, say: Callable[[str], None]) -> bool:
     except FileNotFoundError:
         if not folder.exists():
             return False
+        if (folder / "meta.json").is_file():  # another sweep has put it there just now
+            return is_whole(folder, say)
         sums = {"meta.json": ""}  # it lacks what is written last, and stands in the way of a whole one
     except ValueError:
         sums = {"meta.json": ""}
