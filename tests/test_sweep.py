@@ -182,16 +182,16 @@ def test_a_sweep_whose_budget_is_over_is_taken_up_with_another_one_or_ends_as_it
     again = sweeper.sweep(resume="s")
     assert (again.ended, again.export) == ("budget", first.export)
     assert list(again.leaderboard["trial"]) == list(first.leaderboard["trial"])
-    assert sweeper.sweep(resume="s", budget=90.0).ended == "exhausted"
+    assert sweeper.sweep(resume="s", budget=600.0, seeds=1).ended == "exhausted"
 
 
 def test_a_sweep_of_so_many_trials_is_taken_up_with_a_budget(reviews_card, tiny_space):
     sweep(reviews_card, tiny_space, trials=1, name="s")
-    assert sweeper.sweep(resume="s", budget=90.0, seeds=1).ended == "exhausted"
+    assert sweeper.sweep(resume="s", budget=600.0, seeds=1).ended == "exhausted"
     assert len(find_folder("s").history().results) == 6
     (run,) = (run for run in runs("sentiment/reviews") if run.data.tags["sweeper.kind"] == "sweep")
     assert run.data.params["trials"] == "1"
-    assert (run.data.tags["sweeper.trials"], run.data.tags["sweeper.budget"]) == ("None", "90.0")
+    assert (run.data.tags["sweeper.trials"], run.data.tags["sweeper.budget"]) == ("None", "600.0")
     assert "sweeper.epochs" not in run.data.tags
     assert (run.data.params["budget"], "sweeper.seeds" in run.data.tags) == ("None", False)
 
