@@ -54,9 +54,9 @@ class Keeping:
         """The trials with the best scores, each of another configuration that gave a model each time, the best first."""
         waiting = [(result.scores[self.objective], -result.number) for result in self._untidy if result.counts]
         best_first = (-number for _, number in sorted([*self._kept, *waiting], reverse=True))
-        return self.history.different(filter(self._may_win, best_first), FINALISTS)
+        return self.history.different(filter(self._may_be_trained_again, best_first), FINALISTS)
 
-    def _may_win(self, number: int) -> bool:
+    def _may_be_trained_again(self, number: int) -> bool:
         """Whether it was trained to its end, as it will be again, and gave a model each time."""
         again = (self.history.results.get(one) for one in self.history.repeats.get(number, ()))
         failed = any(result is not None and result.state == "failed" for result in again)

@@ -57,15 +57,19 @@ def ship(
             found = dataclasses.replace(found, missed=f"the model is not registered: {error}")
         else:
             folder.note_model(f"{name} version {version}" if version else f"{name}, once MLflow is back")
+    return as_shipped(found, folder)
+
+
+def as_shipped(found: Outcome, folder: SweepFolder) -> Outcome:
+    """With all that was noted when the winner was shipped."""
     facts = folder.facts
-    chance = Chance(**facts["chance"]) if facts.get("chance") else None
     return dataclasses.replace(
         found,
         test=facts["test"],
-        chance=chance,
+        chance=Chance(**facts["chance"]) if facts.get("chance") else None,
         differences=folder.differences,
         together=folder.together,
-        export=target,
+        export=folder.path / facts["export"],
         model=facts["model"],
     )
 

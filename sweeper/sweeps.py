@@ -26,13 +26,14 @@ from .outcome import Outcome, close, describe
 from .pool import Workers
 from .records import Settings
 from .search import Search
-from .shipping import example_of, gradients_of, ship
+from .shipping import as_shipped, example_of, gradients_of, ship
 from .spaces import SearchSpace
 from .tasks import TASKS, Baseline
 from .terminal import Board, Screen
 from .versions import versions
 
 if TYPE_CHECKING:
+    from .history import History
     from .track.tracker import Tracker
 
 
@@ -90,32 +91,21 @@ def run_sweep(
             changed = dict(searched(settings).items() - searched(begun).items())
             search = Search(space, settings, prepared, objective, folder, workers, tracker, anew=anew)
             found = search_beside_baselines(search, workers)
-            history = search.history
-            results = history.standing(settings.epochs)
+            results = search.history.standing(settings.epochs)
             if found.best is not None and found.ended != "interrupted":
-                order = history.orders[found.best.number]
-                orders = [history.orders[number] for number in best_together(search, settings.ensemble)]
-                if len(orders) < settings.ensemble:
-                    say(
-                        f"note: only {len(orders)} trials of different configurations have weights to be exported as one"
-                    )
-                if settings.seeds_in_all > 1 and not found.finalists:
-                    say("note: no time was left to train the best again, with other seeds; a longer --budget has it")
-                late = overlooked(history.candidates(objective))
-                if late is not None:
-                    more = "a longer --budget" if settings.seeds_in_all > 1 else "--seeds 3"
-                    say(
-                        f"note: trial {late.number} scored {late.mean:.4f}, more than those that were trained again, and was not, so that it cannot win; --resume {folder.name} with {more} does it"
-                    )
+                for note in what_was_left_out(search, found):
+                    say(f"note: {note}")
+                orders = [search.history.orders[number] for number in best_together(search, settings.ensemble)]
                 found = ship(found, orders, card, folder, workers, tracker)
                 if gradients:
-                    trained_so_long = dataclasses.replace(order, epochs=history.results[order.number].epochs)
-                    found = dataclasses.replace(
-                        found,
-                        pictures=gradients_of(trained_so_long, folder, workers, say),
-                    )
+                    epochs = search.history.results[orders[0].number].epochs
+                    trained_so_long = dataclasses.replace(orders[0], epochs=epochs)
+                    pictures = gradients_of(trained_so_long, folder, workers, say)
+                    found = dataclasses.replace(found, pictures=pictures)
+            elif "winner" in folder.facts:
+                found = with_the_winner_that_was_shipped(found, search.history, folder)
             facts = describe(found, card, space, settings, prepared)
-            found = close(found, results, history.repeats, facts, prepared, tracker, changed)
+            found = close(found, results, search.history.repeats, facts, prepared, tracker, changed)
     if found.missed:
         say(f"{found.missed}; it is told the rest by: sweeper sweep --resume {folder.name}")
     if found.best is None and found.ended != "interrupted":
@@ -261,3 +251,23 @@ def best_together(search: Search, most: int) -> list[int]:
     winner, *others = [one.number for one in search.history.candidates(search.objective)]
     there = (number for number in others if search.folder.has_weights(number))
     return search.history.different(itertools.chain([winner], there), most)
+
+
+def what_was_left_out(search: Search, found: Outcome) -> Iterator[str]:
+    """What a person should know of how the winner was chosen, and what would choose better."""
+    settings, together = search.settings, best_together(search, search.settings.ensemble)
+    if len(together) < settings.ensemble:
+        yield f"only {len(together)} trials of different configurations have weights to be exported as one"
+    if settings.seeds_in_all > 1 and not found.finalists:
+        yield "no time was left to train the best again, with other seeds; a longer --budget has it"
+    late = overlooked(search.history.candidates(search.objective))
+    if late is not None:
+        more = "a longer --budget" if settings.seeds_in_all > 1 else "--seeds 3"
+        yield f"trial {late.number} scored {late.mean:.4f}, more than those that were trained again, and was not, so that it cannot win; --resume {search.folder.name} with {more} does it"
+
+
+def with_the_winner_that_was_shipped(found: Outcome, history: History, folder: SweepFolder) -> Outcome:
+    """What a search that was interrupted found, with the winner of the one before, which stays until another has ended."""
+    best = history.results[folder.facts["winner"]]
+    finalists = [one for one in found.finalists if one.number == best.number]
+    return as_shipped(dataclasses.replace(found, best=best, finalists=finalists), folder)

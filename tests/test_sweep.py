@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 import shutil
@@ -16,7 +17,7 @@ import pandas as pd
 import pytest
 
 import sweeper
-from sweeper import answer, report
+from sweeper import answer, report, sweeps
 from sweeper.data import prepare
 from sweeper.errors import DataError, SweepError, TrackingError, UsageError
 from sweeper.folders import find_folder, free_name
@@ -194,6 +195,23 @@ def test_a_sweep_of_so_many_trials_is_taken_up_with_a_budget(reviews_card, tiny_
     assert (run.data.tags["sweeper.trials"], run.data.tags["sweeper.budget"]) == ("None", "600.0")
     assert "sweeper.epochs" not in run.data.tags
     assert (run.data.params["budget"], "sweeper.seeds" in run.data.tags) == ("None", False)
+
+
+def test_an_interrupt_leaves_the_winner_that_was_shipped(reviews_card, tiny_space, monkeypatch):
+    first = sweep(reviews_card, tiny_space, trials=2, name="s")
+    search = sweeps.search_beside_baselines
+
+    def interrupted(*given):
+        found = search(*given)
+        (other,) = (one for one in given[0].history.results.values() if one.number != found.best.number)
+        return dataclasses.replace(found, ended="interrupted", best=other)
+
+    monkeypatch.setattr(sweeps, "search_beside_baselines", interrupted)
+    again = sweeper.sweep(resume="s")
+    assert (again.best.number, again.test, again.export) == (first.best.number, first.test, first.export)
+    assert again.leaderboard.equals(first.leaderboard)
+    (run,) = (run for run in runs("sentiment/reviews") if run.data.tags["sweeper.kind"] == "sweep")
+    assert run.data.metrics["best_val_accuracy"] == first.best.scores["accuracy"]
 
 
 def test_a_budget_ends_running_trials_at_the_end_of_an_epoch_and_they_count(reviews_card, tiny_space):
