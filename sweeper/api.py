@@ -176,7 +176,7 @@ def leaderboard(sweep: str | None = None) -> pd.DataFrame:
     results = history.standing(facts["settings"]["epochs"])
     if not results:
         raise UsageError(f"{folder.name}: has no finished trial yet")
-    baselines = [Baseline(**row) for row in facts.get("baselines", [])]
+    baselines = Baseline.of_facts(facts)
     together = folder.together
     test = {facts["winner"]: facts["test"]} if "winner" in facts and together is None else {}
     objective = facts["objective"]

@@ -226,7 +226,7 @@ def search_beside_baselines(search: Search, workers: Workers) -> Outcome:
         ended = search.run(screen, asked)
         if ended == "interrupted" and not asked.done():
             asked.cancel()
-            baselines = [Baseline(**row) for row in search.folder.facts.get("baselines", [])]
+            baselines = Baseline.of_facts(search.folder.facts)
         else:
             try:
                 baselines = workers.insist(baselines_of, str(search.prepared.folder), begun=asked)
@@ -262,7 +262,7 @@ def what_was_left_out(search: Search, found: Outcome) -> Iterator[str]:
         yield "no time was left to train the best again, with other seeds; a longer --budget has it"
     late = overlooked(search.history.candidates(search.objective))
     if late is not None:
-        more = "a longer --budget" if settings.seeds_in_all > 1 else "--seeds 3"
+        more = "a new --budget" if settings.seeds_in_all > 1 else "--seeds 3"
         yield f"trial {late.number} scored {late.mean:.4f}, more than those that were trained again, and was not, so that it cannot win; --resume {search.folder.name} with {more} does it"
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import keras
 import numpy as np
@@ -19,6 +20,7 @@ from sweeper.cli import main
 from sweeper.data import cards
 from sweeper.data.batches import Answers
 from sweeper.data.prepare import prepare
+from sweeper.data.store import Meta
 from sweeper.data.texts import BOUNDARY, Texts
 from sweeper.errors import DataError
 from sweeper.learners import build_learner, load
@@ -28,6 +30,7 @@ from sweeper.parameters import Facts, complete
 from sweeper.records import UNKNOWN, TrialOrder
 from sweeper.tasks import TASKS
 from sweeper.tasks.ngrams import NGrams
+from sweeper.tasks.serving_writers import TellerModule
 from sweeper.telling import Telling
 from sweeper.trial import run_trial
 
@@ -486,3 +489,12 @@ def test_a_learner_is_built_for_every_parameter(lines_card, tmp_path):
         assert [state.shape for state in states] == [(4, 16)] * order.configuration["depth"]
         nothing, zero = np.zeros((1, 0), np.int32), np.zeros(1, np.int32)
         assert learner.write(nothing, zero, zero, 1.0, 0, 0, 3).shape[1] <= 3
+
+
+@pytest.mark.parametrize(("prompt", "wanted"), [("once upon", "once upon time"), ("once ", "once time"), ("", "time")])
+def test_one_blank_stands_between_a_prompt_of_words_and_what_follows(prompt, wanted):
+    meta = Meta("n", "generation", "d", ("<stop>", "<unk>", "time"), "texts", False, {}, target_tokens="words")
+    model = SimpleNamespace(variables=[], write=lambda *_, **__: tf.constant([[2, 0]]))
+    module = TellerModule(model, meta, {"max_vocabulary": 9, "condition": "none"})
+    found = module.answer(tf.constant([prompt]), tf.constant([""]), 0.0, 0, 0, 2)
+    assert found["output"].numpy()[0].decode() == wanted

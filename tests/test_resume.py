@@ -162,3 +162,13 @@ def test_an_interrupt_waits_for_no_baselines_and_forgets_none_that_are_known(mon
     found = sweeps.search_beside_baselines(search, SimpleNamespace(call=lambda *_: asked))
     assert asked.cancelled()
     assert [(one.name, one.test) for one in found.baselines] == [("linear", {"accuracy": 0.4})]
+
+
+def test_only_a_sweep_that_is_there_is_said_to_go_on(folder):
+    said = []
+    for discarded in (False, True):
+        with pytest.raises(OSError, match="full"), sweeps.saying_how_to_go_on(folder, said.append):  # noqa: PT012
+            if discarded:
+                folder.discard()
+            raise OSError("the disk is full")
+        assert len(said) == 1

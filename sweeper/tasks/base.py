@@ -38,6 +38,11 @@ class Baseline(NamedTuple):
         """As JSON has it; its scores alone."""
         return {"name": self.name, "validation": self.validation, "test": self.test}
 
+    @classmethod
+    def of_facts(cls, facts: Mapping[str, Any]) -> list[Baseline]:
+        """Those that a sweep has noted; none as long as they are computed."""
+        return [cls(**row) for row in facts.get("baselines", [])]
+
 
 class Served(NamedTuple):
     """A trained model, the tokens that it reads by id, and its configuration."""
