@@ -14,11 +14,14 @@ import pytest
 from sweeper import api, sweeps
 from sweeper.data import cards
 from sweeper.data.downloads import cache_folder
+from sweeper.data.infer import infer_card
 from sweeper.errors import DataError, UsageError
 from sweeper.folders import NameTaken, find_folder, new_folder
 from sweeper.records import Settings
 from sweeper.resume import as_begun, refuse_changes
 from sweeper.spaces import load_space
+
+from .conftest import reviews, write
 
 FACTS = {"card": "reviews", "task": "sentiment", "space": "tiny", "began": "2026", "settings": {}}
 
@@ -172,3 +175,14 @@ def test_only_a_sweep_that_is_there_is_said_to_go_on(folder):
                 folder.discard()
             raise OSError("the disk is full")
         assert len(said) == 1
+
+
+def test_a_file_may_be_named_again_without_the_task_that_was_said(tmp_path, tiny_space):
+    path, other = (write(tmp_path / name, reviews()) for name in ("one.csv", "other.csv"))
+    card, _ = infer_card(str(path), "review", "verdict", task="text")  # its labels alone would say sentiment
+    facts = {**FACTS, "task": "text", "settings": dataclasses.asdict(Settings()), "card_folder": str(card.folder)}
+    folder = new_folder("s", facts, card.text, load_space(str(tiny_space)).text)
+    named = {"text": "review", "label": "verdict"}
+    refuse_changes(folder, {"data": str(path), **named})
+    with pytest.raises(UsageError, match="was begun with another --data"):
+        refuse_changes(folder, {"data": str(other), **named})
