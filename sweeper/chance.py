@@ -9,10 +9,11 @@ import numpy as np
 
 DRAWN = 2_000  # times that as many examples are drawn again
 SHARE = 0.95  # of what is found then lies within an interval
+FEWEST = 20  # examples; of fewer the same ones are drawn too often, and intervals are too narrow
 
 
 class Chance(NamedTuple):
-    """Intervals that hold `SHARE` of what other test data of the same kind would give.
+    """Bootstrap intervals of `SHARE`.
 
     Args:
         score: lowest and highest score.
@@ -37,8 +38,8 @@ class Chance(NamedTuple):
 
 def intervals(
     score: Callable[[np.ndarray], np.ndarray], ours: np.ndarray, theirs: np.ndarray | None, seed: int
-) -> Chance:
-    """By drawing the test examples anew, with replacement, and the same ones for the baseline.
+) -> Chance | None:
+    """By drawing the test examples anew, with replacement, and the same ones for the baseline; None for too few of them.
 
     Args:
         score: from sums of tallies, float (draws, k), to scores, float (draws,).
@@ -48,6 +49,8 @@ def intervals(
     Translation Evaluation" (pairs).
     """
     generator, count = np.random.default_rng(seed), len(ours)
+    if count < FEWEST:
+        return None
     both = ours if theirs is None else np.concatenate([ours, theirs], axis=1)
     sums = np.stack([np.bincount(generator.integers(count, size=count), minlength=count) @ both for _ in range(DRAWN)])
     found = score(sums[:, : ours.shape[1]])

@@ -51,14 +51,15 @@ class Finished:
         splits = [split for split in (first, *others) if isinstance(split, Split)]
 
         def ask(batch: Batch) -> tuple[tf.Tensor, Iterable[np.ndarray]]:
-            logits = self.logits(splits, batch.rows)
+            logits = self.answered(splits, batch.rows)
             loss = surprisal(batch.labels, logits, batch.weights, self._crf)
             return loss, of_each(self.own(logits, batch.weights > 0), splits[0].label_lengths[batch.rows])
 
         return splits[0], predicted(splits[0], ask)
 
-    def logits(self, splits: Sequence[Split], rows: np.ndarray) -> tf.Tensor:
-        """Of a few examples, float32 (rows, labels) or (rows, time, labels)."""
+    def answered(self, splits: Sequence[Split], rows: np.ndarray) -> tf.Tensor:
+        """Logits of a few examples, float32 (rows, labels) or (rows, time, labels); of what writes sequences the symbols,
+        int32 (rows, time)."""
         each = [
             learner.answer(split.batch(rows).inputs)
             for learner, split in zip(self.learners, splits, strict=True)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from . import answer
 from .data.batches import Split
@@ -51,8 +52,6 @@ def export_trials(orders: Sequence[TrialOrder], to: str, card: Mapping[str, Any]
     Raises:
         ExportError: the exported model answers otherwise than the trained one.
     """
-    import tensorflow as tf
-
     target = Path(to)
     check_free(target)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -98,7 +97,7 @@ def _expected(finished: Finished, module: Any) -> tuple[list[Any], list[dict[str
     expected: list[dict[str, Any]] = []
     for row, example in zip(rows, examples.to_dict("records"), strict=True):
         batch = split.batch(np.array([row]))
-        answered = finished.logits(splits, np.array([row]))
+        answered = finished.answered(splits, np.array([row]))
         if prepared.meta.kind == "sequences":
             written = prepared.meta.written(answered.numpy()[0])
             inputs.append(example["source"])

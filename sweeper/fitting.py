@@ -81,7 +81,7 @@ class Learner(ABC, Generic[Data]):
 
     @abstractmethod
     def asked(self, split: Data) -> Callable[[], Any]:
-        """Asks the model about one example of middle length, batch 1, when it is called."""
+        """Asks the model about one example of middle length, or for a text of its own, batch 1, when it is called."""
 
     def descend(self, tape: tf.GradientTape, loss: tf.Tensor) -> None:
         """One step of the optimizer down a loss, which should have been through its `scale_loss`."""

@@ -12,6 +12,7 @@ import numpy as np
 
 from .adapters import schemes
 from .data.batches import Split, load_split, spells
+from .data.spelling import KINDS, WIDTH
 from .data.store import Prepared, open_prepared, open_spellings
 from .data.texts import Texts, load_texts
 from .data.vocabulary import read_vocabulary
@@ -76,8 +77,6 @@ def sizes(order: TrialOrder, prepared: Prepared, kernel: str) -> Sizes:
 
 
 def _spelling(prepared: Prepared) -> Spelling:
-    from .data.spelling import KINDS, WIDTH
-
     return Spelling(WIDTH, len(open_spellings(prepared).alphabet), KINDS)
 
 
@@ -102,9 +101,9 @@ def as_served(order: TrialOrder, prepared: Prepared, learner: Learner[Any]) -> L
 
 
 def _to_serve(order: TrialOrder, prepared: Prepared) -> Learner[Any]:
-    """A model of stock layers in float32, not trained."""
+    """A model of stock layers in float32 that runs on any machine, not trained."""
     plain = dataclasses.replace(order, configuration={**order.configuration, "precision": "float32"})
-    return build_learner(plain, prepared, 1, kernels.STOCK)
+    return build_learner(plain, prepared, 1, kernels.PORTABLE)
 
 
 def trained(order: TrialOrder) -> tuple[Prepared, Learner[Any]]:

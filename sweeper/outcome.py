@@ -168,7 +168,7 @@ def describe(found: Outcome, card: Card, space: SearchSpace, settings: Settings,
         scores = ", ".join(f"{name} {value:.4f}" for name, value in found.test.items())
         facts["best"] = f"{found.winner}: test {scores}"
         if found.chance is not None:
-            facts["of other test data 95 % would give"] = found.chance.described(found.objective)
+            facts["95 % interval on test data"] = found.chance.described(found.objective)
     for place, one in enumerate(found.finalists):
         what = "chosen by" if not place else "rather than"
         facts[f"{what} trial {one.number}"] = f"validation {found.objective} {one}"

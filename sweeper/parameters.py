@@ -392,7 +392,7 @@ TABLE: tuple[Known, ...] = (
         "patience",
         2,
         Whole(1, 100),
-        "epochs without a better validation score before a trial stops; an epoch of a small dataset is several passes, 2,000 examples",
+        "epochs without a better validation score before a trial stops; an epoch of a small dataset is several passes, 2,000 examples or 400 windows of texts",
     ),
 )
 

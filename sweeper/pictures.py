@@ -40,7 +40,7 @@ def learning_curve(events: Sequence[EpochEvent], objective: str, path: Path) -> 
 
 
 def confusion_picture(table: np.ndarray, labels: Sequence[str], path: Path) -> Path:
-    """A confusion table as a PNG file; each row is the true label and sums to 1.
+    """A confusion table as a PNG file; each row is the true label, and sums to 1 where every label is shown.
 
     Args:
         table: int (labels, labels).
@@ -48,8 +48,9 @@ def confusion_picture(table: np.ndarray, labels: Sequence[str], path: Path) -> P
     from matplotlib.figure import Figure
 
     shown = np.sort(np.argsort(-table.sum(1), kind="stable")[:MOST_LABELS])
+    of_each = np.maximum(table.sum(1), 1)[shown]
     table, names = table[np.ix_(shown, shown)], [labels[place] for place in shown]
-    shares = table / np.maximum(table.sum(1, keepdims=True), 1)
+    shares = table / of_each[:, None]
     side = 2.4 + 0.34 * len(names)
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()

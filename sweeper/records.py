@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dataclasses
+import shlex
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 from .devices import at_once
@@ -18,12 +20,23 @@ Scores = dict[str, float]
 EVENTS, BEST, LAST = "events.jsonl", "best.npz", "last.npz"
 """Files of a trial's folder: a journal of `EpochEvent`; weights of the best epoch; the state to go on from."""
 
-
 TRACKED = "tracking.jsonl"
 """File of a sweep's folder: the journal of what MLflow is to be told."""
 
+SWEEPS = Path("sweeps")
+"""The folder of all sweeps, in the working folder."""
+
+
+def sweep_called(folder: Path) -> str:
+    """How a command names a sweep: by its name where it lies among the others, else by its path."""
+    return shlex.quote(folder.name if folder.parent == SWEEPS else str(folder))
+
+
 PADDING, UNKNOWN = 0, 1
 """Ids of every vocabulary: of what fills a batch up, and of any token that is not in it."""
+
+BOUNDARY = 0
+"""The symbol that stands before the first one of what is written, and after its last one."""
 
 TokenKind = Literal["words", "characters", "symbols"]
 """What is read or written one at a time: words and punctuation, characters, or what stands between blanks."""
@@ -120,7 +133,8 @@ class TrialResult:
         seconds: wall-clock time of the trial in the process that ended it.
         fit_seconds: in training and validation, in all processes.
         parameters: number of weights, trained or not.
-        latency_ms: one example of middle length through the model, batch 1, milliseconds.
+        latency_ms: one example of middle length through the model, or so many symbols of a text (`telling.ASKED`), batch 1,
+            milliseconds.
         truncated: training examples longer than `max_length`.
         kernel: how its recurrent layers were computed, see `models.kernels`.
         error: why it failed, for a person; `trace` for whoever mends it.

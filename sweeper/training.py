@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 
 from .errors import TrialError
-from .fitting import DIVERGED, Data, Learner, Predictions
+from .fitting import DIVERGED, Data, Learner, Predictions, Progress
 from .records import Scores
 
 
@@ -54,7 +54,7 @@ def fit(
         "done", or "stopped" where `ended` asked for it.
     """
     progress = learner.progress
-    while progress.epoch < epochs and progress.epoch - progress.best_epoch < patience:
+    while _goes_on(progress, epochs, patience):
         started = time.perf_counter()
         before_epoch(progress.epoch)
         loss, tokens = learner.train_epoch(training, batch_size, np.random.default_rng((seed, progress.epoch)))
@@ -74,6 +74,10 @@ def fit(
         epoch = Epoch(
             progress.epoch, loss, predictions, scores, seconds, tokens / max(trained - started, 1e-9), improved
         )
-        if ended(epoch) and progress.epoch < epochs:
+        if ended(epoch) and _goes_on(progress, epochs, patience):
             return "stopped"
     return "done"
+
+
+def _goes_on(progress: Progress, epochs: int, patience: int) -> bool:
+    return progress.epoch < epochs and progress.epoch - progress.best_epoch < patience

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
 
 from .data.batches import Answers
 from .data.store import open_prepared
@@ -33,8 +34,6 @@ def run_trial(order: TrialOrder) -> TrialResult:
     A TrialError, and running out of memory, become a failed result, so that the sweep
     goes on. Anything else is a bug and is not caught here.
     """
-    import tensorflow as tf
-
     started = time.perf_counter()
     try:
         return _run(order, started)

@@ -45,7 +45,7 @@ def choose_decoding(order: TrialOrder) -> dict[str, float]:
 
 def score_test(orders: Sequence[TrialOrder]) -> tuple[Scores, Chance | None]:
     """Scores of finished trials that answer as one on the test split, once, for the winner; and what of the objective
-    may be chance."""
+    may be chance, where there are examples enough to say."""
     finished, task = Finished(orders), TASKS[orders[0].task]
     asked, scores = _scored(finished, "test")
     ours, theirs = task.tallies(*asked), strongest_tallies(finished.prepared.folder)

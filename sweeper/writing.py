@@ -11,7 +11,7 @@ import tensorflow as tf
 from .data.batches import Answers, Batch, Split
 from .fitting import Fitting, predicted
 from .models import EncoderDecoder
-from .models.decoder import BOUNDARY
+from .records import BOUNDARY
 
 
 class Writing(Fitting):

@@ -46,6 +46,12 @@ def test_equals_do_not_differ_and_losses_can_be_real():
     assert not Chance((0.1, 0.2)).is_real
 
 
+def test_of_a_handful_of_examples_nothing_is_said():
+    right = tallies(np.arange(19) % 3 > 0)
+    assert intervals(rate, right, tallies(np.zeros(19)), seed=0) is None
+    assert intervals(rate, np.concatenate([right, right[:1]]), None, seed=0) is not None
+
+
 def test_the_same_seed_gives_the_same_interval():
     right = tallies(np.arange(60) % 4 > 0)
     assert intervals(rate, right, None, 3) == intervals(rate, right, None, 3) != intervals(rate, right, None, 4)

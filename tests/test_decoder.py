@@ -11,11 +11,11 @@ import tensorflow as tf
 from sweeper.learners import _places
 from sweeper.models import Sizes, build_encoder_decoder
 from sweeper.models.beam import search
-from sweeper.models.decoder import BOUNDARY, Memory
+from sweeper.models.decoder import Memory
 from sweeper.models.encoder_decoder import forcing
 from sweeper.models.optimizers import build_optimizer
 from sweeper.parameters import complete
-from sweeper.records import UNKNOWN
+from sweeper.records import BOUNDARY, UNKNOWN
 from sweeper.writing import Writing
 
 DECODERS = ("initial_state", "repeat", "feedback", "start_token")

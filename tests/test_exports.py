@@ -21,13 +21,16 @@ from sweeper.data.batches import load_split
 from sweeper.data.prepare import prepare
 from sweeper.ensembles import Finished
 from sweeper.errors import ExportError, UsageError
+from sweeper.fitting import Fitting
 from sweeper.folders import check_free
-from sweeper.learners import trained
+from sweeper.learners import as_served, build_learner, trained
+from sweeper.models import kernels
 from sweeper.parameters import complete
 from sweeper.records import TrialOrder
 from sweeper.tasks import TASKS, Served
 from sweeper.trial import run_trial
 from sweeper.winner import score_test
+from sweeper.writing import Writing
 
 from .conftest import card_text, reviews, write
 
@@ -179,6 +182,18 @@ def test_what_comes_from_data_is_escaped_in_the_model_card(tmp_path, people_card
     assert "&lt;script&gt;alert(1)&lt;/script&gt;, a # b" in text
 
 
+def test_the_decoding_that_writes_most_of_the_validation_data_right_is_chosen(tmp_path, spelled_card, monkeypatch):
+    order, _ = run(tmp_path, spelled_card, cut="characters")
+
+    def searched(writing, split):
+        truth = split.truth()
+        wrong = truth._replace(labels=truth.labels[::-1].copy())
+        return lambda width, penalty: truth if (width, penalty) == (3, 0.5) else wrong
+
+    monkeypatch.setattr(Writing, "searched", searched)
+    assert winner.choose_decoding(order) == {"beam_width": 3, "length_penalty": 0.5}
+
+
 def test_a_difference_is_an_error_and_nothing_is_left(tmp_path, reviews_card, monkeypatch):
     order, _ = run(tmp_path, reviews_card)
     monkeypatch.setattr(ensembles, "vocabulary", lambda *_: ["", "<unk>", *(f"other{n}" for n in range(58))])
@@ -192,11 +207,32 @@ def test_an_export_never_overwrites(tmp_path):
     check_free(tmp_path / "out")
     (tmp_path / "out" / "mine").touch()
     with pytest.raises(UsageError, match="exists already"):
-        check_free(tmp_path / "out")
+        exports.export_trials([], str(tmp_path / "out"), {})
 
 
-def test_the_winner_is_scored_with_the_weights_of_its_best_epoch(tmp_path, reviews_card):
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_an_export_runs_where_there_is_no_gpu(tmp_path, spelled_card, cell):
+    prepared = prepare(cards.load_card(str(spelled_card)), [("characters", True)])
+    configuration = complete("seq2seq", {**SMALL, "cell": cell}, prepared.meta.facts)
+    order = TrialOrder(0, "seq2seq", configuration, str(prepared.folder), "", 3, 2)
+    learner = as_served(order, prepared, build_learner(order, prepared, 1, kernels.STOCK))
+    asked = [layer.use_cudnn for layer in learner.model._flatten_layers() if hasattr(layer, "use_cudnn")]
+    assert asked.count(False) == len(asked) > 1
+
+
+def test_the_winner_is_scored_with_the_weights_of_its_best_epoch(tmp_path, reviews_card, monkeypatch):
+    train = Fitting.train_epoch
+
+    def spoiled_in_the_end(fitting, *how):
+        found = train(fitting, *how)
+        if fitting.progress.epoch:
+            for variable in fitting.model.trainable_variables:
+                variable.assign(-2.0 * variable)
+        return found
+
+    monkeypatch.setattr(Fitting, "train_epoch", spoiled_in_the_end)
     order, result = run(tmp_path, reviews_card)
+    assert (result.best_epoch, result.epochs) == (1, 2)
     prepared, fitting = trained(order)
     validation = load_split(prepared, "validation", order.configuration)
     predicted = fitting.predict(validation).answers.labels

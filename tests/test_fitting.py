@@ -135,6 +135,15 @@ def test_it_stops_when_told_and_says_so(reviews_card):
     assert (ending, len(epochs)) == ("stopped", 2)
 
 
+def test_told_to_stop_where_it_would_have_ended_it_is_done(reviews_card):
+    _, run, _ = ready(reviews_card)
+    _, epochs = run(40, patience=3)
+    _, again, _ = ready(reviews_card)
+    assert again(40, patience=3, ended=lambda epoch: epoch.number == len(epochs))[0] == "done"
+    _, last, _ = ready(reviews_card)
+    assert last(2, ended=lambda epoch: epoch.number == 2)[0] == "done"
+
+
 @pytest.mark.parametrize("how", [{"averaging": 0.9, "warm_up": 0.1}, {"optimizer": "sgd"}, {"precision": "mixed"}])
 def test_a_fit_that_is_taken_up_equals_one_that_was_never_interrupted(reviews_card, tmp_path, how):
     whole, run_whole, _ = ready(reviews_card, **how)

@@ -21,13 +21,13 @@ from sweeper.data import cards
 from sweeper.data.batches import Answers
 from sweeper.data.prepare import prepare
 from sweeper.data.store import Meta
-from sweeper.data.texts import BOUNDARY, Texts
+from sweeper.data.texts import Texts
 from sweeper.errors import DataError
 from sweeper.learners import build_learner, load
 from sweeper.models import Generator
 from sweeper.models.optimizers import build_optimizer
 from sweeper.parameters import Facts, complete
-from sweeper.records import UNKNOWN, TrialOrder
+from sweeper.records import BOUNDARY, UNKNOWN, TrialOrder
 from sweeper.tasks import TASKS
 from sweeper.tasks.ngrams import NGrams
 from sweeper.tasks.serving_writers import TellerModule

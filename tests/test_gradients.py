@@ -10,9 +10,10 @@ import numpy as np
 import pytest
 
 import sweeper
+from sweeper import gradients
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
-from sweeper.gradients import _of_examples, _plain, draw_gradients
+from sweeper.gradients import _of_examples, _plain, draw_gradients, reach
 from sweeper.learners import build_learner, load
 from sweeper.parameters import complete
 from sweeper.records import TrialOrder
@@ -32,7 +33,7 @@ def order_of(card, tmp_path, **values):
 
 
 @pytest.mark.parametrize("factor", [0.0, 0.5])
-def test_a_gradient_shrinks_by_the_factor_of_its_recurrence(reviews_card, tmp_path, factor):
+def test_a_gradient_shrinks_by_the_factor_of_its_recurrence(reviews_card, tmp_path, factor, monkeypatch):
     order, prepared = order_of(reviews_card, tmp_path, cell="simple_rnn")
     learner = build_learner(order, prepared, 1, "keras")
     [cell] = [layer.cell for layer in learner.model.layers if hasattr(layer, "cell")]
@@ -44,6 +45,9 @@ def test_a_gradient_shrinks_by_the_factor_of_its_recurrence(reviews_card, tmp_pa
         assert back[0] > 0
         assert np.allclose(back[1:4], back[0] * factor ** np.arange(1, 4), rtol=1e-2)
         assert not row[length:].any(), "padding has no gradient"
+    monkeypatch.setattr(gradients, "trained", lambda _: (prepared, learner))
+    back = reach(order)
+    assert np.allclose(back[1:4], back[0] * factor ** np.arange(1, 4), rtol=1e-2), "counted from the end"
 
 
 def test_what_two_tokens_say_together_is_left_out_of_what_each_one_does(tmp_path):

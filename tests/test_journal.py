@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from sweeper.journal import Journal
+from sweeper.journal import Journal, replacing, write_atomically
 
 
 def test_what_is_appended_is_read_once_and_in_order(tmp_path):
@@ -17,6 +17,21 @@ def test_what_is_appended_is_read_once_and_in_order(tmp_path):
     assert [event["n"] for event in reader.news()] == [0, 1, 2]
     writer.append({"n": 3}, durable=True)
     assert [event["n"] for event in reader.news()] == [3]
+
+
+def test_a_file_that_could_not_be_written_whole_is_as_it_was(tmp_path):
+    path = tmp_path / "f"
+    write_atomically(path, "old ä")
+
+    def write_half() -> None:
+        with replacing(path) as file:
+            file.write(b"half")
+            raise OSError("full")
+
+    with pytest.raises(OSError, match="full"):
+        write_half()
+    assert [one.name for one in tmp_path.iterdir() if one.is_file()] == ["f"]
+    assert path.read_text(encoding="utf-8") == "old ä"
 
 
 def test_a_line_that_a_killed_writer_did_not_finish_was_never_written(tmp_path):

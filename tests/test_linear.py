@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
-from sweeper.data import cards
-from sweeper.data.linear import PAIR, STRENGTHS, WEIGHTS, Linear, Texts, _codes, _most_frequent, fit, held_out_scores
+from sweeper.data import cards, linear
+from sweeper.data.linear import PAIR, STRENGTHS, Linear, Texts, _codes, _most_frequent, fit, held_out_scores
 from sweeper.data.prepare import prepare
 from sweeper.data.store import open_encoded, open_linear, open_linear_scores, read_texts
 from sweeper.tasks.linear_scores import LinearScores
@@ -85,12 +85,13 @@ def test_pairs_stand_within_one_text_only():
     assert names == {("good", "plot"), ("bad", "plot")}
 
 
-def test_many_labels_leave_room_for_fewer_features(rng):
-    labels, words = 40_000, 2_000
+def test_many_labels_leave_room_for_fewer_features(rng, monkeypatch):
+    words = 2_000
     ids = rng.permutation(words) + 2
     texts = Texts(np.concatenate([ids, ids[:600]]).astype(np.int32), np.array([0, words, words + 600]))
-    assert len(_most_frequent(texts, WEIGHTS // labels)) == 500
     assert set(_most_frequent(texts, 500).tolist()) <= set(_codes(texts)[0].tolist())
+    monkeypatch.setattr(linear, "WEIGHTS", 3 * 70)
+    assert len(fit("tfidf", texts, np.array([0, 2], np.int32), 3).codes) == 70
 
 
 def test_texts_without_words_get_the_intercepts():

@@ -12,10 +12,11 @@ from keras import ops
 
 from sweeper.layers.attention import LuongAttention
 from sweeper.layers.ordinal import OrdinalHead
-from sweeper.models import Sizes, build_classifier, build_tagger
+from sweeper.models import Sizes, build_classifier, build_tagger, kernels
 from sweeper.models.optimizers import build_optimizer, summed
 from sweeper.models.recurrent import drop, last_state, one_hot_width, pool, recurrent_stack
 from sweeper.parameters import Facts, complete
+from sweeper.tasks import TASKS
 
 VOCABULARY, LABELS = 13, 3
 SMALL = {"units": 4, "embedding_units": 5, "attention_units": 7, "embedding_dropout": 0.0, "dropout": 0.0}
@@ -195,6 +196,25 @@ def test_no_two_layers_drop_the_same_features():
     assert max(agree) < 0.75
 
 
+def test_the_two_directions_drop_units_of_their_own():
+    a_model = model("tagging", direction="both", units=8, recurrent_dropout=0.5)
+    [both] = [layer for layer in a_model.layers if isinstance(layer, keras.layers.Bidirectional)]
+    cells = [layer.cell for layer in (both.forward_layer, both.backward_layer)]
+    masks = [np.asarray(cell.get_recurrent_dropout_mask(np.ones((20, 8), np.float32))) > 0 for cell in cells]
+    assert (masks[0] == masks[1]).mean() < 0.75
+
+
+@pytest.mark.parametrize(("kernel", "may"), [(kernels.PORTABLE, False), (kernels.STOCK, "auto")])
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+@pytest.mark.parametrize("task", ["sentiment", "tagging", "seq2seq", "generation"])
+def test_what_runs_on_any_machine_has_no_operation_of_a_gpu(task, cell, kernel, may):
+    sizes = Sizes(VOCABULARY, LABELS, seed=3, kernel=kernel, longest=7)
+    a_model = TASKS[task].build(complete(task, {"cell": cell, "units": 4, "embedding_units": 4}, Facts()), sizes)
+    layers = [layer for layer in a_model._flatten_layers() if isinstance(layer, (keras.layers.GRU, keras.layers.LSTM))]
+    assert layers
+    assert {layer.use_cudnn for layer in layers} == {may}
+
+
 def test_word_dropout_drops_whole_words():
     a_model = model("sentiment", embedding_dropout=0.5)
     dropped = keras.Model(a_model.input, a_model.get_layer("word_dropout").output)(
@@ -346,11 +366,6 @@ def test_attention_weights_come_with_the_answer_and_sum_to_one():
 def test_an_unknown_score_function_is_refused():
     with pytest.raises(ValueError, match="dot, general or concat"):
         LuongAttention("cosine")
-
-
-@pytest.mark.parametrize("layer", [LuongAttention("concat", 9), OrdinalHead(4)], ids=["attention", "ordinal"])
-def test_our_layers_survive_their_configuration(layer):
-    assert type(layer).from_config(layer.get_config()).get_config() == layer.get_config()
 
 
 # ---------------------------------------------------------------- ordinal head

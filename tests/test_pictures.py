@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from matplotlib.axes import Axes
 
-from sweeper import showing
+from sweeper import pictures, showing
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
 from sweeper.learners import build_learner, load
@@ -13,6 +14,7 @@ from sweeper.parameters import complete
 from sweeper.pictures import Alignment, alignment_picture, confusion_picture
 from sweeper.records import TrialOrder
 
+image = Axes.imshow
 ODD = ["$x_", r"$\frac$", "\x1b", "好 坏", "👍", "a\nb"]
 
 
@@ -21,6 +23,14 @@ def test_odd_names_are_drawn_as_they_are(tmp_path):
     confusion = confusion_picture(np.eye(6, dtype=int), ODD, tmp_path / "confusion.png")
     alignment = alignment_picture([Alignment(ODD, ODD, np.eye(6))], tmp_path / "alignment.png")
     assert confusion.read_bytes()[:4] == alignment.read_bytes()[:4] == b"\x89PNG"
+
+
+def test_shares_are_of_all_examples_of_a_label_also_where_some_labels_are_not_shown(tmp_path, monkeypatch):
+    drawn = []
+    monkeypatch.setattr(pictures, "MOST_LABELS", 2)
+    monkeypatch.setattr(Axes, "imshow", lambda axes, shares, **_: drawn.append(shares) or image(axes, shares))
+    confusion_picture(np.array([[6, 0, 6], [0, 8, 0], [1, 0, 2]]), ["a", "b", "c"], tmp_path / "c.png")
+    assert drawn[0].tolist() == [[0.5, 0.0], [0.0, 1.0]]
 
 
 def test_of_long_pairs_the_beginning_is_drawn(spelled_card, tmp_path, monkeypatch):

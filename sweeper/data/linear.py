@@ -29,7 +29,6 @@ STRENGTHS = {"tfidf": 30.0, "naive_bayes": 0.3}  # inverse regularisation; TF-ID
 FOLDS = 5
 NONE = -1  # no n-gram's code
 PAIR = 32  # bits of the second id of a pair
-WEIGHTINGS = tuple(STRENGTHS)
 
 
 class Texts(NamedTuple):

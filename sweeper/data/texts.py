@@ -10,11 +10,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-from ..records import UNKNOWN, Configuration
+from ..records import BOUNDARY, UNKNOWN, Configuration
 from .batches import SHUFFLED_TOGETHER, Answers
 from .store import Meta, Prepared
 
-BOUNDARY = 0  # stands before the first symbol of a text, and after its last one
 SMALLEST_EPOCH = 400  # windows; texts that give fewer are gone over several times an epoch
 EVALUATED_TOGETHER, EVALUATED_WINDOW = 64, 256
 MOST_LOGITS = 1 << 26  # of one evaluated window, 256 MiB

@@ -10,7 +10,6 @@ from keras import ops
 MASKED = -6e4  # far below any score, so that a masked step's weight is exactly 0; float16 goes no lower
 
 
-@keras.saving.register_keras_serializable(package="sweeper")
 class LuongAttention(keras.layers.Layer):  # type: ignore[misc]
     """Weigh the states of a sequence by how well they answer a query.
 
@@ -72,6 +71,3 @@ class LuongAttention(keras.layers.Layer):  # type: ignore[misc]
 
     def compute_mask(self, *args: Any, **kwargs: Any) -> tuple[None, None]:
         return None, None  # what comes out has no padding of its own
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "score": self.score, "units": self.units}

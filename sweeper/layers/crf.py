@@ -11,7 +11,6 @@ import tensorflow as tf
 IMPOSSIBLE = -1e9  # a score of what is forbidden; its exponential is 0, and sums of a few of them are still finite
 
 
-@keras.saving.register_keras_serializable(package="sweeper")
 class CRF(keras.layers.Layer):  # type: ignore[misc]
     """A linear-chain conditional random field.
 
@@ -40,9 +39,6 @@ class CRF(keras.layers.Layer):  # type: ignore[misc]
 
     def call(self, logits: Any) -> Any:
         return logits
-
-    def get_config(self) -> dict[str, Any]:
-        return {**super().get_config(), "labels": self.labels, "forbidden": self.forbidden.tolist()}
 
     def surprisal(self, logits: tf.Tensor, labels: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
         """Minus the logarithm of the probability of some labels, nats, float32 (batch,); 0 where they are forbidden, since

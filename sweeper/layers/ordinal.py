@@ -10,7 +10,6 @@ from keras import ops
 TINY = 1e-7  # keeps the logarithm of a class between two equal thresholds finite
 
 
-@keras.saving.register_keras_serializable(package="sweeper")
 class OrdinalHead(keras.layers.Layer):  # type: ignore[misc]
     """Log-probabilities of ordered classes from one score and ordered thresholds.
 
@@ -54,10 +53,3 @@ class OrdinalHead(keras.layers.Layer):  # type: ignore[misc]
         # sigmoid(a) - sigmoid(b) is sigmoid(a) sigmoid(-b) (1 - e^(b - a)), which stays exact where both are near 0 or 1.
         between = above[:, :-1] + not_above[:, 1:] + ops.log(-ops.expm1(-steps))
         return ops.concatenate([not_above[:, :1], between, above[:, -1:]], axis=1)
-
-    def get_config(self) -> dict[str, Any]:
-        return {
-            **super().get_config(),
-            "classes": self.classes,
-            "kernel_regularizer": keras.regularizers.serialize(self.kernel_regularizer),
-        }

@@ -6,7 +6,8 @@ from typing import Any
 
 import tensorflow as tf
 
-from .decoder import BOUNDARY, IMPOSSIBLE, Decoder, Memory
+from ..records import BOUNDARY
+from .decoder import IMPOSSIBLE, Decoder, Memory
 
 
 def search(decoder: Decoder, memory: Memory, longest: int, width: Any, length_penalty: Any) -> Any:

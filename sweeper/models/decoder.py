@@ -1,6 +1,6 @@
 """From what an encoder has read to a sequence of symbols: contexts, decoders, attention, and how they are fused.
 
-Symbol 0 is the boundary: it stands before the first symbol, and is written after the last one.
+The `BOUNDARY` stands before the first symbol, and is written after the last one.
 """
 
 from __future__ import annotations
@@ -13,10 +13,9 @@ import tensorflow as tf
 from keras import ops
 
 from ..layers.attention import LuongAttention
-from ..records import UNKNOWN, Configuration
-from .recurrent import CELLS, packed_layer
+from ..records import BOUNDARY, UNKNOWN, Configuration
+from .recurrent import apart, recurrent_layers
 
-BOUNDARY = 0
 IMPOSSIBLE = -1e9  # as a log-probability
 
 
@@ -59,7 +58,7 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
 
     and c is, by `context`, the encoder's last state; a transform of it, tanh(W h + b); or such a
     transform of every state, averaged. With attention, the state h of a step is fused with what it
-    attends to, a: by `fusion` it becomes h + W a, or tanh(W [a; h]), or W' tanh(W [a; h] + b). With
+    attends to, a: by `fusion` it becomes h + W a, or tanh(W [a; h]), or W' tanh(W [a; h] + b) + b'. With
     `input_feeding` that is part of the next step's input too.
 
     Args:
@@ -101,13 +100,7 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         self.places = None
         if shared is not None and self.embedding is not None:
             self.embedding, self.places = shared
-        self.recurrent = [
-            CELLS[configuration["cell"]](
-                width, return_sequences=True, return_state=True, seed=seed + level, name=f"decoder_{level}"
-            )
-            for level in range(configuration["depth"])
-        ]
-        self.readers = [packed_layer(layer) if kernel == "packed" else layer for layer in self.recurrent]
+        self.recurrent, self.readers = recurrent_layers(configuration, width, kernel=kernel, seed=seed, name="decoder")
         self.between = [_dropout(configuration["dropout"], seed + level) for level in range(len(self.recurrent))]
         self.projection = _dense(width, seed, "context", "tanh") if self.context != "last" else keras.layers.Identity()
         self.cell_projection = (
@@ -209,7 +202,7 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         x = self._inputs(context, previous[:, None], fed)[:, 0]
         after = []
         for layer, between, state in zip(self.recurrent, self.between, states, strict=True):
-            x, found = layer.cell(x, self._apart(state))
+            x, found = layer.cell(x, apart(state, self.width))
             after.append(ops.concatenate(found, axis=-1) if isinstance(found, (list, tuple)) else found)
             x = between(x, training=training)
         fused, looked = self._look(x[:, None], memory)
@@ -257,12 +250,8 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
 
     def _read(self, reader: Any, x: Any, real: Any, first: Any) -> Any:
         if reader in self.recurrent:
-            return reader(x, mask=real, initial_state=self._apart(first))[0]
+            return reader(x, mask=real, initial_state=apart(first, self.width))[0]
         return reader(x, real, [first])[0]
-
-    def _apart(self, state: Any) -> list[Any]:
-        """State, and an LSTM's cell state, as Keras wants them."""
-        return [state[:, start : start + self.width] for start in range(0, self.state_width, self.width)]
 
     def _look(self, states: Any, memory: Memory) -> tuple[Any, Any]:
         """What symbols are scored from, float (batch, time, width), and attention."""

@@ -10,10 +10,8 @@ import keras
 import tensorflow as tf
 from keras import ops
 
-from ..records import UNKNOWN, Configuration
-from .recurrent import CELLS, packed_layer
-
-BOUNDARY = 0
+from ..records import BOUNDARY, UNKNOWN, Configuration
+from .recurrent import apart, recurrent_layers
 
 
 class Generator(keras.Model):  # type: ignore[misc]
@@ -60,13 +58,9 @@ class Generator(keras.Model):  # type: ignore[misc]
             if configuration["input"] == "learned"
             else None
         )
-        self.recurrent = [
-            CELLS[configuration["cell"]](
-                self.units, return_sequences=True, return_state=True, seed=seed + level, name=f"generator_{level}"
-            )
-            for level in range(configuration["depth"])
-        ]
-        self.readers = [packed_layer(layer) if kernel == "packed" else layer for layer in self.recurrent]
+        self.recurrent, self.readers = recurrent_layers(
+            configuration, self.units, kernel=kernel, seed=seed, name="generator"
+        )
         self.dropouts = [
             keras.layers.Dropout(configuration["dropout"], seed=seed + level) for level in range(len(self.recurrent))
         ]
@@ -92,7 +86,7 @@ class Generator(keras.Model):  # type: ignore[misc]
         x, after = self._inputs(before, conditions, begins), []
         for level, (reader, dropout, first) in enumerate(zip(self.readers, self.dropouts, states, strict=True)):
             if reader is self.recurrent[level]:
-                found, *last = reader(x, mask=real, initial_state=self._apart(ops.cast(first, x.dtype)))
+                found, *last = reader(x, mask=real, initial_state=apart(ops.cast(first, x.dtype), self.units))
             else:
                 found, *last = reader(x, real, [first])
             after.append(ops.cast(ops.concatenate(last, axis=-1), "float32"))
@@ -107,7 +101,7 @@ class Generator(keras.Model):  # type: ignore[misc]
         """
         x, after = self._inputs(before[:, None], conditions, tf.constant(value=False))[:, 0], []
         for level, (layer, state) in enumerate(zip(self.recurrent, states, strict=True)):
-            found, last = layer.cell(x, self._apart(ops.cast(state, x.dtype)))
+            found, last = layer.cell(x, apart(ops.cast(state, x.dtype), self.units))
             last = ops.concatenate(last, axis=-1) if isinstance(last, (list, tuple)) else last
             after.append(ops.cast(last, "float32"))
             x = x + found if self.residual and level else found
@@ -166,10 +160,6 @@ class Generator(keras.Model):  # type: ignore[misc]
         shown = tf.ones([steps], tf.bool) if self.condition == "every" else (tf.range(steps) == 0) & begins
         label = ops.one_hot(conditions, self.conditions, dtype=x.dtype)[:, None]
         return ops.concatenate([x, label * ops.cast(shown, x.dtype)[None, :, None]], axis=-1)
-
-    def _apart(self, state: Any) -> list[Any]:
-        """State, and an LSTM's cell state, as Keras wants them."""
-        return [state[:, start : start + self.units] for start in range(0, self.width, self.units)]
 
 
 def _drawn(logits: Any, temperature: Any, top_k: Any, seed: Any) -> Any:

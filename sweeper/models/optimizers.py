@@ -74,9 +74,6 @@ class WarmUp(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[m
         whole = self.rate(step) if callable(self.rate) else self.rate
         return whole * ops.minimum(1.0, (ops.cast(step, "float32") + 1) / self.steps)
 
-    def get_config(self) -> dict[str, Any]:
-        return {"rate": self.rate, "steps": self.steps}
-
 
 class FusedAdam(keras.optimizers.Adam):  # type: ignore[misc]
     """Keras's Adam (with `weight_decay`, its AdamW), each variable updated by one operation instead of a dozen.

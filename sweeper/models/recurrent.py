@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import zlib
+from functools import partial
 from typing import Any
 
 import keras
 import numpy as np
 from keras import ops
 
-from ..records import UNKNOWN
+from ..records import UNKNOWN, Configuration
+from .kernels import PACKED, PORTABLE, STOCK
 
 CELLS = {"simple_rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
 GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
@@ -98,7 +100,7 @@ def recurrent_stack(
     l2: float = 0.0,
     one_hot: bool = False,
     seed: int = 0,
-    kernel: str = "keras",
+    kernel: str = STOCK,
     name: str = "",
 ) -> tuple[Any, Any]:
     """Read a sequence `depth` times over, one recurrent layer on top of another.
@@ -117,8 +119,7 @@ def recurrent_stack(
         one_hot: `x` holds rows of the first layer's own input kernel, of
             `one_hot_width`. A one-hot vector times a kernel is a row of the kernel, so the
             row is looked up and the matrix of zeros never exists.
-        kernel: "keras" for stock layers, "packed" for the same weights and results by way of
-            our own arithmetic (`layers.packed`), which trains faster on a CPU.
+        kernel: see `kernels`.
         name: what the names of the layers begin with.
 
     Returns:
@@ -129,21 +130,25 @@ def recurrent_stack(
     """
     for level in range(depth):
         first = level == 0
-        layer = CELLS[cell](
+        reads = partial(
+            recurrent_layer,
+            cell,
             units,
-            return_sequences=True,
-            return_state=True,
+            kernel=kernel,
             recurrent_dropout=recurrent_dropout,
             kernel_regularizer=keras.regularizers.L2(l2) if l2 and not (one_hot and first) else None,
             recurrent_regularizer=keras.regularizers.L2(l2) if l2 else None,
-            go_backwards=direction == "backward",
-            seed=seed + level,
-            name=f"{name}{cell}_{level}",
         )
-        wrapped = keras.layers.Bidirectional(layer, name=f"{name}both_{level}") if direction == "both" else layer
-        if kernel == "packed":
+        layer = reads(go_backwards=direction == "backward", seed=seed + level, name=f"{name}{cell}_{level}")
+        wrapped = layer
+        if direction == "both":
+            backward = f"backward_{layer.name}"
+            # Left to itself Keras gives both the same seed, and they drop the same units.
+            other = reads(go_backwards=True, seed=seed_of(backward, seed), name=backward)
+            wrapped = keras.layers.Bidirectional(layer, backward_layer=other, name=f"{name}both_{level}")
+        if kernel == PACKED:
             states, *last = packed_layer(wrapped, rows=one_hot and first)(x, mask)
-            last = [part for one in last for part in _apart(one, units)]
+            last = [part for one in last for part in apart(one, units)]
         else:
             states, *last = wrapped(x, mask=mask)
             if direction == "backward":
@@ -170,6 +175,24 @@ def drop(x: Any, rate: float, seed: int, name: str, *, masks: str = "steps") -> 
     return keras.layers.Dropout(rate, noise_shape=shape, seed=seed_of(name, seed), name=name)(x) if rate else x
 
 
+def recurrent_layer(cell: str, units: int, *, kernel: str, **options: Any) -> keras.layers.Layer:
+    """A stock layer that gives all its states, and its last one; see `kernels` and, for `options`, Keras."""
+    if cell != "simple_rnn":  # which has no cuDNN
+        options["use_cudnn"] = False if kernel == PORTABLE else "auto"
+    return CELLS[cell](units, return_sequences=True, return_state=True, **options)
+
+
+def recurrent_layers(
+    configuration: Configuration, units: int, *, kernel: str, seed: int, name: str
+) -> tuple[list[keras.layers.Layer], list[keras.layers.Layer]]:
+    """Stock layers, one on top of the other, whose cells take single steps; and for each what reads whole sequences."""
+    layers = [
+        recurrent_layer(configuration["cell"], units, kernel=kernel, seed=seed + level, name=f"{name}_{level}")
+        for level in range(configuration["depth"])
+    ]
+    return layers, [packed_layer(layer) if kernel == PACKED else layer for layer in layers]
+
+
 def packed_layer(layer: keras.layers.Layer, *, rows: bool = False) -> keras.layers.Layer:
     """The same layer by way of our own arithmetic."""
     from ..layers.packed import PackedRecurrent  # brings a compiler along, which serving does not need
@@ -177,8 +200,8 @@ def packed_layer(layer: keras.layers.Layer, *, rows: bool = False) -> keras.laye
     return PackedRecurrent(layer, rows=rows, name=f"packed_{layer.name}")
 
 
-def _apart(state: Any, units: int) -> list[Any]:
-    """A state, and an LSTM's cell state beside it, as two."""
+def apart(state: Any, units: int) -> list[Any]:
+    """A state, and an LSTM's cell state beside it, as Keras wants them: one or two of (batch, units)."""
     return [state[:, start : start + units] for start in range(0, state.shape[-1], units)]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 
-BOUNDARY = 0
+from ..records import BOUNDARY
 
 
 class NGrams:

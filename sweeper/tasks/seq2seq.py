@@ -11,7 +11,7 @@ import numpy as np
 from ..data.batches import Answers
 from ..data.cards import PARTS
 from ..data.store import Meta, Prepared, open_encoded
-from ..records import UNKNOWN, Configuration, Scores
+from ..records import BOUNDARY, UNKNOWN, Configuration, Scores
 from .base import Baseline, Served, Task
 
 if TYPE_CHECKING:
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
 
     from ..models import Sizes
 
-STOP = 0
 NONE = -1  # no symbol that a target can have
 NEAREST_TOGETHER = 512  # sources compared with all training sources at a time
 
@@ -123,7 +122,7 @@ def translation_scores(targets: Sequence[Sequence[str]], written: Sequence[str])
 
 def _ended(ids: np.ndarray) -> tuple[int, ...]:
     """Without what ends it."""
-    return tuple(one for one in ids.tolist() if one != STOP)
+    return tuple(one for one in ids.tolist() if one != BOUNDARY)
 
 
 def _written(ids: np.ndarray) -> tuple[int, ...]:

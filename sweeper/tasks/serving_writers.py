@@ -11,8 +11,7 @@ import tensorflow as tf
 from ..data.store import SYMBOLS, Meta
 from ..data.texts import told_labels
 from ..data.tokens import TokenOptions, lookup_table, tokenize
-from ..models.decoder import BOUNDARY
-from ..records import PADDING, UNKNOWN, Configuration
+from ..records import BOUNDARY, PADDING, UNKNOWN, Configuration
 from .serving import untracked
 
 
