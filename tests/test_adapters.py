@@ -10,7 +10,19 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.adapters import ADAPTERS, Document, columns, conllu, labelled, lines, pairs, schemes, vectors, wordtag
+from sweeper.adapters import (
+    ADAPTERS,
+    Document,
+    columns,
+    conllu,
+    labelled,
+    lines,
+    pairs,
+    schemes,
+    tables,
+    vectors,
+    wordtag,
+)
 from sweeper.errors import DataError
 from sweeper.records import LabelledText, TaggedSentence, TextPair
 
@@ -41,6 +53,15 @@ CONTRACT = [  # format, file name, text, options, examples
         [TaggedSentence(("中国", "人"), ("ns", "n")), TaggedSentence(("1/2",), ("m",))],
     ),
     ("pairs", "a.tsv", "a b\tc\n\nd\te f\n", {}, [TextPair("a b", "c"), TextPair("d", "e f")]),
+    ("pairs", "a.tsv", "x\ta b\tc\ny\td\te f\tz\n", {"columns": (2, 1)}, [TextPair("c", "a b"), TextPair("e f", "d")]),
+    (
+        "pairs",
+        "a.csv",
+        'de,x,en\nc,1," a, b "\n"e f",2,d\n',
+        {"source": "en", "target": "de"},
+        [TextPair("a, b", "c"), TextPair("d", "e f")],
+    ),
+    ("pairs", "a.jsonl", '{"en": "a", "de": 1}\n', {"source": "en", "target": "de"}, [TextPair("a", "1")]),
     (
         "pronunciations",
         "a.dict",
@@ -169,7 +190,7 @@ def test_only_columns_that_are_read_need_a_name_of_their_own(tmp_path):
 def test_the_names_of_columns_may_have_lines(tmp_path):
     path = tmp_path / "a.csv"
     path.write_text('"your\nreview",stars\ngood,5\n', encoding="utf-8")
-    assert labelled.columns(Document(path, "a.csv"), ("utf-8",)) == ["your\nreview", "stars"]
+    assert tables.columns(Document(path, "a.csv"), tables.Layout()) == ["your\nreview", "stars"]
 
 
 def test_line_ends_are_one_character_however_they_are_written(tmp_path):
@@ -442,8 +463,12 @@ def test_stress_is_kept_where_a_card_says_so(tmp_path):
     [
         ("pairs", "a\tb\nc d\n", "a.txt:2: expected a source and a target parted by '\\t', found 1 cell"),
         ("pairs", "a\tb\tc\n", "a.txt:1: expected a source and a target parted by '\\t', found 3 cells"),
+        ("columns", "a N\nb lemma N\n", "a.txt:2: found 3 columns where the lines before have 2"),
+        ("columns", "a lemma N\n\nb N\n", "a.txt:3: found 2 columns where the lines before have 3"),
+        ("pairs", "a\tb\tc\n", "which two they are in a card's [adapter]: columns = [0, 1]"),
         ("pairs", "a\t \n", "a.txt:1: the target is empty; write it, or remove the pair"),
         ("pairs", "\tb\n", "a.txt:1: the source is empty"),
+        ("pairs", "a\tb\n\u200b\u00ad\tb\n", "a.txt:2: the source is empty"),
         ("pronunciations", "a AH0\nb\n", "a.txt:2: 'b' has no phonemes"),
     ],
 )

@@ -43,8 +43,8 @@ NUL = "holds a NUL byte; is it a text file, and is its encoding declared?"
 NOTHING = "holds no examples, only a header or blank lines"
 QUOTE = 'a quoted cell that begins here is never closed, or a quote is not doubled; if quotes are part of the texts, declare quotes = "none" in a card\'s [adapter]'
 ENCODING = (
-    'is not utf-8; declare the encoding in the card\'s [adapter], for example encoding = ["gb18030"], '
-    "or pass --encoding gb18030"
+    'is not utf-8; declare the encoding in the card\'s [adapter], for example encoding = ["cp1252"], '
+    "or pass --encoding cp1252"
 )
 MUCH = "holds a number of too many digits, or too many brackets; is it text? Then quote it"
 ALIKE = "labels that differ only by case, blanks or how a number is written are kept apart"
@@ -78,9 +78,9 @@ DATA = [
     ("undecodable bytes in columns", "f.conll", b"na\xefve O\n", COLUMNS, f"f.conll:1: byte 0xef at offset 2 of the line {ENCODING}"),
     ("undecodable bytes in a treebank", "f.conllu", b"# \xff\n", CONLLU, f"f.conllu:1: byte 0xff at offset 2 of the line {ENCODING}"),
     ("undecodable bytes among words", "f.txt", b"na\xefve/n\n", WORDTAG, f"f.txt:1: byte 0xef at offset 2 of the line {ENCODING}"),
-    ("an encoding that is none", "f.csv", HEAD + ROWS, f'{LABELLED}\nencoding = ["undefined"]', "f.csv: Python knows no encoding 'undefined'; write for example encoding = [\"gb18030\"]"),
+    ("an encoding that is none", "f.csv", HEAD + ROWS, f'{LABELLED}\nencoding = ["undefined"]', "f.csv: Python knows no encoding 'undefined'; write for example encoding = [\"utf-8\"]"),
     ("half a surrogate in UTF-7", "f.txt", "fine\n+2AA-\n", f'{LINES}\nencoding = ["utf-7"]', "f.txt:2: holds half of a surrogate pair; is its encoding the declared one?"),
-    ("an unknown encoding", "f.csv", HEAD + ROWS, f'{LABELLED}\nencoding = ["utf-9"]', "f.csv: Python knows no encoding 'utf-9'; write for example encoding = [\"gb18030\"]"),
+    ("an unknown encoding", "f.csv", HEAD + ROWS, f'{LABELLED}\nencoding = ["utf-9"]', "f.csv: Python knows no encoding 'utf-9'; write for example encoding = [\"utf-8\"]"),
     ("a missing column", "f.csv", f"text,kind\n{ROWS}", LABELLED, "f.csv:1: no column is called 'label'. Known: kind, text"),
     ("an extra column", "f.csv", "id," + HEAD + "".join(f"{n},{row}\n" for n, row in enumerate(ROWS.splitlines())), LABELLED, PLAIN),
     ("too few cells", "f.csv", f"{HEAD}lonely\n{ROWS}", LABELLED, "f.csv:2: expected 2 columns (text, label), found 1"),
@@ -96,7 +96,8 @@ DATA = [
     ("labels in another script", "f.csv", labelled_by("好", "坏"), LABELLED, good("48 6 6", "坏, 好")),
     ("labels of markup", "f.csv", labelled_by("<b>", "&"), LABELLED, good("48 6 6", "&, <b>")),
     ("one class", "f.csv", labelled_by("a"), LABELLED, "c: every example has the label 'a'; a classifier needs at least two labels"),
-    ("a class with one example", "f.csv", f"{HEAD}only,c\n{ROWS}", LABELLED, good("33 4 4", "a, b, c")),
+    ("a class with one example", "f.csv", f"{HEAD}only,c\n{ROWS}", LABELLED, good("33 4 4", "a, b, c", "only one example has the label c; it is trained on or tested, not both")),
+    ("classes with one example each", "f.csv", HEAD + "".join(f"text {n},c{n}\n" for n in range(40)), LABELLED, "c: of 40 examples, none is left for the validation split; most of the 40 labels have a single example: give each of them several"),
     ("5,000 classes", "f.csv", HEAD + "".join(f"text {n},c{n % 5_000:04}\n" for n in range(15_000)), LABELLED, good("12004 1504 1492", ", ".join(f"c{n:04}" for n in range(5_000)))),
     ("a label without a name", "f.csv", HEAD + ROWS, f'{LABELLED}\nnames = {{ a = "A" }}', "f.csv:3: label 'b' has no name in the card; named: a"),
     ("a filter that nothing passes", "f.csv", HEAD + ROWS, f'{LABELLED}\nwhere = {{ label = "z" }}', "f.csv: holds no examples that the card selects"),

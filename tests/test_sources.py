@@ -17,11 +17,13 @@ from pathlib import Path
 
 import pytest
 
+from sweeper.cli import main
 from sweeper.data import cards, packages, sources
 from sweeper.errors import DeclarationError, SourceError
 
-from .conftest import card_text, write
+from .conftest import card_text, reviews, write
 
+PAIRS = 'task = "seq2seq"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "pairs"\n'
 EVIL = "import pathlib; pathlib.Path('was_run').touch()\n"
 
 
@@ -67,6 +69,19 @@ def index(tmp_path, monkeypatch) -> Path:
 def read(a_card: cards.Card) -> dict[tuple[str, str], str]:
     with sources.opened(a_card) as documents:
         return {(document.part, document.path.name): document.text(("utf-8",)) for document in documents}
+
+
+def test_a_folder_of_a_package_is_read_as_one_of_a_persons_own_is(index, tmp_path):
+    members = {"pos/en/1.txt": "A", "neg/2.txt": "B", "3.txt": "C", "neg/.DS_Store": "x", ".git/4.txt": "x"}
+    archive = wheel(index, {f"corpus/{name}": text for name, text in members.items()})
+    for name, text in members.items():
+        write(tmp_path / "own" / name, text)
+    own = f'about = "x"\ntask = "text"\n[source]\nfile = "{tmp_path / "own"}"\n[adapter]\nformat = "labelled"\n'
+    found = []
+    for one in (card(tmp_path, '"corpus/"', sha256(archive)), cards.load_card(str(write(tmp_path / "own.toml", own)))):
+        with sources.opened(one) as documents:
+            found.append({(document.path.name, document.folder) for document in documents} - {("__init__.py", "")})
+    assert found[0] == found[1] == {("1.txt", "pos/en"), ("2.txt", "neg"), ("3.txt", "")}
 
 
 @pytest.mark.parametrize(("make", "root"), [(wheel, "corpus/"), (source_distribution, "corpus-1.0/corpus/")])
@@ -160,9 +175,43 @@ def test_a_private_index_is_read_and_downloaded_from_with_its_password(tmp_path,
     assert "secret" not in capfd.readouterr().err
 
 
+def test_of_several_archives_the_one_with_the_declared_checksum_is_fetched(tmp_path, monkeypatch):
+    folder = tmp_path / "served" / "corpus"
+    folder.mkdir(parents=True)
+    archives = [wheel(folder, {"corpus/a.csv": text}).rename(folder / f"corpus-1.0-py3-none-{system}.whl")
+                for text, system in (("A", "win_amd64"), ("B", "linux_x86_64"), ("C", "any"))]  # fmt: skip
+    links = (f'<a href="{archive.name}#sha256={sha256(archive)}">{archive.name}</a>' for archive in archives)
+    write(folder / "index.html", f"<!doctype html>{''.join(links)}")
+    handler = functools.partial(http.server.SimpleHTTPRequestHandler, directory=str(tmp_path / "served"))
+    with http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        monkeypatch.setenv("PIP_INDEX_URL", f"http://127.0.0.1:{server.server_port}")
+        for name in ("PIP_EXTRA_INDEX_URL", "PIP_FIND_LINKS", "PIP_NO_INDEX"):
+            monkeypatch.setenv(name, "")
+        monkeypatch.setenv("PIP_CONFIG_FILE", os.devnull)
+        for archive, text in zip(archives, "ABC", strict=True):
+            assert read(card(tmp_path, '"corpus/a.csv"', sha256(archive))) == {("all", "a.csv"): text}
+        server.shutdown()
+
+
+def test_texts_without_labels_are_fetched_and_checked_with_the_rest(tmp_path, capsys):
+    write(tmp_path / "a.csv", reviews())
+    more = write(tmp_path / "more.txt", "some text\n")
+    text = (
+        f'about = "x"\ntask = "text"\n[source]\nfile = "a.csv"\n[unlabelled]\nurl = "{more.as_uri()}"\nsha256 = "{{}}"\n'
+        '[adapter]\nformat = "labelled"\ntext = "review"\nlabel = "verdict"\n'
+    )
+    wrong = write(tmp_path / "wrong.toml", text.format("0" * 64))
+    for action in ("fetch", "check"):
+        assert main(["datasets", action, str(wrong)]) == 2
+    assert main(["datasets", "fetch", str(write(tmp_path / "right.toml", text.format(sha256(more))))]) == 0
+    assert "more.txt" in capsys.readouterr().out
+
+
 def test_a_member_never_leaves_its_folder(index, tmp_path):
     archive = wheel(index, {"corpus/data/../../../evil.csv": "A"})
-    assert read(card(tmp_path, '"corpus/data/"', sha256(archive))) == {("all", "evil.csv"): "A"}
+    with pytest.raises(SourceError, match="holds no member"):
+        read(card(tmp_path, '"corpus/data/"', sha256(archive)))
     assert not list(tmp_path.glob("evil.csv"))
     assert not list(tmp_path.parent.glob("evil.csv"))
 
@@ -299,6 +348,15 @@ def test_a_wrong_source_is_refused_with_its_line(tmp_path, source, complaint):
             'task = "text"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "labelled"\nwhere = { year = 2020 }',
             "must be a table of text, found",
         ),
+        (f'{PAIRS}source = "a"', "target: source and target must name two columns, found 'a' and ''"),
+        (f'{PAIRS}source = "a"\ntarget = "a"', "target: source and target must name two columns, found 'a' and 'a'"),
+        (f"{PAIRS}columns = [0, 0]", r"columns: must be two places, counted from 0, such as \[0, 1\], found \[0, 0\]"),
+        (f"{PAIRS}columns = [0, 1, 2]", "columns: must be two places"),
+        (
+            f'{PAIRS}columns = [0, 1]\nsource = "a"\ntarget = "b"',
+            "columns: has no meaning where source and target are named",
+        ),
+        (f'{PAIRS}separator = ";;"\nsource = "a"\ntarget = "b"', "separator: must be one character, found ';;'"),
     ],
 )
 def test_a_wrong_card_is_refused(tmp_path, text, complaint):

@@ -23,19 +23,21 @@ class Adapter:
     """Args:
     options: dataclass of what a card may say; its field types are checked.
     read: from a document and options to examples, in file order.
+    mistakes: what is wrong with options of the right types: a key, and what to say of it.
     """
 
     options: type
     read: Callable[[Document, Any], Iterator[Example]]
+    mistakes: Callable[[Any], Iterator[tuple[str, str]]] = lambda options: iter(())
 
 
 ADAPTERS: Registry[Adapter] = Registry("format")
-ADAPTERS.add("labelled", Adapter(labelled.Options, labelled.read))
+ADAPTERS.add("labelled", Adapter(labelled.Options, labelled.read, labelled.mistakes))
 ADAPTERS.add("columns", Adapter(columns.Options, columns.read))
 ADAPTERS.add("conllu", Adapter(conllu.Options, conllu.read))
 ADAPTERS.add("wordtag", Adapter(wordtag.Options, wordtag.read))
-ADAPTERS.add("lines", Adapter(lines.Options, lines.read))
-ADAPTERS.add("pairs", Adapter(pairs.Options, pairs.read))
+ADAPTERS.add("lines", Adapter(lines.Options, lines.read, lines.mistakes))
+ADAPTERS.add("pairs", Adapter(pairs.Options, pairs.read, pairs.mistakes))
 ADAPTERS.add("pronunciations", Adapter(pronunciations.Options, pronunciations.read))
 ADAPTERS.add("vectors", Adapter(vectors.Options, vectors.read))
 

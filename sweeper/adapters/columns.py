@@ -42,10 +42,12 @@ def read(document: Document, options: Options) -> Iterator[TaggedSentence]:
     """Yield the sentences of one file, in order.
 
     Raises:
-        DataError: a line lacks one of the two columns.
+        DataError: a line lacks one of the two columns; or one of them is counted from the end, and a line has not as
+            many columns as the first.
     """
     words: list[str] = []
     tags: list[str] = []
+    width = 0
     for number, line in document.lines(options.encoding):
         if options.comment and line.startswith(options.comment):
             continue
@@ -63,6 +65,11 @@ def read(document: Document, options: Options) -> Iterator[TaggedSentence]:
             raise DataError(_too_few(document, number, options, cells, line)) from None
         if len(cells) < 2 and options.token != options.tag:
             raise DataError(_too_few(document, number, options, cells, line))
+        width = width or len(cells)
+        if len(cells) != width and min(options.token, options.tag) < 0:
+            raise DataError(
+                f"{document.name}:{number}: found {len(cells)} columns where the lines before have {width}, so that the last one may be another: {line[:60]!r}; write the missing one, or declare the columns in [adapter], such as tag = {width - 1}"
+            )
         if not word or not tag:
             raise DataError(f"{document.name}:{number}: the {'word' if not word else 'tag'} is empty: {line[:60]!r}")
         words.append(word)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import contextlib
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -52,10 +54,10 @@ class Document:
                 first = first or error
             except (LookupError, ValueError):  # some are names, but of no encoding of text
                 raise DataError(
-                    f'{self.name}: Python knows no encoding {encoding!r}; write for example encoding = ["gb18030"]'
+                    f'{self.name}: Python knows no encoding {encoding!r}; write for example encoding = ["{_likely(content, encodings)}"]'
                 ) from None
         assert first is not None, "a card has at least one encoding"
-        raise self._undecodable(content, first)
+        raise self._undecodable(content, first, encodings)
 
     def lines(self, encodings: tuple[str, ...]) -> Iterator[tuple[int, str]]:
         """Lines with their numbers from 1, without their ends; LF, CRLF and CR all end a line."""
@@ -101,14 +103,29 @@ class Document:
                 f"{self.name}:{line}: holds half of a surrogate pair; is its encoding the declared one?"
             ) from None
 
-    def _undecodable(self, content: bytes, error: UnicodeDecodeError) -> DataError:
+    def _undecodable(self, content: bytes, error: UnicodeDecodeError, tried: tuple[str, ...]) -> DataError:
         line = content.count(b"\n", 0, error.start) + 1
         offset = error.start - (content.rfind(b"\n", 0, error.start) + 1)
-        likely = "utf-16" if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else "gb18030"
+        likely = _likely(content, tried)
         return DataError(
             f"{self.name}:{line}: byte {content[error.start]:#04x} at offset {offset} of the line is not {error.encoding}; "
             f'declare the encoding in the card\'s [adapter], for example encoding = ["{likely}"], or pass --encoding {likely}'
         )
+
+
+def _likely(content: bytes, tried: tuple[str, ...]) -> str:
+    """An encoding that the bytes may be in, and in which they can be read."""
+    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+        return "utf-16"
+    beyond = re.findall(rb"[\x80-\xff]+", content)
+    # Han characters are pairs of such bytes, and stand together; letters with accents are single ones among others.
+    chinese = sum(map(len, beyond)) >= 2 * len(beyond) > 0
+    for name in ("utf-8", *(("gb18030", "cp1252") if chinese else ("cp1252", "gb18030"))):
+        with contextlib.suppress(UnicodeDecodeError):
+            content.decode(name)
+            if name not in tried:
+                return name
+    return "latin-1"
 
 
 def one_line_end(text: str) -> str:

@@ -28,6 +28,12 @@ class Options:
     encoding: tuple[str, ...] = ("utf-8",)
 
 
+def mistakes(options: Options) -> Iterator[tuple[str, str]]:
+    """See `Adapter`."""
+    if options.join < 1:
+        yield "join", f"must be 1 or more, found {options.join}"
+
+
 def read(document: Document, options: Options) -> Iterator[LabelledText]:
     """Yield each line that is not blank, or so many lines as `join` says, in order.
 

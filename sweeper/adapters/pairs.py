@@ -1,13 +1,15 @@
-"""Pairs of texts: `source<TAB>target` a line, or two files whose lines belong together."""
+"""Pairs of texts: `source<TAB>target` a line, two columns of a table, or two files whose lines belong together."""
 
 from __future__ import annotations
 
 import itertools
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
 
 from ..errors import DataError
 from ..records import TextPair, TokenKind
+from . import tables
 from .documents import Document
 
 
@@ -16,28 +18,48 @@ class Options:
     """What a card may say.
 
     Args:
-        separator: between source and target, where they stand in one line.
+        source, target: columns of a table with a line of names (csv, tsv, jsonl, parquet); "" where nothing has a name.
+        columns: where nothing has a name and lines have more than two cells, the places of source and target, from 0.
+        separator: between cells; a tab in lines without names, and in tables what the file's ending says.
         source_tokens, target_tokens: what is read and what is written, one at a time: see `records.TokenKind`.
         longest: pairs whose target has more symbols are left out, counted and said.
         encoding: encodings to try, in order.
     """
 
-    separator: str = "\t"
+    source: str = ""
+    target: str = ""
+    columns: tuple[int, ...] = ()
+    separator: str | None = None
     source_tokens: TokenKind = "words"
     target_tokens: TokenKind = "words"
     longest: int = 256
     encoding: tuple[str, ...] = ("utf-8",)
 
 
+def mistakes(options: Options) -> Iterator[tuple[str, str]]:
+    """See `Adapter`."""
+    if bool(options.source) != bool(options.target) or (options.source and options.source == options.target):
+        yield (
+            "target",
+            f"source and target must name two columns, found {options.source!r} and {options.target!r}; leave both out where lines are pairs",
+        )
+    if options.columns and (len(set(options.columns)) != 2 or len(options.columns) != 2 or min(options.columns) < 0):
+        yield "columns", f"must be two places, counted from 0, such as [0, 1], found {list(options.columns)}"
+    if options.columns and options.source:
+        yield "columns", "has no meaning where source and target are named; leave it out"
+    if options.source and options.separator is not None and len(options.separator) != 1:
+        yield "separator", f"must be one character, found {options.separator!r}"
+
+
 def read(document: Document, options: Options) -> Iterator[TextPair]:
     """Yield the pairs in order; a line that is blank on both sides is left out.
 
     Raises:
-        DataError: a line without its other half, or an empty half.
+        DataError: a line without its other half, or an empty half; of a table as `tables.rows`.
     """
     for number, source, target in _halves(document, options):
         for half, text in (("source", source), ("target", target)):
-            if not text:
+            if not _is_visible(text):
                 raise DataError(f"{document.name}:{number}: the {half} is empty; write it, or remove the pair")
         yield TextPair(source, target)
 
@@ -46,16 +68,32 @@ def _halves(document: Document, options: Options) -> Iterator[tuple[int, str, st
     """Line numbers and both texts, stripped."""
     if document.beside is not None:
         yield from _aligned(document, document.beside, options)
-        return
+    elif options.source:
+        named, layout = (options.source, options.target), tables.Layout(options.encoding, options.separator)
+        for number, row in tables.rows(document, layout, named):
+            source, target = (tables.cell(row[name], name, f"{document.name}:{number}").strip() for name in named)
+            yield number, source, target
+    else:
+        yield from _lines(document, options)
+
+
+def _lines(document: Document, options: Options) -> Iterator[tuple[int, str, str]]:
+    separator = options.separator or "\t"
     for number, line in document.lines(options.encoding):
         if not line.strip():
             continue
-        cells = line.split(options.separator)
-        if len(cells) != 2:
+        cells = line.split(separator)
+        if not options.columns and len(cells) != 2:
+            more = "; say which two they are in a card's [adapter]: columns = [0, 1]" if len(cells) > 2 else ""
             raise DataError(
-                f"{document.name}:{number}: expected a source and a target parted by {options.separator!r}, found {len(cells)} cell{'s' * (len(cells) != 1)}"
+                f"{document.name}:{number}: expected a source and a target parted by {separator!r}, found {len(cells)} cell{'s' * (len(cells) != 1)}{more}"
             )
-        yield number, cells[0].strip(), cells[1].strip()
+        source, target = options.columns or (0, 1)
+        if max(source, target) >= len(cells):
+            raise DataError(
+                f"{document.name}:{number}: expected cells {source} and {target}, counted from 0 and parted by {separator!r}, found {len(cells)} cell{'s' * (len(cells) != 1)}"
+            )
+        yield number, cells[source].strip(), cells[target].strip()
 
 
 def _aligned(document: Document, beside: Document, options: Options) -> Iterator[tuple[int, str, str]]:
@@ -67,6 +105,11 @@ def _aligned(document: Document, beside: Document, options: Options) -> Iterator
     for (number, source), (_, target) in zip(*sides, strict=True):
         if source or target:
             yield number, source, target
+
+
+def _is_visible(text: str) -> bool:
+    """Whether anything but blanks, control and format characters is in it, which are no part of any token."""
+    return any(unicodedata.category(one)[0] not in "ZC" for one in text)
 
 
 def _without_last_blanks(lines: Iterator[tuple[int, str]]) -> list[tuple[int, str]]:

@@ -59,7 +59,8 @@ class Source:
 
 @dataclass(frozen=True)
 class Split:
-    """How examples are divided; shares are of all examples, or of the training part where the test part is given."""
+    """How examples are divided. Shares are of all examples; where files are parts, of the training part, validation first
+    and the test part of what is left."""
 
     validation: float = 0.1
     test: float = 0.1
@@ -151,25 +152,12 @@ def parse_card(fields: Fields, name: str) -> Card:
     options: Any = adapter.into(adapters.ADAPTERS[form].options, ignore=("format",))
     if not 1 <= getattr(options, "longest", 1) <= WINDOW:
         raise adapter.error("longest", f"must be from 1 to {WINDOW}, found {options.longest}")
-    if getattr(options, "join", 1) < 1:
-        raise adapter.error("join", f"must be 1 or more, found {options.join}")
-    if form == "labelled" and options.layout == "table" and options.text == options.label:
-        raise adapter.error("label", f"must be another column than the text, found {options.label!r} for both")
-    if form == "labelled" and options.layout == "folders" and (options.where or options.skip_lines):
-        raise adapter.error(
-            "where" if options.where else "skip_lines", "has no meaning for a folder a class; leave it out"
-        )
     if not getattr(options, "encoding", ("utf-8",)):
         raise adapter.error("encoding", 'needs at least one encoding, such as ["utf-8"]')
-    if "" in getattr(options, "names", {}).values():
-        raise adapter.error("names", "must give each label some name, found an empty one")
-    if form == "labelled" and options.layout == "table" and not options.text:
-        raise adapter.error("text", "must name a column, found ''")
-    separator = getattr(options, "separator", None)
-    if separator is not None and (not separator or (form == "labelled" and len(separator) != 1)):
-        raise adapter.error(
-            "separator", f"must be {'one character' if form == 'labelled' else 'some text'}, found {separator!r}"
-        )
+    if getattr(options, "separator", None) == "":
+        raise adapter.error("separator", "must be some text, found ''")
+    for key, mistake in adapters.ADAPTERS[form].mistakes(options):
+        raise adapter.error(key, mistake)
     return Card(
         name=name,
         about=header.about,

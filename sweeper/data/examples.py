@@ -48,7 +48,7 @@ def read_examples(card: Card) -> tuple[pd.DataFrame, dict[str, int]]:
         )
     if len(table) < FEWEST:
         raise DataError(
-            f"{card.name}: has {len(table)} examples; at least {FEWEST} are needed to train, choose and test"
+            f"{card.name}: has {len(table)} example{'s' * (len(table) != 1)}; at least {FEWEST} are needed to train, choose and test"
         )
     return table, counts
 
@@ -173,10 +173,13 @@ def warnings(
     for part in PARTS:
         if not sizes[part]:
             equal = f", of which {dropped} equal one of another split and were dropped" if dropped else ""
-            cure = "remove the repetitions, or give" if dropped else "give it a larger share in [split], or"
-            raise DataError(
-                f"{card.name}: of {len(table)} examples{equal}, none is left for the {part} split; {cure} more data"
-            )
+            if "label" in table and (table["label"].value_counts() == 1).mean() > 0.5:
+                cure = f"most of the {table['label'].nunique()} labels have a single example: give each of them several"
+            elif dropped:
+                cure = "remove the repetitions, or give more data"
+            else:
+                cure = "give it a larger share in [split], or more data"
+            raise DataError(f"{card.name}: of {len(table)} examples{equal}, none is left for the {part} split; {cure}")
     if dropped:
         yield f"{dropped:,} examples equal one of another split and were dropped from the earlier of the two (training first)"
     if counts["repaired"]:
@@ -198,6 +201,9 @@ def warnings(
         yield f"no training example has the label {listed(unseen)}; {what}"
     if generated:
         return
+    once = sorted(label for label, count in Counter(examples["label"]).items() if count == 1)
+    if once:
+        yield f"only one example has the label {listed(once)}; it is trained on or tested, not both"
     folded = Counter(_folded(label) for label in set(examples["label"]))
     alike = sorted(label for label in set(examples["label"]) if folded[_folded(label)] > 1)
     if alike:

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import codecs
+import dataclasses
 import json
 import re
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 from .. import adapters
-from ..adapters import labelled, schemes
+from ..adapters import schemes, tables
 from ..declarations import Fields
 from ..errors import DataError, UsageError, listed, unknown
 from ..records import LabelledText, TaggedSentence
 from . import sources
-from .cards import Card, as_name, parse_card
+from .cards import PARTS, Card, as_name, parse_card
 from .examples import are_stars
 
+SEPARATORS = ";\t|"  # that a table may have, whatever its name says
 TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet")
 COLUMNS = (".conll", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".txt")
 FEELINGS = frozenset(
@@ -40,6 +44,7 @@ FEELINGS = frozenset(
     ]
 )
 TEXT_NAMES = ("text", "sentence", "review", "content", "comment", "body", "文本", "内容", "评论")
+MOST_NUMBERS = 20  # different ones, beyond which numbers are amounts and no labels
 LABEL_NAMES = ("label", "class", "category", "sentiment", "stars", "rating", "标签", "类别")
 
 
@@ -65,7 +70,7 @@ def infer_card(
     if not path.is_dir():
         sources.check_file(path)
     if task == "seq2seq":
-        return _pairs_card(path, text or label, encoding)
+        return _pairs_card(path, text, label, encoding)
     if task == "generation":
         return _texts_card(path, text, label, encoding)
     adapter = _adapter(path, text, label, encoding)
@@ -75,20 +80,35 @@ def infer_card(
     chosen = task or found
     said = f"{path.name}: {adapter['format']}" + "".join(
         f", {what} {adapter[name]!r}"
-        for name, what in (("text", "text in"), ("label", "label in"), ("comment", "comments begin with"))
+        for name, what in (
+            ("text", "text in"),
+            ("label", "label in"),
+            ("separator", "columns parted by"),
+            ("comment", "comments begin with"),
+        )
         if name in adapter
     )
     how = "as you said" if task else f"because {why}"
     return _card(path, adapter, chosen), f"{said}; {len(labels)} labels ({listed(labels)}); task: {chosen}, {how}"
 
 
-def _pairs_card(path: Path, column: str | None, encoding: str | None) -> tuple[Card, str]:
-    """A card for a file of `source<TAB>target` lines; texts with blanks are read by word, others by character."""
-    if column or path.is_dir():
+def _pairs_card(path: Path, source: str | None, target: str | None, encoding: str | None) -> tuple[Card, str]:
+    """A card for a file of `source<TAB>target` lines, or for two columns of a table; texts with blanks are read by word,
+    others by character."""
+    ending = path.suffix.lower()
+    if path.is_dir():
         raise UsageError(
-            f"--data: seq2seq reads one file of lines, source<TAB>target, without a header; for another layout of {path.name} write a card"
+            f"--data: seq2seq reads one file, of lines source<TAB>target or a table; for another layout of {path.name} write a card"
         )
-    adapter: dict[str, object] = {"format": "pairs", **({"encoding": [encoding]} if encoding else {})}
+    adapter: dict[str, object] = {"format": "pairs", **_encoding(path, encoding)}
+    if source or target or ending in (".csv", ".jsonl", ".ndjson", ".parquet"):
+        header, separator = _header(path, encoding)
+        if source is None or target is None:
+            raise UsageError(
+                f"--text SOURCE --label TARGET are needed for pairs in a table: {path.name} has the columns {listed(header)}; lines source<TAB>target without names are a .tsv or .txt file"
+            )
+        adapter |= {"source": _column("--text", source, (), header), "target": _column("--label", target, (), header)}
+        adapter |= separator
     card = _card(path, adapter, "seq2seq")
     pairs = list(adapters.ADAPTERS["pairs"].read(adapters.Document(path, str(path)), card.options))
     if not pairs:
@@ -103,8 +123,7 @@ def _pairs_card(path: Path, column: str | None, encoding: str | None) -> tuple[C
 def _texts_card(path: Path, text: str | None, label: str | None, encoding: str | None) -> tuple[Card, str]:
     """A card for texts to go on with: a table, with labels only where they are asked for, a folder for each label, or
     a plain text, each line of it one."""
-    common: dict[str, object] = {"encoding": [encoding]} if encoding else {}
-    ending = path.suffix.lower()
+    common, ending = _encoding(path, encoding), path.suffix.lower()
     if path.is_dir() or ending in TABLES:
         adapter = _adapter(path, text, label or text, encoding) if path.is_dir() else {"format": "labelled", **common}
     elif ending == ".txt" and not (text or label):
@@ -114,9 +133,10 @@ def _texts_card(path: Path, text: str | None, label: str | None, encoding: str |
             f"--data: generation reads a .txt file of one text a line, a table ({', '.join(TABLES)}) with --text, or a folder of texts for each label; for another layout of {path.name} write a card"
         )
     if ending in TABLES and not path.is_dir():
-        header = labelled.columns(adapters.Document(path, str(path)), (encoding or "utf-8",))
-        adapter["text"] = _column(path, "--text", text, TEXT_NAMES, header)
-        adapter["label"] = "" if label is None else _column(path, "--label", label, LABEL_NAMES, header)
+        header, separator = _header(path, encoding)
+        adapter["text"] = _column("--text", text, TEXT_NAMES, header)
+        adapter["label"] = "" if label is None else _column("--label", label, LABEL_NAMES, header)
+        adapter |= separator
     card = _card(path, adapter, "generation")
     labels = [one for one in _labels(card) if one]
     told = f"{len(labels)} labels ({listed(labels)})" if labels else "without labels"
@@ -129,14 +149,15 @@ def _adapter(path: Path, text: str | None, label: str | None, encoding: str | No
         raise UsageError(
             f"{'--text' if text else '--label'}: names a column of a table, and {path.name} is none; leave it out"
         )
-    common: dict[str, object] = {"encoding": [encoding]} if encoding else {}
+    common = _encoding(path, encoding)
     if path.is_dir():
         return {"format": "labelled", "layout": "folders", **common}
     if ending in TABLES:
-        header = labelled.columns(adapters.Document(path, str(path)), (encoding or "utf-8",))
+        header, separator = _header(path, encoding)
         columns = {
-            "text": _column(path, "--text", text, TEXT_NAMES, header),
-            "label": _column(path, "--label", label, LABEL_NAMES, header),
+            "text": _column("--text", text, TEXT_NAMES, header),
+            "label": _column("--label", label, LABEL_NAMES, header),
+            **separator,
         }
         if columns["text"] == columns["label"]:
             raise UsageError(f"--label: must be another column than --text, found {columns['label']!r} for both")
@@ -144,11 +165,64 @@ def _adapter(path: Path, text: str | None, label: str | None, encoding: str | No
     if ending == ".conllu":
         return {"format": "conllu", **common}
     if ending in COLUMNS:
-        mark = _comment_mark([line for _, line in adapters.Document(path, str(path)).lines((encoding or "utf-8",))])
+        lines = [line for _, line in adapters.Document(path, str(path)).lines(_encodings(common))]
+        mark = _comment_mark(lines)
+        if ending == ".txt":
+            _refuse_what_has_no_columns(path, [line for line in lines if not (mark and line.startswith(mark))])
         return {"format": "columns", **({"comment": mark} if mark else {}), **common}
+    cure = "; write one object a line, as .jsonl" if ending == ".json" else ""
     raise UsageError(
-        f"--data: {path.name}: no adapter for the ending {ending!r}; known: {', '.join((*TABLES, '.conllu', *COLUMNS))}, or a folder of texts for each class"
+        f"--data: {path.name}: no adapter for the ending {ending!r}{cure}; known: {', '.join((*TABLES, '.conllu', *COLUMNS))}, or a folder of texts for each class"
     )
+
+
+def _encoding(path: Path, given: str | None) -> dict[str, object]:
+    """For a card: what is given, or what the file's own mark says."""
+    if given is None and path.is_file():
+        with path.open("rb") as file:
+            given = "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else None
+    return {} if given is None else {"encoding": [given]}
+
+
+def _encodings(adapter: Mapping[str, Any]) -> tuple[str, ...]:
+    return tuple(adapter.get("encoding", ("utf-8",)))
+
+
+def _header(path: Path, encoding: str | None) -> tuple[list[str], dict[str, object]]:
+    """The names of a table's columns; and what parts them, for a card, where that is not what the ending says."""
+    layout, document = tables.Layout(_encodings(_encoding(path, encoding))), adapters.Document(path, str(path))
+    header = tables.columns(document, layout)
+    if not header:
+        raise DataError(f"{path}: the file is empty; a table begins with the names of its columns")
+    mark = next((mark for mark in SEPARATORS if len(header) == 1 and mark in header[0]), None)
+    if mark is None:
+        return header, {}
+    return tables.columns(document, dataclasses.replace(layout, separator=mark)), {"separator": mark}
+
+
+def _refuse_what_has_no_columns(path: Path, lines: Sequence[str]) -> None:
+    """A text file may be anything; of what is not columns of words and tags, say how it is read.
+
+    Raises:
+        UsageError: it is something else.
+    """
+    written = [line.split() for line in lines if line.strip()]
+    if not written:
+        return  # which its adapter says better
+    if sum(cells[0].startswith("__label__") for cells in written) * 2 > len(written):
+        raise UsageError(
+            f"--data: {path.name}: lines that begin with __label__ are not read; write a table of text and label, with a line of names"
+        )
+    words = [word for cells in written for word in cells]
+    if sum("/" in word[1:-1] for word in words) * 10 > 9 * len(words):
+        raise UsageError(
+            f'--data: {path.name}: words with their tags, word/TAG, are read by a card with format = "wordtag" in [adapter]; the README shows one'
+        )
+    whole = all(line.strip() for line in lines[:-1])  # nothing parts sentences
+    if min(map(len, written)) < 2 or (whole and len(set(map(len, written))) > 1):
+        raise UsageError(
+            f"--data: {path.name}: its lines are no words with tags. Texts to go on with, one a line: sweeper sweep generation --data {path}; pairs, source<TAB>target: sweeper sweep seq2seq --data {path}; labelled texts: a table such as .csv or .tsv"
+        )
 
 
 def _comment_mark(lines: Sequence[str]) -> str:
@@ -174,14 +248,7 @@ def _comment_mark(lines: Sequence[str]) -> str:
     return ""
 
 
-def _column(path: Path, flag: str, given: str | None, usual: tuple[str, ...], header: list[str]) -> str:
-    if not header:
-        raise DataError(f"{path}: the file is empty; a table begins with the names of its columns")
-    other = next((mark for mark in ";\t|" if len(header) == 1 and mark in header[0]), None)
-    if other:
-        raise UsageError(
-            f"{path}:1: has one column, {header[0]!r}; if {other!r} parts its columns, say so in a card: separator = {json.dumps(other)} in [adapter]"
-        )
+def _column(flag: str, given: str | None, usual: tuple[str, ...], header: list[str]) -> str:
     if given is not None:
         if given not in header:
             raise UsageError(f"{flag}: {unknown('column', given, header)}")
@@ -189,17 +256,21 @@ def _column(path: Path, flag: str, given: str | None, usual: tuple[str, ...], he
     for name in header:
         if name.lower() in usual:
             return name
-    raise UsageError(f"{flag} COLUMN is needed: the file has the columns {listed(header)}")
+    raise UsageError(
+        f"{flag} COLUMN is needed: the file has the columns {listed(header)}, as its first line names them; a table without names needs such a line"
+    )
 
 
 def _card(path: Path, adapter: dict[str, object], task: str) -> Card:
     """Through the text of a declaration, so that the sweep keeps a card that anyone can use again."""
+    parts = [part for part in PARTS if path.is_dir() and (path / part).is_dir()]
+    files = f"{{ {', '.join(f'{part} = {_quoted(str((path / part).resolve()))}' for part in parts)} }}"
     lines = [
         f"about = {_quoted(f'{path.name}, a file of your own')}",
         f"task  = {_quoted(task)}",
         "",
         "[source]",
-        f"file = {_quoted(str(path.resolve()))}",
+        f"file = {files if 'train' in parts else _quoted(str(path.resolve()))}",
         "",
         "[adapter]",
     ]
@@ -243,4 +314,10 @@ def _task(card: Card, labels: Sequence[str]) -> tuple[str, str]:
         return "sentiment", "the labels are two numbers"
     if {label.lower() for label in labels} <= FEELINGS:
         return "sentiment", "the labels are feelings"
+    if all(re.fullmatch(r"[+-]?\d+(\.\d+)?", label) for label in labels):
+        if len(labels) > MOST_NUMBERS and any(float(label) % 1 for label in labels):
+            raise UsageError(
+                f"--label: holds {len(labels)} different numbers ({listed(labels)}), which are amounts and no labels; make classes of them, such as stars from 1 to 5"
+            )
+        return "text", "the labels are numbers, but no stars that follow each other"
     return "text", "the labels are names"

@@ -30,7 +30,7 @@ if TYPE_CHECKING:
     from unearth.fetchers import PyPIClient
 
 CHUNK = 1 << 20
-ARCHIVES = (".whl", ".gz", ".zip")
+ARCHIVES = (".whl", ".zip", ".gz", ".tgz", ".bz2", ".xz")
 
 
 @dataclass(frozen=True)
@@ -46,7 +46,9 @@ class IndexSettings:
 
 def index_settings() -> IndexSettings:
     """From pip's configuration files and PIP_* variables; pip itself is asked, so that we need not know where they lie."""
-    asked = subprocess.run([sys.executable, "-m", "pip", "config", "list"], capture_output=True, text=True, check=False)
+    asked = subprocess.run(
+        [sys.executable, "-P", "-m", "pip", "config", "list"], capture_output=True, text=True, check=False
+    )
     found: dict[str, str] = {}
     for line in asked.stdout.splitlines():
         key, _, value = line.partition("=")
@@ -107,6 +109,8 @@ def fetch_package(requirement: str, members: Sequence[str], checksum: str) -> Pa
                 f"{requirement}: no answer from {_places(settings)}: {first_line(error)}; connect to the network once, then it is cached"
             ) from None
         fitting = [link for link in links if link.is_wheel == wants_wheel]
+        # There may be one a platform, and one of each kind of archive.
+        fitting.sort(key=lambda link: checksum not in (link.hash, (link.hashes or {}).get("sha256")))
         if not fitting:
             raise SourceError(
                 f"{requirement}: no {'wheel' if wants_wheel else 'source distribution'} of it was found in {_places(settings)}; "

@@ -224,7 +224,8 @@ def _symbols(targets: pd.Series, tokens: str, training: int, kind: str) -> _Labe
         training: how many of the first rows are training examples.
         kind: see `Meta`.
     """
-    from .tokens import ranked
+    with without_chatter():  # of TensorFlow, which comes with it
+        from .tokens import ranked
 
     flat, counts = _cut_targets(targets, tokens)
     inside = counts[:training].sum()

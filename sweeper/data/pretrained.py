@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import tempfile
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
 import numpy as np
 
-from .. import adapters
-from ..errors import DeclarationError
-from ..journal import write_atomically
+from .. import adapters, declarations
+from ..errors import DeclarationError, unknown
+from ..journal import replacing, write_atomically
 from ..quiet import without_chatter
 from ..records import UNKNOWN
 from . import cards, sources
@@ -23,7 +21,7 @@ from .derived import read_unlabelled
 from .downloads import sha256
 from .in_domain import learned_vectors
 from .linear import Texts
-from .store import Prepared, open_encoded, read_texts
+from .store import Prepared, no_space, open_encoded, read_texts
 
 IN_DOMAIN = "in_domain"
 """The name of vectors that are learned from the training texts themselves."""
@@ -54,10 +52,12 @@ def write_vectors(
     known = ~np.isnan(matrix[UNKNOWN + 1 : len(vocabulary), 0])
     say(f"{name}: {known.sum():,} of the {len(known):,} {encoding[0]} of the training texts have a vector")
     words = np.frombuffer(json.dumps(others).encode(), np.uint8)
-    with tempfile.NamedTemporaryFile(dir=target.parent, suffix=".npz", delete=False) as file:
-        np.savez(file, vectors=matrix, words=words)
-    os.replace(file.name, target)
-    write_atomically(noted, f"{current} {sha256(target)}")
+    try:
+        with replacing(target) as file:
+            np.savez(file, vectors=matrix, words=words)
+        write_atomically(noted, f"{current} {sha256(target)}")
+    except OSError as error:
+        raise no_space(target, error) from None
 
 
 def _texts(card: Card, prepared: Prepared, encoding: tuple[str, bool], vocabulary: list[str]) -> Texts:
@@ -98,6 +98,11 @@ def _own_file(name: str) -> Path | None:
 
 
 def _vectors_card(name: str) -> Card:
+    if name not in declarations.declared("datasets") and not Path(name).is_file():
+        known = [row["dataset"] for row in cards.summaries() if row["task"] == VECTORS]
+        raise DeclarationError(
+            f"parameters.vectors: {unknown('dataset of vectors', name, [*known, IN_DOMAIN])}; nor is there such a file, seen from the working folder {Path.cwd()}"
+        )
     card = cards.load_card(name)
     if card.task != VECTORS:
         raise DeclarationError(f"{name}: is a dataset for {card.task}, not of word vectors")

@@ -8,7 +8,7 @@ import tempfile
 import urllib.parse
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path, PurePosixPath
+from pathlib import Path, PurePath, PurePosixPath
 
 from ..adapters import Document
 from ..errors import SourceError, listed
@@ -43,7 +43,7 @@ def opened(card: Card) -> Iterator[list[Document]]:
 
 
 def fingerprint(card: Card) -> str:
-    """What the data's content is known by, in hexadecimal; fetches what it does not have yet."""
+    """What the data's content is known by, in hexadecimal; nothing is fetched for it."""
     source = card.source
     digest = hashlib.sha256()
     if source.pypi or source.url:
@@ -73,8 +73,7 @@ def _files(card: Card, where: Where | None) -> Iterator[tuple[Document, str]]:
                 _check_link(file, path)
                 check_file(file)
                 below = file.relative_to(path)
-                folder = below.parent.as_posix() if len(below.parts) > 1 else ""
-                yield Document(file, str(file), part, folder), below.as_posix()
+                yield Document(file, str(file), part, _below(below)), below.as_posix()
         elif path.exists():
             check_file(path)
             yield Document(path, str(path), part, path.parent.name), path.name
@@ -86,8 +85,13 @@ def _files(card: Card, where: Where | None) -> Iterator[tuple[Document, str]]:
             raise SourceError(f"{path}: no such file{hint}")
 
 
-def _hidden(path: Path, folder: Path) -> bool:
-    return any(name.startswith(".") for name in path.relative_to(folder).parts)
+def _hidden(path: PurePath | str, folder: PurePath | str) -> bool:
+    return any(name.startswith(".") for name in PurePosixPath(path).relative_to(folder).parts)
+
+
+def _below(path: PurePath) -> str:
+    """The folders that a file lies in, "" for none."""
+    return "" if len(path.parts) == 1 else path.parent.as_posix()
 
 
 def check_file(path: Path) -> None:
@@ -162,7 +166,8 @@ def _members(archive: Path, package: str, wanted: list[tuple[str, str]], folder:
             found = [
                 name
                 for name in names
-                if name == path or (path.endswith("/") and name.startswith(path) and not name.endswith("/"))
+                if name == path
+                or (path.endswith("/") and name.startswith(path) and not name.endswith("/") and not _hidden(name, path))
             ]
             if not found:
                 alike = listed(name for name in names if name.endswith(PurePosixPath(path).suffix))
@@ -172,9 +177,8 @@ def _members(archive: Path, package: str, wanted: list[tuple[str, str]], folder:
                 target = folder / str(len(documents)) / pure.name
                 target.parent.mkdir(parents=True)
                 copy(name, target)
-                documents.append(
-                    Document(target, f"{package}:{name}", part, "" if f"{pure.parent}/" == path else pure.parent.name)
-                )
+                below = "" if name == path else _below(pure.relative_to(path))
+                documents.append(Document(target, f"{package}:{name}", part, below))
         return documents
 
 

@@ -75,7 +75,7 @@ def _in_one_part(divided: pd.DataFrame, key: pd.Series) -> Divided:
 def _assign(
     rows: np.ndarray, shares: dict[str, float], strata: pd.Series | None, generator: np.random.Generator
 ) -> np.ndarray:
-    """A part for each of `rows`: each share of every stratum, rounded down, the rest to training."""
+    """A part for each of `rows`: each share of every stratum, rounded at random, the rest to training."""
     chosen = np.full(len(rows), "train", dtype=object)
     labels = np.zeros(len(rows)) if strata is None else strata.iloc[rows].to_numpy()
     for label in pd.unique(labels):

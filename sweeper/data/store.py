@@ -58,8 +58,8 @@ class Meta:
     Args:
         labels: names by label id; of sequences and texts the symbols that may be written, see `SYMBOLS`.
         unseen: symbols that no training target has, whose ids come after those of `labels`: targets of other splits have
-        them, and nothing writes them.
-    kind: "labels", "entities", "tags", "sequences" (for sources), or "texts" (for themselves).
+            them, and nothing writes them.
+        kind: "labels", "entities", "tags", "sequences" (for sources), or "texts" (for themselves).
         ordered: labels are numbers in an order (stars).
         counts: examples by split.
         longest: the most symbols of a training target, its end included.
@@ -284,6 +284,13 @@ def is_whole(folder: Path, say: Callable[[str], None]) -> bool:
     return not altered
 
 
+def no_space(path: Path, error: OSError) -> NoSpace:
+    """Why something of the cache could not be written."""
+    return NoSpace(
+        f"{path}: cannot be written: {error}; free some space there, or name another folder in SWEEPER_CACHE"
+    )
+
+
 def write_whole(folder: Path, write: Callable[[Path], dict[str, Any]]) -> None:
     """Let `write` fill a new folder and return its meta data, then put it in place in one step."""
     folder.parent.mkdir(parents=True, exist_ok=True)
@@ -294,9 +301,7 @@ def write_whole(folder: Path, write: Callable[[Path], dict[str, Any]]) -> None:
             meta["checksums"] = {path.name: sha256(path) for path in sorted(place.iterdir())}
             (place / "meta.json").write_text(sealed(meta), encoding="utf-8")
         except OSError as error:
-            raise NoSpace(
-                f"{folder}: cannot be written: {error}; free some space there, or name another folder in SWEEPER_CACHE"
-            ) from None
+            raise no_space(folder, error) from None
         place.chmod(0o755)
         try:
             place.rename(folder)
