@@ -16,6 +16,10 @@ __version__ = metadata.version("sweeper")
 __all__ = ["export", "leaderboard", "load_dataset", "load_space", "sweep"]
 
 
+def __dir__() -> list[str]:
+    return [*__all__, "__version__"]
+
+
 def __getattr__(name: str) -> Any:
     """Import what is asked for, and nothing heavy before."""
     if name not in __all__:

@@ -45,9 +45,9 @@ def sweep(
     space: str | None = None,
     algorithm: str | None = None,
     trials: int | None = None,
-    budget: float | None = None,
+    budget: float | str | None = None,
     epochs: int | None = None,
-    trial_limit: float | None = None,
+    trial_limit: float | str | None = None,
     workers: int | None = None,
     seed: int | None = None,
     seeds: int | None = None,
@@ -66,7 +66,7 @@ def sweep(
         space: name or path of a search space; the one named as the task by default.
         algorithm: "random" (by default), "grid", "bayesian" or "hyperband".
         trials: the most trials.
-        budget: wall-clock seconds; 300 where neither it nor `trials` is given.
+        budget: wall-clock seconds, or a time such as "10m"; 300 where neither it nor `trials` is given.
         epochs: the most epochs of one trial; 10 by default.
         trial_limit: seconds after which a trial counts as hanging and fails; six hours by default.
         workers: processes, one trial each; by default one a GPU, else one a core.
@@ -91,15 +91,10 @@ def sweep(
     arguments.check_named(
         task=task, dataset=dataset, data=data, text=text, label=label, encoding=encoding, space=space, resume=resume
     )
-    anew: dict[str, Any] = {
-        "trials": trials,
-        "budget": budget,
-        "trial_limit": trial_limit,
-        "workers": workers,
-        "seeds": seeds,
-        "ensemble": ensemble,
-    }
-    anew = {key: value for key, value in anew.items() if value is not None}
+    anew = arguments.check_numbers(
+        trials=trials, budget=budget, trial_limit=trial_limit, workers=workers, seeds=seeds, ensemble=ensemble
+    )
+    always = arguments.check_numbers(epochs=epochs, seed=seed)
     if resume:
         from .resume import as_begun, refuse_changes
 
@@ -120,9 +115,8 @@ def sweep(
         return run_sweep(card, found, settings, prepared, folder, say, gradients=gradients, anew=budget is not None)
     card = arguments.card_of(task, dataset, data, text, label, encoding, say)
     found = arguments.space_of(card.task, space)
-    chosen: dict[str, Any] = {"algorithm": algorithm, "epochs": epochs, "seed": seed}
-    chosen = {key: value for key, value in chosen.items() if value is not None}
-    settings = Settings(**{"budget": None if trials else BUDGET, **chosen, **anew})
+    chosen: dict[str, Any] = {} if algorithm is None else {"algorithm": algorithm}
+    settings = Settings(**{"budget": None if trials else BUDGET, **chosen, **always, **anew})
     arguments.check_settings(settings, card.task)
     arguments.check_name(name)
     prepared = load(card, found, say)  # before the folder is made, so that a mistake leaves nothing behind
@@ -204,6 +198,7 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
     best = history.best(folder.facts["objective"]) if history.results else None
     if best is None:
         raise UsageError(f"{folder.name}: no trial of it gave a model")
+    winner = folder.facts.get("winner", best.number)  # which stays until a sweep that was taken up has ended
     repeated = {again: number for number, numbers in history.repeats.items() for again in numbers}
     counting = sorted(number for number in history.results if history.results[number].counts and number not in repeated)
     if trial in repeated:
@@ -212,9 +207,9 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
         )
     if trial is not None and trial not in counting:
         raise UsageError(f"--trial: {trial} gave no model in {folder.name}; these did: {', '.join(map(str, counting))}")
-    chosen = history.results[best.number if trial is None else trial]
+    chosen = history.results[winner if trial is None else trial]
     together = folder.together
-    trials = together.trials if trial is None and together and together.trials[0] == best.number else [chosen.number]
+    trials = together.trials if trial is None and together and together.trials[0] == winner else [chosen.number]
     ready = folder.shipped(trials)
     if ready is not None:
         copy_whole(ready, Path(to))  # written and compared when the sweep ended

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import math
+import numbers
 import re
 from collections.abc import Callable
 from typing import Any
@@ -25,6 +26,9 @@ DEFAULT_DATASETS = {
 ALGORITHMS = ("random", "grid", "bayesian", "hyperband")
 HIGHEST_SEED = 2**31 - 1000  # the seeds of a model's layers follow it
 MOST_SEEDS = 100  # of one configuration
+TIMES = ("budget", "trial_limit")
+UNITS = {"s": 1, "m": 60, "h": 3600, "": 1}
+LONGEST_TIME = 1e9  # in its own unit
 LONGEST_NAME = 200  # bytes: names of temporary files begin with it, and file systems end at 255
 
 
@@ -72,9 +76,40 @@ def space_of(task: str, name: str | None) -> SearchSpace:
     space = load_space(name or task)
     if space.task != task:
         raise UsageError(
-            f"--space: {space.name} is a space for {space.task}, not for {task}; try {task} or {task}-quick"
+            f"--space: {space.name} is a space for {space.task}, not for {task}; try {task} or {task}-quick, or name the task: sweeper sweep {space.task}"
         )
     return space
+
+
+def seconds(time: str) -> float:
+    """A length of time such as 90s, 10m or 1.5h; a bare number is seconds.
+
+    Raises:
+        ValueError: it is none.
+    """
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", time)
+    if not match or not 0 < float(match[1]) < LONGEST_TIME:
+        raise ValueError(f"must be a length of time such as 90s, 10m or 1.5h, found {time[:40]!r}")
+    return float(match[1]) * UNITS[match[2]]
+
+
+def check_numbers(**given: Any) -> dict[str, Any]:
+    """What was given of numbers, those that are times in seconds.
+
+    Raises:
+        UsageError: one is no number.
+    """
+    found = {name: value for name, value in given.items() if value is not None}
+    for name, value in found.items():
+        flag = f"--{name.replace('_', '-')}"
+        if name in TIMES and isinstance(value, str):
+            try:
+                found[name] = seconds(value)
+            except ValueError as error:
+                raise UsageError(f"{flag}: {error}") from None
+        elif isinstance(value, bool) or not isinstance(value, numbers.Real if name in TIMES else numbers.Integral):
+            raise UsageError(f"{flag}: must be a {'' if name in TIMES else 'whole '}number, found {value!r}")
+    return found
 
 
 def check_settings(settings: Settings, task: str) -> None:

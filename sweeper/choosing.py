@@ -23,21 +23,19 @@ class Candidate:
     Args:
         number: the trial that the search asked for, whose model is exported if it wins.
         scores: the objective on the validation split, one a seed, that of `number` first.
-        cut: it was trained again, but time cut that short, which says nothing for it or against it.
         unsteady: with another seed it gave no model.
         short: time cut it short itself, so that it is not trained again.
     """
 
     number: int
     scores: tuple[float, ...]
-    cut: bool = False
     unsteady: bool = False
     short: bool = False
 
     @property
     def is_finalist(self) -> bool:
-        """Whether it was among the best when these were trained again, and gave a model each time."""
-        return (len(self.scores) > 1 or self.cut) and not self.unsteady
+        """Whether it was trained again to the end, and gave a model each time."""
+        return len(self.scores) > 1 and not self.unsteady
 
     @property
     def mean(self) -> float:
@@ -74,8 +72,8 @@ def candidates(orders: Mapping[int, TrialOrder], results: Mapping[int, TrialResu
 
 def _candidate(result: TrialResult, again: Sequence[TrialResult], objective: str) -> Candidate:
     whole = [one.scores[objective] for one in again if one.state == "done"]  # not those that time cut short
-    cut, unsteady = (any(one.state == state for one in again) for state in ("stopped", "failed"))
-    return Candidate(result.number, (result.scores[objective], *whole), cut, unsteady, result.state == "stopped")
+    unsteady = any(one.state == "failed" for one in again)
+    return Candidate(result.number, (result.scores[objective], *whole), unsteady, result.state == "stopped")
 
 
 def overlooked(found: Sequence[Candidate]) -> Candidate | None:

@@ -22,9 +22,6 @@ from .predicting import predict
 from .quiet import let_go
 from .wording import first_line, visible, without_secrets
 
-LONGEST = 1e9  # of anything that is timed, in its own unit
-UNITS = {"s": 1, "m": 60, "h": 3600, "": 1}
-
 
 class _Parser(argparse.ArgumentParser):
     """Complains in our own words, through the same door as every other error."""
@@ -48,7 +45,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if isinstance(stream, io.TextIOWrapper):  # a terminal without Unicode shows escapes
             stream.reconfigure(errors="backslashreplace")
     try:
-        options = _parser().parse_args(arguments)
+        options = _options(arguments)
         return int(options.run(options))
     except SweeperError as error:
         print(f"sweeper: {visible(str(error))}", file=sys.stderr)
@@ -60,6 +57,18 @@ def main(arguments: Sequence[str] | None = None) -> int:
         return _refused(error)
     except Exception as error:  # noqa: BLE001 - the outermost frame: recorded, and told in our words
         return _unforeseen(error)
+
+
+def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """As the parser reads them; texts may stand after options too."""
+    parser = _parser()
+    options, rest = parser.parse_known_args(arguments)
+    strange = [word for word in rest if word.startswith("-") or not hasattr(options, "texts")]
+    if strange:
+        parser.error(f"unrecognized arguments: {' '.join(strange)}; sweeper COMMAND --help lists what there is")
+    if rest:
+        options.texts += rest
+    return options
 
 
 def _refused(error: OSError) -> int:
@@ -186,7 +195,7 @@ def _parser() -> argparse.ArgumentParser:
 def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR")
     parser.add_argument("texts", nargs="*", metavar="TEXT")
-    parser.add_argument("--file", metavar="F", help="texts from a file, one a line; - for standard input")
+    parser.add_argument("--file", metavar="F", help="texts from a UTF-8 file instead, one a line; - for standard input")
     parser.add_argument("--label", help="to go on with a prompt: the text's label, where texts have one")
     parser.add_argument(
         "--temperature", type=float, metavar="X", help="to go on with a prompt: 0 for the most probable symbols (0.7)"
@@ -215,8 +224,9 @@ def _number(text: str) -> int:
 
 
 def _seconds(text: str) -> float:
-    """A length of time such as 90s, 10m or 1.5h; a bare number is seconds."""
-    match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", text)
-    if not match or not 0 < float(match[1]) < LONGEST:
-        raise argparse.ArgumentTypeError(f"must be a length of time such as 90s, 10m or 1.5h, found {text[:40]!r}")
-    return float(match[1]) * UNITS[match[2]]
+    from .arguments import seconds
+
+    try:
+        return seconds(text)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None

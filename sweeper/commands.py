@@ -12,6 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError
+from .records import sweep_called
 from .wording import as_json, visible_line, without_secrets
 
 if TYPE_CHECKING:
@@ -60,8 +61,8 @@ def sweep(options: argparse.Namespace) -> int:
 ENDED = {
     "trials": "all trials are done",
     "budget": "the time is up",
-    "exhausted": "the space is exhausted: every configuration was tried",
-    "failures": "the first ten trials failed, all for one reason",
+    "exhausted": "the space is exhausted: nothing new is left to try",
+    "failures": "the first ten trials since it began, or was taken up, failed, all for one reason",
     "interrupted": "interrupted; what was finished is kept",
 }
 
@@ -74,7 +75,7 @@ def _show_outcome(outcome: Outcome) -> None:
     say.print(f"\n{ENDED[outcome.ended]}. Leaderboard, best {mean}validation {outcome.objective} first:", markup=False)
     say.print(leaderboard_table(outcome.leaderboard, _columns(outcome), say.width))
     if outcome.ended == "interrupted":
-        say.print(f"take it up again:  sweeper sweep --resume {outcome.folder.name}", markup=False)
+        say.print(f"take it up again:  sweeper sweep --resume {sweep_called(outcome.folder)}", markup=False)
         return
     say.print(f"{_choice(outcome)}{_verdict(outcome)}", markup=False)
     if outcome.differences is not None:

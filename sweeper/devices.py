@@ -22,7 +22,7 @@ def seen_by_tensorflow() -> list[str]:
     Raises:
         SweeperError: TensorFlow does not start.
     """
-    asked = subprocess.run([sys.executable, "-c", ASK], capture_output=True, text=True, check=False)
+    asked = subprocess.run([sys.executable, "-P", "-c", ASK], capture_output=True, text=True, check=False)
     if asked.returncode:
         said = asked.stderr.strip().splitlines() or [f"its process ended with {asked.returncode}"]
         raise SweeperError(f"TensorFlow does not start: {said[-1]}")

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import sys
+import urllib.parse
 from collections.abc import Iterator
 from importlib import metadata
 
@@ -15,6 +17,8 @@ from .track.store import store
 from .wording import without_secrets
 
 NEEDED = ("tensorflow", "keras", "keras-tuner", "mlflow", "pandas", "pebble", "unearth")
+PORTS = {"http": 80, "https": 443}
+PATIENCE = 5.0  # seconds that a server has to answer
 ROOM = 2 << 30  # bytes of disk below which a sweep may fill it
 
 
@@ -34,7 +38,20 @@ def checks() -> Iterator[tuple[str, bool, str]]:
     yield "cache", os.access(nearest, os.W_OK), str(cache)
     free = shutil.disk_usage(".").free
     yield "disk", free > ROOM, f"{free / 2**30:.1f} GiB free here"
-    yield "mlflow store", True, without_secrets(store())
+    yield "mlflow store", *_store()
+
+
+def _store() -> tuple[bool, str]:
+    """Whether it can be reached, and where it is."""
+    address = urllib.parse.urlparse(store())
+    shown = without_secrets(store())
+    if address.scheme not in ("http", "https") or address.hostname is None:
+        return True, shown
+    try:
+        socket.create_connection((address.hostname, address.port or PORTS[address.scheme]), PATIENCE).close()
+    except (OSError, ValueError) as error:
+        return False, f"{shown} does not answer: {error}; is the server running, and MLFLOW_TRACKING_URI right?"
+    return True, shown
 
 
 def _memory() -> Iterator[tuple[str, bool, str]]:

@@ -27,12 +27,11 @@ import filelock
 from .errors import UsageError, unknown
 from .history import History
 from .journal import write_atomically
-from .records import BEST, LAST, TRACKED, Difference, Differences, Scores, Together, TrialOrder
+from .records import BEST, LAST, SWEEPS, TRACKED, Difference, Differences, Scores, Together, TrialOrder, sweep_called
 
 if TYPE_CHECKING:
     from .data.store import Meta
 
-SWEEPS = Path("sweeps")
 FACTS = {"card", "task", "card_folder", "space", "settings", "began"}  # that every sweep.json has
 
 
@@ -49,6 +48,11 @@ class SweepFolder:
     @property
     def name(self) -> str:
         return self.path.name
+
+    @property
+    def called(self) -> str:
+        """By what a command finds it."""
+        return sweep_called(self.path)
 
     @property
     def stop_file(self) -> Path:
@@ -68,7 +72,7 @@ class SweepFolder:
 
     def remove_strays(self) -> None:
         """Delete what a process that was killed had begun to write."""
-        for pattern in ("trials/*/tmp*.npz", ".sweep.json.*"):
+        for pattern in ("trials/*/.*.npz.*", ".sweep.json.*"):
             for path in self.path.glob(pattern):
                 path.unlink(missing_ok=True)
         for path in self.path.glob(".export*"):

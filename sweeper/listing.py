@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from .errors import UsageError, unknown
 from .wording import as_json, visible_line
+
+if TYPE_CHECKING:
+    from .data.cards import Card
 
 
 def show_datasets(options: argparse.Namespace) -> int:
@@ -22,11 +26,10 @@ def show_datasets(options: argparse.Namespace) -> int:
             end="\n" if options.json else "",
         )
         return 0
+    if options.action == "fetch" or card.task == cards.VECTORS or card.unlabelled is not None:
+        files = _fetched(card)
     if options.action == "fetch" or card.task == cards.VECTORS:
-        from .data import sources
-
-        with sources.opened(card) as documents:
-            found: dict[str, Any] = {"dataset": card.name, "files": [document.name for document in documents]}
+        found: dict[str, Any] = {"dataset": card.name, "files": files}
     else:
         from .data.prepare import prepare
 
@@ -39,6 +42,18 @@ def show_datasets(options: argparse.Namespace) -> int:
         }
     print(as_json(found) if options.json else "\n".join(_facts(found)))
     return 0
+
+
+def _fetched(card: Card) -> list[str]:
+    """The files of a card, those of its unlabelled texts too, all of them there."""
+    from .data import sources
+
+    found = []
+    for source in (card.source, card.unlabelled):
+        if source is not None:
+            with sources.opened(dataclasses.replace(card, source=source)) as documents:
+                found += [document.name for document in documents]
+    return found
 
 
 def show_spaces(options: argparse.Namespace) -> int:

@@ -8,11 +8,12 @@ killed while it writes to a queue can hold the queue's lock for ever.
 
 from __future__ import annotations
 
-import multiprocessing
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
+from multiprocessing import spawn
+from multiprocessing.context import SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -27,6 +28,31 @@ LEAST_MEMORY = 2 << 30  # bytes, of a worker: TensorFlow alone needs a part of i
 MOST_DEATHS = 1  # workers that may die under a trial before it has failed
 MOST_VAIN = 3  # workers that may die before they begin with it, as when one is killed that has nothing to do
 TRIALS_A_WORKER = 40  # then it is replaced, before what allocators never give back adds up
+
+
+class _Process(SpawnProcess):
+    """A process that does not import the program that called us, of which it needs nothing.
+
+    Else a script without `if __name__ == "__main__":` would begin anew in every worker, and one that was read from
+    standard input could not be found.
+    """
+
+    @staticmethod
+    def _Popen(process: Any) -> Any:
+        facts = spawn.get_preparation_data
+
+        def without_main(name: str) -> dict[str, Any]:
+            return {key: value for key, value in facts(name).items() if not key.startswith("init_main")}
+
+        spawn.get_preparation_data = without_main
+        try:
+            return SpawnProcess._Popen(process)
+        finally:
+            spawn.get_preparation_data = facts
+
+
+class _Context(SpawnContext):
+    Process = _Process
 
 
 @dataclass
@@ -88,7 +114,7 @@ class Workers:
             max_tasks=TRIALS_A_WORKER,
             initializer=worker.prepare,
             initargs=(self.log.resolve(), self.count, self.gpus, self.memory),
-            context=multiprocessing.get_context("spawn"),
+            context=_Context(),
         )
 
     def __exit__(self, kind: Any, *_: object) -> None:

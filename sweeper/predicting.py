@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from .answer import DRAWING
-from .errors import DataError, UsageError, unknown
+from .errors import DataError, UsageError, listed, unknown
 from .wording import as_json, first_line, visible, visible_line
 
 MOST = {"temperature": 1_000, "top_k": 1_000_000, "seed": 2**31 - 1, "length": 100_000}
@@ -22,9 +22,13 @@ def predict(options: argparse.Namespace) -> int:
     if not (folder / "saved_model.pb").is_file():
         raise UsageError(f"{folder}: holds no exported model; make one with: sweeper export --to DIR")
     texts, drawing = _texts(options), _drawing(options)
+    if not texts and options.file:
+        raise UsageError(f"--file: {options.file}: is empty; write one text a line into it")
     if not texts and drawing is None:
-        raise UsageError("give texts, or --file F")
+        raise UsageError("give texts, or --file F (- for standard input)")
     texts = texts or [""]  # a prompt may be empty
+    if drawing is not None and options.label is None:
+        _say_which_label(options.folder, drawing["label"])
     answers = _answers(folder, texts, drawing or {})
     if options.json:
         print(as_json({"answers": answers}))
@@ -41,9 +45,11 @@ def predict(options: argparse.Namespace) -> int:
 
 def _texts(options: argparse.Namespace) -> list[str]:
     """Raises:
-    UsageError: one is not of whole characters.
+    UsageError: one is not of whole characters, or there are two places that they might come from.
     """
-    texts = [*options.texts, *_lines(options.file)] if options.file else list(options.texts)
+    if options.file and options.texts:
+        raise UsageError(f"--file: stands for texts, and there is one already, {options.texts[0]!r}; give one of them")
+    texts = _lines(options.file) if options.file else list(options.texts)
     for text in texts:
         if any("\ud800" <= character <= "\udfff" for character in text):
             raise UsageError(
@@ -100,6 +106,13 @@ def _drawing(options: argparse.Namespace) -> dict[str, Any] | None:
     if "label" in given and labels and given["label"] not in labels:
         raise UsageError(f"--label: {unknown('label', given['label'], labels)}")
     return {**usual, **given}
+
+
+def _say_which_label(folder: str, label: str) -> None:
+    """Of a model that is told labels, when nobody has named one."""
+    labels = _kept(Path(folder) / "labels.json", list)
+    if len(labels) > 1:
+        print(f"sweeper: goes on as {label!r} would; --label names another: {listed(labels)}", file=sys.stderr)
 
 
 def _kept(path: Path, kind: type[Any]) -> Any:

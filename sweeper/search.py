@@ -30,6 +30,8 @@ if TYPE_CHECKING:
     from .track.tracker import Tracker
 
 POLL_SECONDS = 0.1
+NOTED = 20.0  # seconds after which it is noted how much of the budget is over, should this process be killed
+LEARNING = ("bayesian", "hyperband")  # algorithms that may have something new to propose once a trial has ended
 NUMBERS = re.compile(r"\b(nan|inf|[\d.]+(e[+-]?\d+)?)\b")  # by which one reason is told in several ways
 REPEATING = 1 / 3  # of the budget, at most, is spent on training the best trials again
 HOPELESS = 10  # failures, and nothing else, after which a search ends
@@ -65,7 +67,7 @@ class Search:
         self._interrupted = self._said = False
         self._proposer: Proposer | None = None
         self.keeping = Keeping(objective, settings, folder, self.history)
-        self._vain = False  # whether the oracle had nothing to propose, and was told nothing since
+        self._vain = False  # whether the oracle had nothing to propose, and has learnt nothing since
 
     def run(self, screen: Screen, baselines: Future[Any]) -> str:
         """Search until there is a reason to end.
@@ -84,16 +86,17 @@ class Search:
             self.keeping.ended(result, None)
             if result.number not in self.tracker.told:  # the parent was killed just between the two
                 self.tracker.trial_ended(result, self.folder.pictures(result.number))
-        with self._interruptible():
+        with self._interruptible(), self._counting_time():
             ended = ""
             while not ended or self.workers.running:
                 self._say_once_that_it_stops(screen)
+                if time.time() - self._began > self.history.spent + NOTED:
+                    self.history.note_spent(time.time() - self._began)
                 if screen.board.baseline is None and baselines.done() and not baselines.exception():
                     self._note_baselines(answer(baselines), screen)
                 self._record_news(screen)
                 ended = ended or self._reason_to_end() or self._hand_out(screen)
                 time.sleep(POLL_SECONDS)
-            self.history.note_spent(time.time() - self._began)
             return "interrupted" if self._interrupted else ended
 
     # ------------------------------------------------------------ hand out
@@ -283,7 +286,7 @@ class Search:
                 continue
             self.history.told(result, time.time() - self._began)
             if self.history.orders[result.number].repeats is None:
-                self._vain = False
+                self._vain = self._vain and self.settings.algorithm not in LEARNING
                 if self._proposer is not None:
                     self._tell(self._proposer, result)
             self.keeping.ended(result, None if self._interrupted else self._proposer)
@@ -294,6 +297,15 @@ class Search:
         if self._interrupted and not self._said:
             self._said = True
             screen.say("stopping: running trials end with their epoch; once more to stop at once")
+
+    @contextlib.contextmanager
+    def _counting_time(self) -> Iterator[None]:
+        """Note how much of the budget is over, however this ends."""
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # of a full disk, which is said anyway
+                self.history.note_spent(time.time() - self._began)
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:

@@ -24,7 +24,7 @@ from .errors import SweepError, WorkerDied, WorkFailed, listed
 from .folders import SweepFolder
 from .outcome import Outcome, close, describe
 from .pool import Workers
-from .records import Settings
+from .records import Settings, TrialResult
 from .search import Search
 from .shipping import as_shipped, example_of, gradients_of, ship
 from .spaces import SearchSpace
@@ -44,7 +44,7 @@ def saying_how_to_go_on(folder: SweepFolder, say: Callable[[str], None]) -> Iter
         yield
     except (KeyboardInterrupt, OSError):
         if folder.path.exists():  # one that could not be begun is gone
-            say(f"ended at once; what was finished is kept. Take it up again: sweeper sweep --resume {folder.name}")
+            say(f"ended at once; what was finished is kept. Take it up again: sweeper sweep --resume {folder.called}")
         raise
 
 
@@ -107,7 +107,7 @@ def run_sweep(
             facts = describe(found, card, space, settings, prepared)
             found = close(found, results, search.history.repeats, facts, prepared, tracker, changed)
     if found.missed:
-        say(f"{found.missed}; it is told the rest by: sweeper sweep --resume {folder.name}")
+        say(f"{found.missed}; it is told the rest by: sweeper sweep --resume {folder.called}")
     if found.best is None and found.ended != "interrupted":
         reasons = dict.fromkeys(result.error or result.state for result in results)
         raise SweepError(f"no trial of {len(results)} gave a model: {listed(reasons, 3)}; see {folder.path}")
@@ -256,14 +256,25 @@ def best_together(search: Search, most: int) -> list[int]:
 def what_was_left_out(search: Search, found: Outcome) -> Iterator[str]:
     """What a person should know of how the winner was chosen, and what would choose better."""
     settings, together = search.settings, best_together(search, search.settings.ensemble)
+    if found.best is not None and found.best.truncated:
+        yield cut_texts(found.best, search.prepared)
     if len(together) < settings.ensemble:
         yield f"only {len(together)} trials of different configurations have weights to be exported as one"
+    candidates = search.history.candidates(search.objective)
     if settings.seeds_in_all > 1 and not found.finalists:
-        yield "no time was left to train the best again, with other seeds; a longer --budget has it"
-    late = overlooked(search.history.candidates(search.objective))
+        if any(one.unsteady for one in candidates):
+            yield "trained again with another seed, the best gave no model"
+        else:
+            yield "no time was left to train the best again, with other seeds; a longer --budget has it"
+    late = overlooked(candidates)
     if late is not None:
         more = "a new --budget" if settings.seeds_in_all > 1 else "--seeds 3"
-        yield f"trial {late.number} scored {late.mean:.4f}, more than those that were trained again, and was not, so that it cannot win; --resume {search.folder.name} with {more} does it"
+        yield f"trial {late.number} scored {late.mean:.4f}, more than those that were trained again, and was not, so that it cannot win; --resume {search.folder.called} with {more} does it"
+
+
+def cut_texts(best: TrialResult, prepared: Prepared) -> str:
+    """That a trial has not read all of its training texts."""
+    return f"trial {best.number} has read the beginning of {best.truncated:,} of {prepared.meta.counts['train']:,} training texts, which are longer than its max_length of {best.configuration['max_length']}; a space may raise it"
 
 
 def with_the_winner_that_was_shipped(found: Outcome, history: History, folder: SweepFolder) -> Outcome:

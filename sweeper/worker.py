@@ -19,7 +19,7 @@ from typing import Any
 import filelock
 
 from .errors import NoSpace, SweeperError, WorkFailed
-from .records import EVENTS, TrialOrder, TrialResult
+from .records import EVENTS, TrialOrder, TrialResult, sweep_called
 from .wording import first_line
 
 OUT_OF_MEMORY = 117  # the exit code of a worker that grew too large
@@ -126,7 +126,7 @@ def run_trial(order: TrialOrder) -> TrialResult:
     except Exception as error:  # noqa: BLE001 - recorded, not hidden: see above
         if _is_full(error):
             raise NoSpace(
-                f"{order.folder}: {getattr(error, 'strerror', None) or first_line(error)}; what was finished is kept: free some space, then sweeper sweep --resume {Path(order.folder).parent.parent.name}"
+                f"{order.folder}: {getattr(error, 'strerror', None) or first_line(error)}; what was finished is kept: free some space, then sweeper sweep --resume {sweep_called(Path(order.folder).parent.parent)}"
             ) from None
         return _failed(order, error)
 

@@ -49,11 +49,13 @@ def test_what_was_trained_once_does_not_win_over_what_held_with_several_seeds():
     assert [one.number for one in found((0.9, "done"), (0.8, "done"), (0.7, "done", 1))] == [1, 0]
 
 
-def test_a_seed_that_time_cut_short_says_nothing_for_a_trial_or_against_it():
-    first, second = found((0.9, "done"), (0.8, "done"), (0.1, "stopped", 0), (0.8, "done", 1))
-    assert (first.number, first.scores) == (0, (0.9,))
-    assert second.scores == (0.8, 0.8)
-    assert "one seed" in str(first)
+def test_a_seed_that_time_cut_short_does_not_count_so_that_a_lucky_first_one_does_not_win():
+    trials = found((0.9, "done"), (0.8, "done"), (0.1, "stopped", 0), (0.8, "done", 1))
+    first, second = trials
+    assert (first.number, first.scores) == (1, (0.8, 0.8))
+    assert (second.number, second.scores) == (0, (0.9,))
+    assert "one seed" in str(second)
+    assert overlooked(trials) == second, "which is said"
 
 
 def test_a_configuration_that_gave_no_model_with_one_seed_stands_behind_those_that_always_did():
@@ -159,6 +161,17 @@ def test_what_is_left_of_a_budget_is_what_earlier_searches_did_not_use(tmp_path)
     history.note_spent(75.0)
     history = History.read(SimpleNamespace(path=tmp_path, placed=lambda order, prepared: order), None)
     assert left() == pytest.approx(15, abs=5), "also of a search that ended before anything was told"
+
+
+def test_what_was_spent_is_noted_also_where_a_search_ends_at_once(tmp_path):
+    history = History(Journal(tmp_path / "history.jsonl"))
+    folder = SimpleNamespace(history=lambda prepared: history)
+    running = SimpleNamespace(running=())
+    found = Search(None, Settings(), SimpleNamespace(folder=None), "accuracy", folder, running, None)
+    found._began -= 30
+    with pytest.raises(KeyboardInterrupt), found._counting_time():
+        raise KeyboardInterrupt
+    assert History.read(SimpleNamespace(path=tmp_path), None).spent == pytest.approx(30, abs=5)
 
 
 def test_weights_stay_of_the_best_ten_and_of_those_that_may_win_by_their_mean():

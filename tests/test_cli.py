@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import json
 import shlex
+import socket
 from pathlib import Path
 
 import pytest
 
+import sweeper
+from sweeper.arguments import check_numbers
 from sweeper.cli import main
+from sweeper.data.infer import infer_card
+from sweeper.data.prepare import prepare
+from sweeper.doctor import _store
+from sweeper.errors import UsageError
 
 from .conftest import card_text, people, reviews, write
 
@@ -31,6 +38,24 @@ def files(tmp_path):
     write(work / "list.jsonl", "[1, 2]\n")
     write(work / "deep.jsonl", "[" * 100_000 + "\n")
     write(work / "semicolons.csv", "text;label\na;b\n")
+    write(work / "excel.csv", "text;label\n" + "".join(f"text {n};{'ab'[n % 2]}\n" for n in range(60)))
+    (work / "unicode.csv").write_bytes((work / "excel.csv").read_text().replace(";", "\t").encode("utf-16"))
+    write(work / "plain.json", "[]")
+    write(work / "fasttext.txt", "__label__a good film\n__label__b dull\n" * 20)
+    write(work / "wordtag.txt", "The/DT cat/NN sat/VBD ./.\n" * 20)
+    write(work / "names.txt", "Anna\nBoris\n" * 20)
+    write(work / "told.txt", "some words\nand some more words\n" * 20)
+    write(work / "tagged.txt", people())
+    write(work / "amounts.csv", "text,label\n" + "".join(f"text {n},{n / 7:.2f}\n" for n in range(60)))
+    write(work / "years.csv", "text,label\n" + "".join(f"text {n},{1990 + n % 6}\n" for n in range(60)))
+    write(work / "table.csv", "en,de\n" + "".join(f"word {n},Wort {n}\n" for n in range(60)))
+    write(work / "three.tsv", "a\tb\tc\n")
+    for part, kind in ((part, kind) for part in ("train", "test") for kind in ("pos", "neg")):
+        for number in range(20):
+            write(work / "parts" / part / kind / f"{number}.txt", f"{part} {kind} {number}")
+    write(work / "nothing.txt", "")
+    (work / "western.csv").write_bytes("text,label\ncaf\u00e9,x\n\u2013 d\u00e9j\u00e0,y\n".encode("cp1252"))
+    (work / "chinese.csv").write_bytes("text,label\n好书,x\n".encode("gb18030"))
     url = '[source]\nurl = "foo/a.csv"\nsha256 = "{}"\n[adapter]\nformat = "labelled"\n'
     write(work / "nosum.toml", 'about = "x"\ntask = "text"\n' + url.format("00"))
     write(work / "noscheme.toml", 'about = "x"\ntask = "text"\n' + url.format("0" * 64))
@@ -68,7 +93,7 @@ MISTAKES = [
     ),
     (
         "sweep --data reviews.csv --label verdict --space vectors.toml",
-        "no dataset is called 'glov-6b'. Did you mean 'glove-6b-50d'",
+        "no dataset of vectors is called 'glov-6b'. Did you mean 'glove-6b-50d'",
     ),
     (
         "sweep --data reviews.csv --label verdict --algorithm bayes",
@@ -122,7 +147,35 @@ MISTAKES = [
     (f"sweep text --trials {'9' * 5000}", f"from 1 to 999,999,999, found '{'9' * 40}'"),
     (f"sweep text --seed {'9' * 5000}", f"--seed: must be a whole number of at most 18 digits, found '{'9' * 40}'"),
     ("sweep --data /dev/null", "/dev/null: is neither a file nor a folder; write what it gives into a file"),
-    ("sweep --data semicolons.csv", "if ';' parts its columns, say so in a card: separator = "),
+    ("sweep --data semicolons.csv", "semicolons: has 1 example; at least 10 are needed"),
+    ("sweep --data plain.json", "no adapter for the ending '.json'; write one object a line, as .jsonl"),
+    ("sweep --data fasttext.txt", "lines that begin with __label__ are not read; write a table"),
+    ("sweep --data wordtag.txt", 'word/TAG, are read by a card with format = "wordtag"'),
+    ("sweep --data names.txt", "one a line: sweeper sweep generation --data names.txt"),
+    ("sweep --data told.txt", "pairs, source<TAB>target: sweeper sweep seq2seq --data told.txt"),
+    ("sweep --data amounts.csv", "--label: holds 60 different numbers (0.00, 0.14, 0.29"),
+    (
+        "sweep seq2seq --data table.csv",
+        "--text SOURCE --label TARGET are needed for pairs in a table: table.csv has the columns en, de",
+    ),
+    ("sweep seq2seq --data table.csv --text en --label fr", "--label: no column is called 'fr'"),
+    (
+        "sweep seq2seq --data three.tsv",
+        "three.tsv:1: expected a source and a target parted by '\\t', found 3 cells; say which two they are in a card's [adapter]: columns = [0, 1]",
+    ),
+    ("sweep --data western.csv", "or pass --encoding cp1252"),
+    ("sweep --data western.csv --encoding ascii", "or pass --encoding cp1252"),
+    ("sweep --data chinese.csv", "or pass --encoding gb18030"),
+    (
+        "predict broken --json a --file latin.csv",
+        "--file: stands for texts, and there is one already, 'a'; give one of them",
+    ),
+    ("predict broken --file nothing.txt", "--file: nothing.txt: is empty; write one text a line into it"),
+    ("predict broken --jsn a", "unrecognized arguments: --jsn"),
+    (
+        "sweep --data reviews.csv --label verdict --space text",
+        "text is a space for text, not for sentiment; try sentiment or sentiment-quick, or name the task: sweeper sweep text",
+    ),
     ("sweep --data reviews.csv --label verdict --seed -5", "--seed: must be from 0 to"),
     ("sweep --data reviews.csv --label verdict --seeds 101", "--seeds: must be at most 100, found 101"),
     ("sweep --data reviews.csv --label verdict --ensemble 11", "--ensemble: must be at most 10, found 11"),
@@ -179,6 +232,18 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing_behind(files, capfd, 
         ("--data people.conll", "task: tagging, because every token has a tag and the tags mark spans"),
         ("text --data reviews.csv --label verdict", "task: text, as you said"),
         ("--data notes.conll", "notes.conll: columns, comments begin with '# '"),
+        (
+            "--data excel.csv",
+            "excel.csv: labelled, text in 'text', label in 'label', columns parted by ';'; 2 labels (a, b)",
+        ),
+        (
+            "--data unicode.csv",
+            "unicode.csv: labelled, text in 'text', label in 'label', columns parted by '\\t'; 2 labels",
+        ),
+        ("--data years.csv", "task: text, because the labels are numbers, but no stars that follow each other"),
+        ("--data parts", "parts: labelled; 2 labels (neg, pos); task: sentiment"),
+        ("--data tagged.txt", "tagged.txt: columns; 3 labels"),
+        ("seq2seq --data table.csv --text en --label de", "table.csv: 60 pairs, words to words; task: seq2seq"),
         ("--data hashes.conll", "hashes.conll: columns; 3 labels (B-tag, I-tag, O); task: tagging"),
         (
             "--data words.bmes",
@@ -189,6 +254,48 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing_behind(files, capfd, 
 def test_the_task_is_inferred_and_said_aloud(files, capfd, line, said):
     main(["sweep", *line.split(), "--algorithm", "none"])  # stops before anything is trained
     assert said in capfd.readouterr().err
+
+
+def test_folders_that_are_parts_are_the_parts(files):
+    card, _ = infer_card("parts")
+    counts = prepare(card, encodings=()).meta.counts
+    assert counts["test"] == 40
+    assert counts["train"] + counts["validation"] == 40
+
+
+@pytest.mark.parametrize(
+    ("settings", "said"),
+    [
+        ({"budget": "5x"}, "--budget: must be a length of time such as 90s, 10m or 1.5h, found '5x'"),
+        ({"trials": "2"}, "--trials: must be a whole number, found '2'"),
+        ({"epochs": 1.5}, "--epochs: must be a whole number, found 1.5"),
+        ({"seed": True}, "--seed: must be a whole number, found True"),
+        ({"trial_limit": [3]}, r"--trial-limit: must be a number, found \[3\]"),
+    ],
+)
+def test_a_setting_of_another_kind_is_refused_in_python_too(files, settings, said):
+    with pytest.raises(UsageError, match=said):
+        sweeper.sweep(data="reviews.csv", label="verdict", **settings)
+    assert not Path("sweeps").exists()
+
+
+def test_a_time_may_be_written_as_on_the_command_line():
+    assert check_numbers(budget="1.5h", trial_limit=90, trials=None) == {"budget": 5400, "trial_limit": 90}
+
+
+def test_what_there_is_is_listed():
+    assert {"sweep", "export", "leaderboard", "load_dataset", "load_space", "__version__"} == set(dir(sweeper))
+
+
+def test_a_server_that_does_not_answer_is_missing(monkeypatch):
+    with socket.socket() as listening:
+        listening.bind(("127.0.0.1", 0))
+        listening.listen()
+        monkeypatch.setenv("MLFLOW_TRACKING_URI", f"http://127.0.0.1:{listening.getsockname()[1]}")
+        assert _store()[0]
+    good, said = _store()
+    assert not good
+    assert "does not answer" in said
 
 
 def test_lists_are_tables_and_json_on_demand(capsys):

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 import signal
+import subprocess
 import sys
 import time
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +20,7 @@ from sweeper.parameters import complete
 from sweeper.pool import Workers, answer
 from sweeper.records import TrialOrder
 
-from .conftest import write
+from .conftest import reviews, write
 
 pytestmark = pytest.mark.slow
 
@@ -46,6 +48,24 @@ def test_a_worker_imports_neither_mlflow_nor_keras_tuner_and_prints_nothing(tmp_
     assert "tensorflow" in modules
     assert not {"mlflow", "keras_tuner"} & set(modules)
     assert capfd.readouterr().err == ""
+
+
+SCRIPT = """
+import sweeper
+print("began")
+outcome = sweeper.sweep(data="reviews.csv", text="review", label="verdict", space="tiny.toml", trials=2, epochs=1, workers=2)
+print("ended", outcome.ended)
+"""
+
+
+@pytest.mark.parametrize("standard_input", [False, True])
+def test_a_script_is_not_run_again_in_the_workers_whatever_it_looks_like(tiny_space, standard_input):
+    write(Path("reviews.csv"), reviews())
+    write(Path("tiny.toml"), tiny_space.read_text())
+    script = write(Path("script.py"), SCRIPT)
+    command = [sys.executable, "-" if standard_input else str(script)]
+    ran = subprocess.run(command, input=SCRIPT, capture_output=True, text=True, check=False)
+    assert ran.stdout.split() == ["began", "ended", "trials"], ran.stderr
 
 
 def gpu() -> str:

@@ -15,13 +15,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweeper import report
+from sweeper import devices, report
 from sweeper.cli import main
+from sweeper.data import packages
 from sweeper.errors import DataError
 from sweeper.models import state
+from sweeper.track.tracker import Tracker
 
 from .conftest import card_text, write
-from .test_track import wait_for
+from .test_track import DATASET, wait_for
 
 PACKAGE = Path(__file__).parent.parent / "sweeper"
 DANGEROUS = {"pickle", "marshal", "shelve", "dill", "cloudpickle", "joblib"}
@@ -55,6 +57,18 @@ def test_a_checkpoint_that_holds_objects_is_refused(tmp_path):
     np.savez(tmp_path / "trap.npz", weights=np.array([Trap()], dtype=object))
     with pytest.raises(DataError, match="allow_pickle=False"):
         state.load_arrays(tmp_path / "trap.npz")
+    assert not Path("sprung").exists()
+
+
+def test_nothing_of_the_working_folder_is_imported(tmp_path):
+    for name in ("pip", "tensorflow", "mlflow", "sweeper", "json"):
+        write(Path(f"{name}.py"), "import pathlib\npathlib.Path('sprung').touch()\n")
+    packages.index_settings()
+    devices.seen_by_tensorflow()
+    (tmp_path / "s").mkdir()
+    tracker = Tracker("sentiment/d", tmp_path / "s")
+    tracker.sweep_started("s", {}, DATASET, [])
+    tracker.abandon("KILLED")
     assert not Path("sprung").exists()
 
 

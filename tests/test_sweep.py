@@ -21,6 +21,7 @@ from sweeper import answer, report, sweeps
 from sweeper.data import prepare
 from sweeper.errors import DataError, SweepError, TrackingError, UsageError
 from sweeper.folders import find_folder, free_name
+from sweeper.history import History
 from sweeper.records import TrialResult
 from sweeper.terminal import Board
 from sweeper.track.store import store
@@ -212,6 +213,10 @@ def test_an_interrupt_leaves_the_winner_that_was_shipped(reviews_card, tiny_spac
     assert again.leaderboard.equals(first.leaderboard)
     (run,) = (run for run in runs("sentiment/reviews") if run.data.tags["sweeper.kind"] == "sweep")
     assert run.data.metrics["best_val_accuracy"] == first.best.scores["accuracy"]
+
+    other = 1 - first.best.number
+    monkeypatch.setattr(History, "best", lambda history, objective: history.results[other])
+    assert f"trial {first.best.number}" in (sweeper.export("s", to="exports/s") / "model_card.md").read_text()
 
 
 def test_a_budget_ends_running_trials_at_the_end_of_an_epoch_and_they_count(reviews_card, tiny_space):

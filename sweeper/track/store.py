@@ -41,8 +41,8 @@ def serve(port: int) -> int:
                 f"--port: {port} cannot be used: {error.strerror}; name another, such as {port + 1}"
             ) from None
     command = [sys.executable, "-m", "mlflow", "server", "--host", "127.0.0.1", "--port", str(port), "--workers", "1"]
-    # Not as an argument, which every user of the machine can read.
-    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": store()}
+    # Not as an argument, which every user of the machine can read; and nothing of the working folder is imported.
+    environment = {**os.environ, "MLFLOW_BACKEND_STORE_URI": store(), "PYTHONSAFEPATH": "1"}
     try:
         return subprocess.run(command, env=environment, check=False).returncode
     except KeyboardInterrupt:

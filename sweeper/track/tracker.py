@@ -66,7 +66,7 @@ class Tracker:
         self._away = None
         with (self._folder / "workers.log").open("ab") as log:
             self._replay = subprocess.Popen(
-                [sys.executable, "-m", "sweeper.track.replay", self._experiment, str(self._folder)],
+                [sys.executable, "-P", "-m", "sweeper.track.replay", self._experiment, str(self._folder)],
                 stdin=subprocess.PIPE,
                 stdout=subprocess.PIPE,
                 stderr=log,
