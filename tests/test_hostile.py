@@ -46,6 +46,7 @@ ENCODING = (
     'is not utf-8; declare the encoding in the card\'s [adapter], for example encoding = ["cp1252"], '
     "or pass --encoding cp1252"
 )
+LEAVE_OUT = 'declare missing = "leave_out" in a card\'s [adapter]'
 MUCH = "holds a number of too many digits, or too many brackets; is it text? Then quote it"
 ALIKE = "labels that differ only by case, blanks or how a number is written are kept apart"
 
@@ -86,8 +87,8 @@ DATA = [
     ("too few cells", "f.csv", f"{HEAD}lonely\n{ROWS}", LABELLED, "f.csv:2: expected 2 columns (text, label), found 1"),
     ("too many cells", "f.csv", f"{HEAD}a,b,c\n{ROWS}", LABELLED, "f.csv:2: expected 2 columns (text, label), found 3"),
     ("a column twice", "f.csv", "text,label,text\na,b,c\n", LABELLED, "f.csv:1: the header names 'text' more than once"),
-    ("an empty label", "f.csv", f"{HEAD}a,\n{ROWS}", LABELLED, "f.csv:2: the label in column 'label' is empty; give it one or remove the row"),
-    ("a label of blanks", "f.csv", f"{HEAD}a,  \n{ROWS}", LABELLED, "f.csv:2: the label in column 'label' is empty; give it one or remove the row"),
+    ("an empty label", "f.csv", f"{HEAD}a,\n{ROWS}", LABELLED, f"f.csv:2: the label in column 'label' is empty; give it one or remove the row, or {LEAVE_OUT}"),
+    ("a label of blanks", "f.csv", f"{HEAD}a,  \n{ROWS}", LABELLED, f"f.csv:2: the label in column 'label' is empty; give it one or remove the row, or {LEAVE_OUT}"),
     ("labels that differ by case", "f.csv", labelled_by("a", "A", "b"), LABELLED, good("48 6 6", "A, a, b", f"{ALIKE}: 'A', 'a'")),
     ("labels that differ by blanks", "f.csv", labelled_by("x y", "x  y", "b"), LABELLED, good("48 6 6", "b, x  y, x y", f"{ALIKE}: 'x  y', 'x y'")),
     ("labels that are numbers", "f.jsonl", objects("1", "2.0", "3"), LABELLED, good("48 6 6", "1, 2, 3")),
@@ -102,12 +103,15 @@ DATA = [
     ("a label without a name", "f.csv", HEAD + ROWS, f'{LABELLED}\nnames = {{ a = "A" }}', "f.csv:3: label 'b' has no name in the card; named: a"),
     ("a filter that nothing passes", "f.csv", HEAD + ROWS, f'{LABELLED}\nwhere = {{ label = "z" }}', "f.csv: holds no examples that the card selects"),
     ("only empty texts", "f.csv", HEAD + "".join(f",{'ab'[n % 2]}\n" for n in range(40)), LABELLED, "c: every text is empty; is the text column the right one?"),
-    ("some empty texts", "f.csv", f"{HEAD},a\n{ROWS}", LABELLED, good("33 4 4", "a, b", "1 texts are empty")),
+    ("some empty texts", "f.csv", f"{HEAD},a\n{ROWS}", LABELLED, good("33 4 4", "a, b", "1 text is empty")),
+    ("empty texts in several splits", "f.csv", HEAD + ",a\n" * 20 + ROWS, LABELLED, good("32 4 6", "a, b", "18 examples equal one of another split and were dropped from the earlier of the two (training first), 20 texts are empty")),
     ("too few examples", "f.csv", f"{HEAD}a,x\nb,y\n", LABELLED, "c: has 2 examples; at least 10 are needed to train, choose and test"),
     ("rows that repeat", "f.csv", HEAD + "same,a\n" * 30 + ROWS, LABELLED, good("34 3 7", "a, b", "26 examples equal one of another split and were dropped from the earlier of the two (training first)")),
     ("nothing but one text", "f.csv", HEAD + "same,a\nsame,b\n" * 30, LABELLED, "c: of 60 examples, of which 54 equal one of another split and were dropped, none is left for the train split; remove the repetitions, or give more data"),
     ("a cell that is a list", "f.jsonl", '{"text": ["a"], "label": "x"}\n', LABELLED, "f.jsonl:1: column 'text' must hold text, found ['a']"),
-    ("a cell that is null", "f.jsonl", '{"text": null, "label": "x"}\n', LABELLED, "f.jsonl:1: column 'text' must hold text, found nothing"),
+    ("a cell that is null", "f.jsonl", '{"text": null, "label": "x"}\n', LABELLED, f"f.jsonl:1: column 'text' must hold text, found nothing; write it, or {LEAVE_OUT}"),
+    ("rows that lack something are left out", "f.csv", f"{HEAD}a,\n,b\n  ,a\n{ROWS}", LABELLED + '\nmissing = "leave_out"', good("32 4 4", "a, b", "3 rows without a text or a label were left out")),
+    ("objects that lack something are left out", "f.jsonl", '{"text": null, "label": "x"}\n{"text": "a", "label": NaN}\n' + "".join(f'{{"text": "t{n}", "label": "{"ab"[n % 2]}"}}\n' for n in range(40)), LABELLED + '\nmissing = "leave_out"', good("32 4 4", "a, b", "2 rows without a text or a label were left out")),
     ("a cell that is no number", "f.jsonl", '{"text": NaN, "label": "x"}\n', LABELLED, "f.jsonl:1: column 'text' must hold text, found nan"),
     ("half a surrogate pair", "f.jsonl", '{"text": "\\ud800", "label": "x"}\n', LABELLED, "f.jsonl:1: column 'text' holds half of a surrogate pair; write the whole character"),
     ("a line that is no JSON", "f.jsonl", '{"text": \n', LABELLED, "f.jsonl:1: not JSON: Expecting value: line 1 column 10 (char 9)"),

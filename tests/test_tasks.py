@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.baselines import baselines_of
-from sweeper.data import cards
+from sweeper.data import cards, linear
 from sweeper.data.batches import Answers, load_split
 from sweeper.data.prepare import prepare
 from sweeper.data.store import Meta
@@ -76,6 +76,17 @@ def test_baselines_come_weakest_first_and_learn_from_training(which, names, requ
     assert found[0].test[objective] <= 0.7
     assert found[1].test[objective] >= 0.9
     assert set(found[1].validation) == set(found[1].test)
+
+
+def test_the_linear_baseline_is_the_classifier_that_models_join_where_there_is_one(reviews_card, monkeypatch):
+    card = cards.load_card(str(reviews_card))
+    alone = TASKS["sentiment"].baselines(prepare(card))
+    prepared = prepare(card, weightings=["tfidf"], say=lambda line: None)
+    monkeypatch.setattr(linear, "fit", None)
+    joined = TASKS["sentiment"].baselines(prepared)
+    for one, other in zip(alone, joined, strict=True):
+        assert (one.validation, one.test) == (other.validation, other.test)
+        assert np.array_equal(one.answers, other.answers)
 
 
 def test_a_target_is_right_if_it_is_any_of_its_sources_and_the_nearest_is_edited():

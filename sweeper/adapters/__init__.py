@@ -24,15 +24,17 @@ class Adapter:
     options: dataclass of what a card may say; its field types are checked.
     read: from a document and options to examples, in file order.
     mistakes: what is wrong with options of the right types: a key, and what to say of it.
+    left_out: how many examples of a document are not read because they are not whole, and the options say so.
     """
 
     options: type
     read: Callable[[Document, Any], Iterator[Example]]
     mistakes: Callable[[Any], Iterator[tuple[str, str]]] = lambda options: iter(())
+    left_out: Callable[[Document, Any], int] = lambda document, options: 0
 
 
 ADAPTERS: Registry[Adapter] = Registry("format")
-ADAPTERS.add("labelled", Adapter(labelled.Options, labelled.read, labelled.mistakes))
+ADAPTERS.add("labelled", Adapter(labelled.Options, labelled.read, labelled.mistakes, labelled.left_out))
 ADAPTERS.add("columns", Adapter(columns.Options, columns.read))
 ADAPTERS.add("conllu", Adapter(conllu.Options, conllu.read))
 ADAPTERS.add("wordtag", Adapter(wordtag.Options, wordtag.read))

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import math
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Any, Literal
 
 from ..errors import DataError, listed
 from ..records import LabelledText, TokenKind
 from . import tables
 from .documents import Document, one_line_end
 from .tables import cell, plain
+
+LEAVE_OUT = 'declare missing = "leave_out" in a card\'s [adapter]'
 
 
 @dataclass(frozen=True)
@@ -24,6 +27,7 @@ class Options:
         where: only rows whose columns have these values.
         names: label in the file to label in the task; where given, others are errors.
         layout: "table", or "folders" for a folder a class.
+        missing: whether rows without a text or a label are refused, or left out, counted and said.
         skip_lines: line numbers, from 1, that are neither header nor data.
         quotes, separator, encoding: see `tables.Layout`.
         target_tokens: for generation, what is written one at a time.
@@ -34,6 +38,7 @@ class Options:
     where: dict[str, str] = field(default_factory=dict)
     names: dict[str, str] = field(default_factory=dict)
     layout: Literal["table", "folders"] = "table"
+    missing: Literal["refuse", "leave_out"] = "refuse"
     skip_lines: tuple[int, ...] = ()
     quotes: tables.Quotes = "auto"
     separator: str | None = None
@@ -44,8 +49,8 @@ class Options:
 def mistakes(options: Options) -> Iterator[tuple[str, str]]:
     """See `Adapter`."""
     if options.layout == "folders":
-        for key in ("where", "skip_lines"):
-            if getattr(options, key):
+        for key in ("where", "skip_lines", "missing"):
+            if getattr(options, key) not in ({}, (), "refuse"):
                 yield key, "has no meaning for a folder a class; leave it out"
     elif not options.text:
         yield "text", "must name a column, found ''"
@@ -74,19 +79,52 @@ def read(document: Document, options: Options) -> Iterator[LabelledText]:
         text = one_line_end(document.text(options.encoding)).strip()
         yield LabelledText(text, _named(options, document.folder, document.name))
         return
+    for line, row in _selected(document, options):
+        place = f"{document.name}:{line}"
+        if options.missing == "leave_out" and _lacks(row, options):
+            continue
+        if not options.label:
+            yield LabelledText(_written(row, options.text, place), "")
+            continue
+        label = _written(row, options.label, place).strip()
+        if not label:
+            raise DataError(
+                f"{place}: the label in column {options.label!r} is empty; give it one or remove the row, or {LEAVE_OUT}"
+            )
+        yield LabelledText(_written(row, options.text, place), _named(options, label, place))
+
+
+def left_out(document: Document, options: Options) -> int:
+    """How many rows `read` leaves out because they lack a text or a label."""
+    if options.layout == "folders" or options.missing == "refuse":
+        return 0
+    return sum(_lacks(row, options) for _, row in _selected(document, options))
+
+
+def _selected(document: Document, options: Options) -> Iterator[tables.ROW]:
+    """The rows that are asked for."""
     layout = tables.Layout(options.encoding, options.separator, options.quotes, options.skip_lines)
     wanted = (options.text, options.label or options.text, *options.where)
     for line, row in tables.rows(document, layout, wanted):
-        place = f"{document.name}:{line}"
-        if any(plain(row[column]) != value for column, value in options.where.items()):
-            continue
-        if not options.label:
-            yield LabelledText(cell(row[options.text], options.text, place), "")
-            continue
-        label = cell(row[options.label], options.label, place).strip()
-        if not label:
-            raise DataError(f"{place}: the label in column {options.label!r} is empty; give it one or remove the row")
-        yield LabelledText(cell(row[options.text], options.text, place), _named(options, label, place))
+        if all(plain(row[column]) == value for column, value in options.where.items()):
+            yield line, row
+
+
+def _lacks(row: Mapping[str, Any], options: Options) -> bool:
+    """Whether a row has no text, or no label where it should."""
+    return any(_is_missing(row[column]) for column in (options.text, options.label or options.text))
+
+
+def _is_missing(value: Any) -> bool:
+    if isinstance(value, float):
+        return math.isnan(value)
+    return value is None or (isinstance(value, str) and not value.strip())
+
+
+def _written(row: Mapping[str, Any], column: str, place: str) -> str:
+    if row[column] is None:
+        raise DataError(f"{place}: column {column!r} must hold text, found nothing; write it, or {LEAVE_OUT}")
+    return cell(row[column], column, place)
 
 
 def _named(options: Options, label: str, place: str) -> str:

@@ -25,16 +25,18 @@ def read_examples(card: Card) -> tuple[pd.DataFrame, dict[str, int]]:
     """All examples of a card as a table: `text, label`, `tokens, tags` or `source, target`; and `split` as given.
 
     Returns:
-        The table, and counts of `repaired` transitions and `cut` sentences.
+        The table, and counts of `repaired` transitions, `cut` sentences and rows that were `left out`.
 
     Raises:
         DataError: a file that is not what its card says, or has no example.
     """
     rows: list[dict[str, Any]] = []
-    counts = {"repaired": 0, "cut": 0}
+    counts = {"repaired": 0, "cut": 0, "left out": 0}
     with sources.opened(card) as documents:
         for document in documents:
-            examples = list(adapters.ADAPTERS[card.adapter].read(document, card.options))
+            adapter = adapters.ADAPTERS[card.adapter]
+            examples = list(adapter.read(document, card.options))
+            counts["left out"] += adapter.left_out(document, card.options)
             if not examples and len(documents) <= len(PARTS):
                 raise DataError(f"{document.name}: holds no examples{_why_none(document, card)}")
             if examples and isinstance(examples[0], TaggedSentence):
@@ -180,6 +182,8 @@ def warnings(
             else:
                 cure = "give it a larger share in [split], or more data"
             raise DataError(f"{card.name}: of {len(table)} examples{equal}, none is left for the {part} split; {cure}")
+    if counts["left out"]:
+        yield f"{counts['left out']:,} rows without a text or a label were left out"
     if dropped:
         yield f"{dropped:,} examples equal one of another split and were dropped from the earlier of the two (training first)"
     if counts["repaired"]:
@@ -190,9 +194,9 @@ def warnings(
         yield f"{counts['long']:,} pairs were left out, whose targets have more than {card.options.longest} {card.options.target_tokens}"
     if card.task in ("tagging", "seq2seq"):
         return
-    empty = int((examples["text"].str.strip() == "").sum())
+    empty = int((table["text"].str.strip() == "").sum())
     if empty:
-        yield f"{empty:,} texts are empty"
+        yield f"{empty:,} text{'s are' if empty > 1 else ' is'} empty"
     trained = set(examples.loc[examples["split"] == "train", "label"])
     unseen = sorted(set(examples["label"]) - trained)
     generated = card.task == "generation"

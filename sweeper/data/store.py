@@ -212,6 +212,11 @@ def open_spellings(prepared: Prepared) -> Spellings:
     return Spellings(_mapped(folder / "spelled.npy"), _mapped(folder / "places.npy"), _words(folder / "alphabet.json"))
 
 
+def has_linear(prepared: Prepared, weighting: str) -> bool:
+    """Whether a linear classifier was fitted beside the data."""
+    return (prepared.folder / linear_key(weighting) / "meta.json").is_file()
+
+
 def open_linear(prepared: Prepared, weighting: str) -> Linear:
     """The linear classifier of the training texts."""
     folder = prepared.folder / linear_key(weighting)

@@ -10,7 +10,7 @@ import numpy as np
 from ..data import linear
 from ..data.batches import Answers, joins_ngrams
 from ..data.cards import PARTS
-from ..data.store import Meta, Prepared, read_texts
+from ..data.store import Meta, Prepared, has_linear, open_linear_scores, read_texts
 from ..records import Configuration, Scores
 from .base import Baseline, Served, Task, accuracy, confusion, macro_f1, right_of_all
 
@@ -72,6 +72,9 @@ class Classification(Task):
 
 
 def _linear(prepared: Prepared, labels: np.ndarray) -> dict[str, Answers]:
-    """What a linear classifier answers on validation and test."""
+    """What a linear classifier answers on validation and test; one that was fitted for models to join is the same."""
+    if has_linear(prepared, "tfidf"):
+        scores = open_linear_scores(prepared, "tfidf")
+        return {part: Answers.one_each(scores[prepared.rows(part)].argmax(1)) for part in PARTS[1:]}
     fitted = linear.fit("tfidf", read_texts(prepared, "train"), labels, len(prepared.meta.labels))
     return {part: Answers.one_each(fitted.scores(read_texts(prepared, part)).argmax(1)) for part in PARTS[1:]}
