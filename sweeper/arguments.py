@@ -109,6 +109,9 @@ def check_numbers(**given: Any) -> dict[str, Any]:
                 raise UsageError(f"{flag}: {error}") from None
         elif isinstance(value, bool) or not isinstance(value, numbers.Real if name in TIMES else numbers.Integral):
             raise UsageError(f"{flag}: must be a {'' if name in TIMES else 'whole '}number, found {value!r}")
+        else:
+            as_json_knows_it: Callable[[Any], float] = float if name in TIMES else int
+            found[name] = as_json_knows_it(value)
     return found
 
 

@@ -39,8 +39,10 @@ class _Parser(argparse.ArgumentParser):
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run one command."""
-    # Workers inherit these; they keep TensorFlow's start-up chatter off the terminal.
+    # The processes that we start inherit these: TensorFlow's start-up chatter stays off the terminal, and nothing of the
+    # working folder, which may be full of a stranger's data, is imported.
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    os.environ["PYTHONSAFEPATH"] = "1"
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without Unicode shows escapes
             stream.reconfigure(errors="backslashreplace")
@@ -63,7 +65,8 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """As the parser reads them; texts may stand after options too."""
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
-    strange = [word for word in rest if word.startswith("-") or not hasattr(options, "texts")]
+    rest = [word for word in rest if word != "--"]
+    strange = [word for word in rest if re.match(r"-[^\s\d]", word) or not hasattr(options, "texts")]
     if strange:
         parser.error(f"unrecognized arguments: {' '.join(strange)}; sweeper COMMAND --help lists what there is")
     if rest:

@@ -30,7 +30,7 @@ class History:
             moves it on as well.
         unfinished: trials that were asked for and never told.
         repeats: for each trial that was asked for again with another seed, the numbers of those trials.
-        spent: seconds of the budget that were over when a result was told last, or a search ended.
+        spent: seconds of the budget that were over when that was noted last: with each result, now and then, and at the end.
     """
 
     journal: Journal

@@ -8,6 +8,7 @@ killed while it writes to a queue can hold the queue's lock for ever.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -39,16 +40,24 @@ class _Process(SpawnProcess):
 
     @staticmethod
     def _Popen(process: Any) -> Any:
-        facts = spawn.get_preparation_data
-
-        def without_main(name: str) -> dict[str, Any]:
-            return {key: value for key, value in facts(name).items() if not key.startswith("init_main")}
-
-        spawn.get_preparation_data = without_main
+        _OURS.begins = True
         try:
             return SpawnProcess._Popen(process)
         finally:
-            spawn.get_preparation_data = facts
+            _OURS.begins = False
+
+
+_OURS = threading.local()  # whether this thread begins a process of ours
+_facts = spawn.get_preparation_data
+
+
+def _without_main(name: str) -> dict[str, Any]:
+    """What a new process is told of this one; those of ours nothing of the main program."""
+    ours = getattr(_OURS, "begins", False)
+    return {key: value for key, value in _facts(name).items() if not (ours and key.startswith("init_main"))}
+
+
+spawn.get_preparation_data = _without_main
 
 
 class _Context(SpawnContext):

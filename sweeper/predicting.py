@@ -112,7 +112,8 @@ def _say_which_label(folder: str, label: str) -> None:
     """Of a model that is told labels, when nobody has named one."""
     labels = _kept(Path(folder) / "labels.json", list)
     if len(labels) > 1:
-        print(f"sweeper: goes on as {label!r} would; --label names another: {listed(labels)}", file=sys.stderr)
+        others = visible_line(listed(labels))
+        print(f"sweeper: goes on as {visible_line(label)!r} would; --label names another: {others}", file=sys.stderr)
 
 
 def _kept(path: Path, kind: type[Any]) -> Any:

@@ -61,6 +61,9 @@ CONTRACT = [  # format, file name, text, options, examples
         {"source": "en", "target": "de"},
         [TextPair("a, b", "c"), TextPair("d", "e f")],
     ),
+    ("pairs", "a.csv", "en,de\na,b\n,\n", {"source": "en", "target": "de"}, [TextPair("a", "b")]),
+    ("pairs", "a.tsv", 'en\tde\n"a\tb\n', {"source": "en", "target": "de", "quotes": "none"}, [TextPair('"a', "b")]),
+    ("pairs", "a.tsv", "shaking face\t\U0001fae8\n", {}, [TextPair("shaking face", "\U0001fae8")]),
     ("pairs", "a.jsonl", '{"en": "a", "de": 1}\n', {"source": "en", "target": "de"}, [TextPair("a", "1")]),
     (
         "pronunciations",

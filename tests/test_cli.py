@@ -20,23 +20,8 @@ from sweeper.errors import UsageError
 from .conftest import card_text, people, reviews, write
 
 
-@pytest.fixture
-def files(tmp_path):
-    """Files of a person's own, good and bad, in the working folder."""
-    work = tmp_path / "work"
-    write(work / "reviews.csv", reviews())
-    write(work / "stars.csv", "review,stars\n" + "".join(f"text {n},{n % 5 + 1}\n" for n in range(60)))
-    write(work / "topics.csv", "review,topic\n" + "".join(f"text {n},{'abc'[n % 3]}\n" for n in range(60)))
-    write(work / "one.csv", "text,label\n" + "".join(f"text {n},x\n" for n in range(60)))
-    write(work / "empty.csv", "")
-    write(work / "people.conll", people())
-    write(work / "notes.conll", "# newdoc\n# id = 1\n" + people().replace("\n\n", "\n\n# id = 2\n"))
-    write(work / "hashes.conll", "# B-tag\n#so I-tag\nis O\n# O\n\n" * 20)
-    write(work / "words.bmes", "我 S\n中 B\n国 E\n\n" * 20)
-    write(work / "same.csv", "text,label\n" + "good,a\ngood,b\n" * 20)
-    write(work / "mistyped.conll", people().replace("Boris B-person", "Boris b-person"))
-    write(work / "list.jsonl", "[1, 2]\n")
-    write(work / "deep.jsonl", "[" * 100_000 + "\n")
+def write_odd_ones(work):
+    """Files that are not what their names say, or that may be several things."""
     write(work / "semicolons.csv", "text;label\na;b\n")
     write(work / "excel.csv", "text;label\n" + "".join(f"text {n};{'ab'[n % 2]}\n" for n in range(60)))
     (work / "unicode.csv").write_bytes((work / "excel.csv").read_text().replace(";", "\t").encode("utf-16"))
@@ -54,8 +39,36 @@ def files(tmp_path):
         for number in range(20):
             write(work / "parts" / part / kind / f"{number}.txt", f"{part} {kind} {number}")
     write(work / "nothing.txt", "")
+    for folder in ("parted/train/a", "parted/dev/a", "parted/test/a", "classes/train", "classes/bus"):
+        for number in range(20):
+            write(work / folder / f"{number}.txt", f"{folder} {number}")
+    write(work / "torn.txt", "-DOCSTART-\n\n" + people() + "lonely\n")
+    write(work / "prose.txt", "Once upon a time there was\na king who\n\nhad a daughter .\n" * 9)
+    write(work / "quoted.csv", '"text";"label"\n' + "".join(f'"text, {n}";"{"ab"[n % 2]}"\n' for n in range(60)))
+    write(work / "codes.csv", "text,label\n" + "".join(f"text {n},{100 + n % 25}.{n % 25}\n" for n in range(100)))
+    (work / "damaged.csv").write_bytes(f"text,label\n{'好书' * 20},x\n".encode() + b"\xff,y\n")
     (work / "western.csv").write_bytes("text,label\ncaf\u00e9,x\n\u2013 d\u00e9j\u00e0,y\n".encode("cp1252"))
     (work / "chinese.csv").write_bytes("text,label\n好书,x\n".encode("gb18030"))
+
+
+@pytest.fixture
+def files(tmp_path):
+    """Files of a person's own, good and bad, in the working folder."""
+    work = tmp_path / "work"
+    write(work / "reviews.csv", reviews())
+    write(work / "stars.csv", "review,stars\n" + "".join(f"text {n},{n % 5 + 1}\n" for n in range(60)))
+    write(work / "topics.csv", "review,topic\n" + "".join(f"text {n},{'abc'[n % 3]}\n" for n in range(60)))
+    write(work / "one.csv", "text,label\n" + "".join(f"text {n},x\n" for n in range(60)))
+    write(work / "empty.csv", "")
+    write(work / "people.conll", people())
+    write(work / "notes.conll", "# newdoc\n# id = 1\n" + people().replace("\n\n", "\n\n# id = 2\n"))
+    write(work / "hashes.conll", "# B-tag\n#so I-tag\nis O\n# O\n\n" * 20)
+    write(work / "words.bmes", "我 S\n中 B\n国 E\n\n" * 20)
+    write(work / "same.csv", "text,label\n" + "good,a\ngood,b\n" * 20)
+    write(work / "mistyped.conll", people().replace("Boris B-person", "Boris b-person"))
+    write(work / "list.jsonl", "[1, 2]\n")
+    write(work / "deep.jsonl", "[" * 100_000 + "\n")
+    write_odd_ones(work)
     url = '[source]\nurl = "foo/a.csv"\nsha256 = "{}"\n[adapter]\nformat = "labelled"\n'
     write(work / "nosum.toml", 'about = "x"\ntask = "text"\n' + url.format("00"))
     write(work / "noscheme.toml", 'about = "x"\ntask = "text"\n' + url.format("0" * 64))
@@ -171,6 +184,19 @@ MISTAKES = [
         "--file: stands for texts, and there is one already, 'a'; give one of them",
     ),
     ("predict broken --file nothing.txt", "--file: nothing.txt: is empty; write one text a line into it"),
+    ("sweep --data parted", "parted: holds the folders dev, test, train; parts are train, validation and test"),
+    ("sweep --data torn.txt", "torn.txt:651: expected a word in column 0 and a tag in column -1, found 1"),
+    ("sweep --data prose.txt", "its lines are no words with tags"),
+    (
+        "sweep seq2seq --data table.csv --text en --label en",
+        "--label: must be another column than --text, found 'en' for both",
+    ),
+    (
+        "sweep --data damaged.csv",
+        "damaged.csv:3: byte 0xff at offset 0 of the line is not utf-8, which the rest of the file is; write that line anew",
+    ),
+    ("predict broken --json '- a text'", "broken: is no model that sweeper has exported"),
+    ("predict broken --json -- -5", "broken: is no model that sweeper has exported"),
     ("predict broken --jsn a", "unrecognized arguments: --jsn"),
     (
         "sweep --data reviews.csv --label verdict --space text",
@@ -240,6 +266,9 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing_behind(files, capfd, 
             "--data unicode.csv",
             "unicode.csv: labelled, text in 'text', label in 'label', columns parted by '\\t'; 2 labels",
         ),
+        ("--data quoted.csv", "columns parted by ';'; 2 labels (a, b)"),
+        ("--data classes", "classes: labelled; 2 labels (bus, train); task: text"),
+        ("text --data codes.csv", "25 labels (100.0, 101.1, 102.2"),
         ("--data years.csv", "task: text, because the labels are numbers, but no stars that follow each other"),
         ("--data parts", "parts: labelled; 2 labels (neg, pos); task: sentiment"),
         ("--data tagged.txt", "tagged.txt: columns; 3 labels"),

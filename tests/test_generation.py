@@ -27,6 +27,7 @@ from sweeper.learners import build_learner, load
 from sweeper.models import Generator
 from sweeper.models.optimizers import build_optimizer
 from sweeper.parameters import Facts, complete
+from sweeper.predicting import _say_which_label
 from sweeper.records import BOUNDARY, UNKNOWN, TrialOrder
 from sweeper.tasks import TASKS
 from sweeper.tasks.ngrams import NGrams
@@ -434,6 +435,13 @@ def test_options_of_going_on_are_refused_for_other_models(tmp_path, capfd):
     assert "--temperature: is for models that go on with a prompt, and m holds another" in capfd.readouterr().err
     assert main(["predict", "m"]) == 2
     assert "give texts, or --file F" in capfd.readouterr().err
+
+
+@pytest.mark.parametrize(("labels", "said"), [(["a", "b\x1b[2J"], r"--label names another: a, b\x1b[2J"), (["a"], "")])
+def test_a_label_that_nobody_has_named_is_said(tmp_path, capfd, labels, said):
+    write(tmp_path / "labels.json", json.dumps(labels))
+    _say_which_label(str(tmp_path), labels[0])
+    assert capfd.readouterr().err == (f"sweeper: goes on as 'a' would; {said}\n" if said else "")
 
 
 @pytest.mark.slow

@@ -20,7 +20,9 @@ from sweeper.cli import main
 from sweeper.data import packages
 from sweeper.errors import DataError
 from sweeper.models import state
+from sweeper.pool import Workers, answer
 from sweeper.track.tracker import Tracker
+from sweeper.worker import nothing
 
 from .conftest import card_text, write
 from .test_track import DATASET, wait_for
@@ -60,8 +62,9 @@ def test_a_checkpoint_that_holds_objects_is_refused(tmp_path):
     assert not Path("sprung").exists()
 
 
-def test_nothing_of_the_working_folder_is_imported(tmp_path):
-    for name in ("pip", "tensorflow", "mlflow", "sweeper", "json"):
+def test_nothing_of_the_working_folder_is_imported(tmp_path, monkeypatch):
+    monkeypatch.delenv("PYTHONSAFEPATH", raising=False)
+    for name in ("pip", "tensorflow", "mlflow", "sweeper", "json", "signal"):
         write(Path(f"{name}.py"), "import pathlib\npathlib.Path('sprung').touch()\n")
     packages.index_settings()
     devices.seen_by_tensorflow()
@@ -69,6 +72,9 @@ def test_nothing_of_the_working_folder_is_imported(tmp_path):
     tracker = Tracker("sentiment/d", tmp_path / "s")
     tracker.sweep_started("s", {}, DATASET, [])
     tracker.abandon("KILLED")
+    main(["doctor"])  # as every command does
+    with Workers(1, tmp_path / "log") as workers:
+        answer(workers.call(nothing))
     assert not Path("sprung").exists()
 
 

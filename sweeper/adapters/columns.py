@@ -68,7 +68,7 @@ def read(document: Document, options: Options) -> Iterator[TaggedSentence]:
         width = width or len(cells)
         if len(cells) != width and min(options.token, options.tag) < 0:
             raise DataError(
-                f"{document.name}:{number}: found {len(cells)} columns where the lines before have {width}, so that the last one may be another: {line[:60]!r}; write the missing one, or declare the columns in [adapter], such as tag = {width - 1}"
+                f"{document.name}:{number}: found {len(cells)} columns where the lines before have {width}, so that what is counted from the end may be another: {line[:60]!r}; give each line as many, or count the columns from 0 in [adapter], such as token = 0 and tag = {width - 1}"
             )
         if not word or not tag:
             raise DataError(f"{document.name}:{number}: the {'word' if not word else 'tag'} is empty: {line[:60]!r}")

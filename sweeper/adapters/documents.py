@@ -106,16 +106,26 @@ class Document:
     def _undecodable(self, content: bytes, error: UnicodeDecodeError, tried: tuple[str, ...]) -> DataError:
         line = content.count(b"\n", 0, error.start) + 1
         offset = error.start - (content.rfind(b"\n", 0, error.start) + 1)
+        place = f"{self.name}:{line}: byte {content[error.start]:#04x} at offset {offset} of the line is not {error.encoding}"
+        if _is_damaged(content):
+            return DataError(f"{place}, which the rest of the file is; write that line anew")
         likely = _likely(content, tried)
         return DataError(
-            f"{self.name}:{line}: byte {content[error.start]:#04x} at offset {offset} of the line is not {error.encoding}; "
+            f"{place}; "
             f'declare the encoding in the card\'s [adapter], for example encoding = ["{likely}"], or pass --encoding {likely}'
         )
 
 
+def _is_damaged(content: bytes) -> bool:
+    """Whether what is not ASCII is UTF-8 but for a few bytes."""
+    text = content.decode("utf-8", "replace")
+    strange = sum(not one.isascii() for one in text)
+    return strange > 10 * text.count("\ufffd")
+
+
 def _likely(content: bytes, tried: tuple[str, ...]) -> str:
     """An encoding that the bytes may be in, and in which they can be read."""
-    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE):
+    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and "utf-16" not in tried:
         return "utf-16"
     beyond = re.findall(rb"[\x80-\xff]+", content)
     # Han characters are pairs of such bytes, and stand together; letters with accents are single ones among others.

@@ -20,6 +20,7 @@ class Options:
     Args:
         source, target: columns of a table with a line of names (csv, tsv, jsonl, parquet); "" where nothing has a name.
         columns: where nothing has a name and lines have more than two cells, the places of source and target, from 0.
+        quotes: in a table, see `tables.Layout`.
         separator: between cells; a tab in lines without names, and in tables what the file's ending says.
         source_tokens, target_tokens: what is read and what is written, one at a time: see `records.TokenKind`.
         longest: pairs whose target has more symbols are left out, counted and said.
@@ -29,6 +30,7 @@ class Options:
     source: str = ""
     target: str = ""
     columns: tuple[int, ...] = ()
+    quotes: tables.Quotes = "auto"
     separator: str | None = None
     source_tokens: TokenKind = "words"
     target_tokens: TokenKind = "words"
@@ -58,6 +60,8 @@ def read(document: Document, options: Options) -> Iterator[TextPair]:
         DataError: a line without its other half, or an empty half; of a table as `tables.rows`.
     """
     for number, source, target in _halves(document, options):
+        if not (source or target):
+            continue
         for half, text in (("source", source), ("target", target)):
             if not _is_visible(text):
                 raise DataError(f"{document.name}:{number}: the {half} is empty; write it, or remove the pair")
@@ -69,7 +73,10 @@ def _halves(document: Document, options: Options) -> Iterator[tuple[int, str, st
     if document.beside is not None:
         yield from _aligned(document, document.beside, options)
     elif options.source:
-        named, layout = (options.source, options.target), tables.Layout(options.encoding, options.separator)
+        named, layout = (
+            (options.source, options.target),
+            tables.Layout(options.encoding, options.separator, options.quotes),
+        )
         for number, row in tables.rows(document, layout, named):
             source, target = (tables.cell(row[name], name, f"{document.name}:{number}").strip() for name in named)
             yield number, source, target
@@ -103,13 +110,12 @@ def _aligned(document: Document, beside: Document, options: Options) -> Iterator
             f"{document.name}: has {len(sides[0]):,} lines and {beside.name} has {len(sides[1]):,}; line by line they must belong together"
         )
     for (number, source), (_, target) in zip(*sides, strict=True):
-        if source or target:
-            yield number, source, target
+        yield number, source, target
 
 
 def _is_visible(text: str) -> bool:
     """Whether anything but blanks, control and format characters is in it, which are no part of any token."""
-    return any(unicodedata.category(one)[0] not in "ZC" for one in text)
+    return any(unicodedata.category(one) not in ("Zs", "Zl", "Zp", "Cc", "Cf", "Co", "Cs") for one in text)
 
 
 def _without_last_blanks(lines: Iterator[tuple[int, str]]) -> list[tuple[int, str]]:

@@ -123,7 +123,7 @@ def _delimited(document: Document, layout: Layout, wanted: Sequence[str]) -> Ite
             yield line, dict(zip(header, cells, strict=True))
     if header is None:
         raise DataError(
-            f"{document.name}: is empty; expected a header line with the columns {' and '.join(map(repr, wanted))}"
+            f"{document.name}: is empty; expected a header line with the columns {' and '.join(map(repr, dict.fromkeys(wanted)))}"
         )
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import codecs
-import dataclasses
 import json
 import re
 from collections import Counter
@@ -20,7 +19,7 @@ from . import sources
 from .cards import PARTS, Card, as_name, parse_card
 from .examples import are_stars
 
-SEPARATORS = ";\t|"  # that a table may have, whatever its name says
+SEPARATORS = ";\t|,"  # that a table may have, whatever its name says
 TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet")
 COLUMNS = (".conll", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".txt")
 FEELINGS = frozenset(
@@ -76,8 +75,7 @@ def infer_card(
     adapter = _adapter(path, text, label, encoding)
     draft = _card(path, adapter, "text" if adapter["format"] in ("labelled", "lines") else "tagging")
     labels = _labels(draft)
-    found, why = _task(draft, labels)
-    chosen = task or found
+    chosen, why = (task, "") if task else _task(draft, labels)
     said = f"{path.name}: {adapter['format']}" + "".join(
         f", {what} {adapter[name]!r}"
         for name, what in (
@@ -107,6 +105,8 @@ def _pairs_card(path: Path, source: str | None, target: str | None, encoding: st
             raise UsageError(
                 f"--text SOURCE --label TARGET are needed for pairs in a table: {path.name} has the columns {listed(header)}; lines source<TAB>target without names are a .tsv or .txt file"
             )
+        if source == target:
+            raise UsageError(f"--label: must be another column than --text, found {target!r} for both")
         adapter |= {"source": _column("--text", source, (), header), "target": _column("--label", target, (), header)}
         adapter |= separator
     card = _card(path, adapter, "seq2seq")
@@ -190,14 +190,14 @@ def _encodings(adapter: Mapping[str, Any]) -> tuple[str, ...]:
 
 def _header(path: Path, encoding: str | None) -> tuple[list[str], dict[str, object]]:
     """The names of a table's columns; and what parts them, for a card, where that is not what the ending says."""
-    layout, document = tables.Layout(_encodings(_encoding(path, encoding))), adapters.Document(path, str(path))
-    header = tables.columns(document, layout)
+    encodings, document = _encodings(_encoding(path, encoding)), adapters.Document(path, str(path))
+    usual = {".csv": ",", ".tsv": "\t", ".tab": "\t"}.get(path.suffix.lower())
+    first = next((line for _, line in document.lines(encodings) if line.strip()), "") if usual else ""
+    mark = next((mark for mark in SEPARATORS if usual and usual not in first and mark in first), None)
+    header = tables.columns(document, tables.Layout(encodings, mark))
     if not header:
         raise DataError(f"{path}: the file is empty; a table begins with the names of its columns")
-    mark = next((mark for mark in SEPARATORS if len(header) == 1 and mark in header[0]), None)
-    if mark is None:
-        return header, {}
-    return tables.columns(document, dataclasses.replace(layout, separator=mark)), {"separator": mark}
+    return header, {} if mark is None else {"separator": mark}
 
 
 def _refuse_what_has_no_columns(path: Path, lines: Sequence[str]) -> None:
@@ -206,7 +206,7 @@ def _refuse_what_has_no_columns(path: Path, lines: Sequence[str]) -> None:
     Raises:
         UsageError: it is something else.
     """
-    written = [line.split() for line in lines if line.strip()]
+    written = [cells for cells in map(str.split, lines) if cells and cells[0] != "-DOCSTART-"]
     if not written:
         return  # which its adapter says better
     if sum(cells[0].startswith("__label__") for cells in written) * 2 > len(written):
@@ -218,8 +218,8 @@ def _refuse_what_has_no_columns(path: Path, lines: Sequence[str]) -> None:
         raise UsageError(
             f'--data: {path.name}: words with their tags, word/TAG, are read by a card with format = "wordtag" in [adapter]; the README shows one'
         )
-    whole = all(line.strip() for line in lines[:-1])  # nothing parts sentences
-    if min(map(len, written)) < 2 or (whole and len(set(map(len, written))) > 1):
+    (width, usual), *_ = Counter(map(len, written)).most_common(1)
+    if width < 2 or 10 * usual < 9 * len(written):  # of columns all but a torn line have as many
         raise UsageError(
             f"--data: {path.name}: its lines are no words with tags. Texts to go on with, one a line: sweeper sweep generation --data {path}; pairs, source<TAB>target: sweeper sweep seq2seq --data {path}; labelled texts: a table such as .csv or .tsv"
         )
@@ -263,19 +263,44 @@ def _column(flag: str, given: str | None, usual: tuple[str, ...], header: list[s
 
 def _card(path: Path, adapter: dict[str, object], task: str) -> Card:
     """Through the text of a declaration, so that the sweep keeps a card that anyone can use again."""
-    parts = [part for part in PARTS if path.is_dir() and (path / part).is_dir()]
+    parts = [part for part in PARTS if adapter.get("layout") == "folders" and (path / part).is_dir()]
     files = f"{{ {', '.join(f'{part} = {_quoted(str((path / part).resolve()))}' for part in parts)} }}"
     lines = [
         f"about = {_quoted(f'{path.name}, a file of your own')}",
         f"task  = {_quoted(task)}",
         "",
         "[source]",
-        f"file = {files if 'train' in parts else _quoted(str(path.resolve()))}",
+        f"file = {files if _holds_parts(path) else _quoted(str(path.resolve()))}",
         "",
         "[adapter]",
     ]
     lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in adapter.items()]
     return card_from_text("\n".join(lines) + "\n", as_name(path.stem), path.parent)
+
+
+def _holds_parts(path: Path) -> bool:
+    """Whether a folder holds one for each part, with those of the classes in them.
+
+    Raises:
+        UsageError: some of them are no parts.
+    """
+    folders = _folders(path)
+    deep = [folder for folder in folders if _folders(folder)]
+    if not deep or not any(folder.name in PARTS for folder in deep):
+        return False  # those of the classes, or what is too deep, which is said where it is read
+    strange = [folder.name for folder in folders if folder.name not in PARTS]
+    if strange or "train" not in {folder.name for folder in folders}:
+        raise UsageError(
+            f"--data: {path.name}: holds the folders {listed(folder.name for folder in folders)}; parts are train, validation and test, train at least: rename what is another, or move it away"
+        )
+    return True
+
+
+def _folders(path: Path) -> list[Path]:
+    """The visible folders in a folder."""
+    return (
+        sorted(one for one in path.iterdir() if one.is_dir() and not one.name.startswith(".")) if path.is_dir() else []
+    )
 
 
 def card_from_text(text: str, name: str, folder: Path) -> Card:

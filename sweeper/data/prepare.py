@@ -37,7 +37,7 @@ from .store import (
     write_whole,
 )
 
-FORMAT = 10  # raise it when what prepared folders hold, or how it is computed, is no longer the same
+FORMAT = 11  # raise it when what prepared folders hold, or how it is computed, is no longer the same
 FEW_CHARACTERS = 1.5  # of a token on average, up to which it is a character rather than a word
 
 
@@ -91,13 +91,19 @@ def _digest(card: Card) -> str:
         FORMAT,
         card.task,
         card.adapter,
-        asdict(card.options),
+        _said(card.options),
         asdict(card.split),
         said,
         sources.fingerprint(card),
         *([sources.fingerprint(replace(card, source=card.unlabelled))] if card.unlabelled else []),
     )
     return hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _said(options: Any) -> dict[str, Any]:
+    """What a card says of its format beyond what is so anyway: an option that is new changes nothing."""
+    usual = asdict(type(options)())
+    return {name: value for name, value in asdict(options).items() if value != usual[name]}
 
 
 def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:

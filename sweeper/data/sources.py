@@ -177,7 +177,7 @@ def _members(archive: Path, package: str, wanted: list[tuple[str, str]], folder:
                 target = folder / str(len(documents)) / pure.name
                 target.parent.mkdir(parents=True)
                 copy(name, target)
-                below = "" if name == path else _below(pure.relative_to(path))
+                below = pure.parent.name if name == path else _below(pure.relative_to(path))
                 documents.append(Document(target, f"{package}:{name}", part, below))
         return documents
 

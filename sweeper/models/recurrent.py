@@ -15,6 +15,7 @@ from .kernels import PACKED, PORTABLE, STOCK
 
 CELLS = {"simple_rnn": keras.layers.SimpleRNN, "gru": keras.layers.GRU, "lstm": keras.layers.LSTM}
 GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
+CUDNN = ("gru", "lstm")  # cells that have it
 LOWEST = -6e4  # as low as float16 goes
 DIRECTIONS = {"forward": 1, "backward": 1, "both": 2}
 FURTHER = "further"
@@ -177,7 +178,7 @@ def drop(x: Any, rate: float, seed: int, name: str, *, masks: str = "steps") -> 
 
 def recurrent_layer(cell: str, units: int, *, kernel: str, **options: Any) -> keras.layers.Layer:
     """A stock layer that gives all its states, and its last one; see `kernels` and, for `options`, Keras."""
-    if cell != "simple_rnn":  # which has no cuDNN
+    if cell in CUDNN:
         options["use_cudnn"] = False if kernel == PORTABLE else "auto"
     return CELLS[cell](units, return_sequences=True, return_state=True, **options)
 
