@@ -45,6 +45,7 @@ def write_odd_ones(work):
     write(work / "torn.txt", "-DOCSTART-\n\n" + people() + "lonely\n")
     write(work / "prose.txt", "Once upon a time there was\na king who\n\nhad a daughter .\n" * 9)
     write(work / "quoted.csv", '"text";"label"\n' + "".join(f'"text, {n}";"{"ab"[n % 2]}"\n' for n in range(60)))
+    write(work / "bars.csv", "text,label|kind\n" + "".join(f"text {n},{'ab'[n % 2]}\n" for n in range(60)))
     write(work / "codes.csv", "text,label\n" + "".join(f"text {n},{100 + n % 25}.{n % 25}\n" for n in range(100)))
     (work / "damaged.csv").write_bytes(f"text,label\n{'好书' * 20},x\n".encode() + b"\xff,y\n")
     (work / "western.csv").write_bytes("text,label\ncaf\u00e9,x\n\u2013 d\u00e9j\u00e0,y\n".encode("cp1252"))
@@ -267,6 +268,7 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing_behind(files, capfd, 
             "unicode.csv: labelled, text in 'text', label in 'label', columns parted by '\\t'; 2 labels",
         ),
         ("--data quoted.csv", "columns parted by ';'; 2 labels (a, b)"),
+        ("--data bars.csv --label label|kind", "text in 'text', label in 'label|kind'; 2 labels (a, b)"),
         ("--data classes", "classes: labelled; 2 labels (bus, train); task: text"),
         ("text --data codes.csv", "25 labels (100.0, 101.1, 102.2"),
         ("--data years.csv", "task: text, because the labels are numbers, but no stars that follow each other"),

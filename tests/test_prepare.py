@@ -11,10 +11,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.adapters import schemes
+from sweeper.adapters import labelled, schemes
 from sweeper.data import cards
 from sweeper.data.examples import split_long
-from sweeper.data.prepare import prepare
+from sweeper.data.prepare import _said, prepare
 from sweeper.data.store import open_encoded, open_vectors
 from sweeper.errors import DataError
 from sweeper.records import TaggedSentence
@@ -257,3 +257,7 @@ def test_a_label_that_no_training_text_has_is_said(tmp_path):
     write(tmp_path / "t.csv", f"review,verdict\n{rows}")
     meta = prepare(load(write(tmp_path / "t.toml", card_text("t.csv", task="generation"))), encodings=()).meta
     assert any("no training example has the label L" in said and "comes of nothing" in said for said in meta.warnings)
+
+
+def test_what_a_card_leaves_as_it_is_does_not_tell_its_data_from_others():
+    assert _said(labelled.Options(text="review", missing="refuse")) == {"text": "review"}
