@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-import codecs
 import json
 import re
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from .. import adapters
-from ..adapters import schemes, tables
+from ..adapters import schemes
 from ..declarations import Fields
 from ..errors import DataError, UsageError, listed, unknown
 from ..records import LabelledText, TaggedSentence
 from . import sources
 from .cards import PARTS, Card, as_name, parse_card
 from .examples import are_stars
+from .sniff import comment_mark, encoding_of, encodings, header_of, holds_parts, refuse_what_has_no_columns
 
-SEPARATORS = ";\t|,"  # that a table may have, whatever its name says
 TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet")
 COLUMNS = (".conll", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".txt")
 FEELINGS = frozenset(
@@ -98,9 +95,9 @@ def _pairs_card(path: Path, source: str | None, target: str | None, encoding: st
         raise UsageError(
             f"--data: seq2seq reads one file, of lines source<TAB>target or a table; for another layout of {path.name} write a card"
         )
-    adapter: dict[str, object] = {"format": "pairs", **_encoding(path, encoding)}
+    adapter: dict[str, object] = {"format": "pairs", **encoding_of(path, encoding)}
     if source or target or ending in (".csv", ".jsonl", ".ndjson", ".parquet"):
-        header, separator = _header(path, encoding)
+        header, separator = header_of(path, encoding)
         if source is None or target is None:
             raise UsageError(
                 f"--text SOURCE --label TARGET are needed for pairs in a table: {path.name} has the columns {listed(header)}; lines source<TAB>target without names are a .tsv or .txt file"
@@ -123,7 +120,7 @@ def _pairs_card(path: Path, source: str | None, target: str | None, encoding: st
 def _texts_card(path: Path, text: str | None, label: str | None, encoding: str | None) -> tuple[Card, str]:
     """A card for texts to go on with: a table, with labels only where they are asked for, a folder for each label, or
     a plain text, each line of it one."""
-    common, ending = _encoding(path, encoding), path.suffix.lower()
+    common, ending = encoding_of(path, encoding), path.suffix.lower()
     if path.is_dir() or ending in TABLES:
         adapter = _adapter(path, text, label or text, encoding) if path.is_dir() else {"format": "labelled", **common}
     elif ending == ".txt" and not (text or label):
@@ -133,7 +130,7 @@ def _texts_card(path: Path, text: str | None, label: str | None, encoding: str |
             f"--data: generation reads a .txt file of one text a line, a table ({', '.join(TABLES)}) with --text, or a folder of texts for each label; for another layout of {path.name} write a card"
         )
     if ending in TABLES and not path.is_dir():
-        header, separator = _header(path, encoding)
+        header, separator = header_of(path, encoding)
         adapter["text"] = _column("--text", text, TEXT_NAMES, header)
         adapter["label"] = "" if label is None else _column("--label", label, LABEL_NAMES, header)
         adapter |= separator
@@ -149,11 +146,11 @@ def _adapter(path: Path, text: str | None, label: str | None, encoding: str | No
         raise UsageError(
             f"{'--text' if text else '--label'}: names a column of a table, and {path.name} is none; leave it out"
         )
-    common = _encoding(path, encoding)
+    common = encoding_of(path, encoding)
     if path.is_dir():
         return {"format": "labelled", "layout": "folders", **common}
     if ending in TABLES:
-        header, separator = _header(path, encoding)
+        header, separator = header_of(path, encoding)
         columns = {
             "text": _column("--text", text, TEXT_NAMES, header),
             "label": _column("--label", label, LABEL_NAMES, header),
@@ -165,87 +162,15 @@ def _adapter(path: Path, text: str | None, label: str | None, encoding: str | No
     if ending == ".conllu":
         return {"format": "conllu", **common}
     if ending in COLUMNS:
-        lines = [line for _, line in adapters.Document(path, str(path)).lines(_encodings(common))]
-        mark = _comment_mark(lines)
+        lines = [line for _, line in adapters.Document(path, str(path)).lines(encodings(common))]
+        mark = comment_mark(lines)
         if ending == ".txt":
-            _refuse_what_has_no_columns(path, [line for line in lines if not (mark and line.startswith(mark))])
+            refuse_what_has_no_columns(path, [line for line in lines if not (mark and line.startswith(mark))])
         return {"format": "columns", **({"comment": mark} if mark else {}), **common}
     cure = "; write one object a line, as .jsonl" if ending == ".json" else ""
     raise UsageError(
         f"--data: {path.name}: no adapter for the ending {ending!r}{cure}; known: {', '.join((*TABLES, '.conllu', *COLUMNS))}, or a folder of texts for each class"
     )
-
-
-def _encoding(path: Path, given: str | None) -> dict[str, object]:
-    """For a card: what is given, or what the file's own mark says."""
-    if given is None and path.is_file():
-        with path.open("rb") as file:
-            given = "utf-16" if file.read(2) in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) else None
-    return {} if given is None else {"encoding": [given]}
-
-
-def _encodings(adapter: Mapping[str, Any]) -> tuple[str, ...]:
-    return tuple(adapter.get("encoding", ("utf-8",)))
-
-
-def _header(path: Path, encoding: str | None) -> tuple[list[str], dict[str, object]]:
-    """The names of a table's columns; and what parts them, for a card, where that is not what the ending says."""
-    encodings, document = _encodings(_encoding(path, encoding)), adapters.Document(path, str(path))
-    usual = {".csv": ",", ".tsv": "\t", ".tab": "\t"}.get(path.suffix.lower())
-    first = next((line for _, line in document.lines(encodings) if line.strip()), "") if usual else ""
-    mark = next((mark for mark in SEPARATORS if usual and usual not in first and mark in first), None)
-    header = tables.columns(document, tables.Layout(encodings, mark))
-    if not header:
-        raise DataError(f"{path}: the file is empty; a table begins with the names of its columns")
-    return header, {} if mark is None else {"separator": mark}
-
-
-def _refuse_what_has_no_columns(path: Path, lines: Sequence[str]) -> None:
-    """A text file may be anything; of what is not columns of words and tags, say how it is read.
-
-    Raises:
-        UsageError: it is something else.
-    """
-    written = [cells for cells in map(str.split, lines) if cells and cells[0] != "-DOCSTART-"]
-    if not written:
-        return  # which its adapter says better
-    if sum(cells[0].startswith("__label__") for cells in written) * 2 > len(written):
-        raise UsageError(
-            f"--data: {path.name}: lines that begin with __label__ are not read; write a table of text and label, with a line of names"
-        )
-    words = [word for cells in written for word in cells]
-    if sum("/" in word[1:-1] for word in words) * 10 > 9 * len(words):
-        raise UsageError(
-            f'--data: {path.name}: words with their tags, word/TAG, are read by a card with format = "wordtag" in [adapter]; the README shows one'
-        )
-    (width, usual), *_ = Counter(map(len, written)).most_common(1)
-    if width < 2 or 10 * usual < 9 * len(written):  # of columns all but a torn line have as many
-        raise UsageError(
-            f"--data: {path.name}: its lines are no words with tags. Texts to go on with, one a line: sweeper sweep generation --data {path}; pairs, source<TAB>target: sweeper sweep seq2seq --data {path}; labelled texts: a table such as .csv or .tsv"
-        )
-
-
-def _comment_mark(lines: Sequence[str]) -> str:
-    """What comment lines of a CoNLL file begin with, or "": a word may be "#" too.
-
-    Comments stand before the first word of a sentence, and some have not as many columns as words have;
-    without a blank after the mark, none may have, since "#tag" is a word too.
-    """
-    widths = Counter(len(line.split()) for line in lines if line.strip() and not line.startswith("#"))
-    usual = max(widths, key=lambda width: widths[width], default=0)
-    for mark in ("# ", "#"):
-        inside, other = False, 0
-        for line in lines:
-            if not line.startswith(mark):
-                inside = bool(line.strip())
-            elif inside or (mark == "#" and len(line.split()) == usual):
-                break
-            else:
-                other += len(line.split()) != usual
-        else:
-            if other:
-                return mark
-    return ""
 
 
 def _column(flag: str, given: str | None, usual: tuple[str, ...], header: list[str]) -> str:
@@ -263,14 +188,12 @@ def _column(flag: str, given: str | None, usual: tuple[str, ...], header: list[s
 
 def _card(path: Path, adapter: dict[str, object], task: str) -> Card:
     """Through the text of a declaration, so that the sweep keeps a card that anyone can use again."""
-    parts = [part for part in PARTS if adapter.get("layout") == "folders" and (path / part).is_dir()]
-    files = f"{{ {', '.join(f'{part} = {_quoted(str((path / part).resolve()))}' for part in parts)} }}"
     lines = [
         f"about = {_quoted(f'{path.name}, a file of your own')}",
         f"task  = {_quoted(task)}",
         "",
         "[source]",
-        f"file = {files if _holds_parts(path) else _quoted(str(path.resolve()))}",
+        f"file = {_where(path.resolve())}",
         "",
         "[adapter]",
     ]
@@ -278,29 +201,12 @@ def _card(path: Path, adapter: dict[str, object], task: str) -> Card:
     return card_from_text("\n".join(lines) + "\n", as_name(path.stem), path.parent)
 
 
-def _holds_parts(path: Path) -> bool:
-    """Whether a folder holds one for each part, with those of the classes in them.
-
-    Raises:
-        UsageError: some of them are no parts.
-    """
-    folders = _folders(path)
-    deep = [folder for folder in folders if _folders(folder)]
-    if not deep or not any(folder.name in PARTS for folder in deep):
-        return False  # those of the classes, or what is too deep, which is said where it is read
-    strange = [folder.name for folder in folders if folder.name not in PARTS]
-    if strange or "train" not in {folder.name for folder in folders}:
-        raise UsageError(
-            f"--data: {path.name}: holds the folders {listed(folder.name for folder in folders)}; parts are train, validation and test, train at least: rename what is another, or move it away"
-        )
-    return True
-
-
-def _folders(path: Path) -> list[Path]:
-    """The visible folders in a folder."""
-    return (
-        sorted(one for one in path.iterdir() if one.is_dir() and not one.name.startswith(".")) if path.is_dir() else []
-    )
+def _where(path: Path) -> str:
+    """A file or folder, or the folders of its parts, as a card writes them."""
+    if not holds_parts(path):
+        return _quoted(str(path))
+    parts = (f"{part} = {_quoted(str(path / part))}" for part in PARTS if (path / part).is_dir())
+    return f"{{ {', '.join(parts)} }}"
 
 
 def card_from_text(text: str, name: str, folder: Path) -> Card:
