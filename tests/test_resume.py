@@ -16,7 +16,7 @@ from sweeper.data import cards
 from sweeper.data.downloads import cache_folder
 from sweeper.data.infer import infer_card
 from sweeper.errors import DataError, UsageError
-from sweeper.folders import NameTaken, find_folder, new_folder
+from sweeper.folders import NameTaken, SweepFolder, find_folder, new_folder
 from sweeper.records import Settings
 from sweeper.resume import as_begun, refuse_changes
 from sweeper.spaces import load_space
@@ -186,3 +186,14 @@ def test_a_file_may_be_named_again_without_the_task_that_was_said(tmp_path, tiny
     refuse_changes(folder, {"data": str(path), **named})
     with pytest.raises(UsageError, match="was begun with another --data"):
         refuse_changes(folder, {"data": str(other), **named})
+
+
+def test_what_a_killed_process_had_begun_to_write_is_removed_and_nothing_else(tmp_path):
+    kept = ["sweep.json", "trials/000/best.npz", "trials/000/events.jsonl", "export/labels.json"]
+    strays = [".sweep.json.77", "trials/000/.best.npz.77", "trials/000/.last.npz.78", ".export-1/labels.json"]
+    for name in (*kept, *strays):
+        write(tmp_path / name, "x")
+    SweepFolder(tmp_path).remove_strays()
+    assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()) == sorted(
+        kept
+    )
