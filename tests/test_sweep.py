@@ -68,6 +68,7 @@ def runs(experiment):
 
 @pytest.mark.filterwarnings("ignore")  # to import mlflow.pyfunc, as whoever serves a model does, warns of its own types
 def test_the_whole_story(reviews_card, tiny_space):
+    write(reviews_card.parent / "reviews.csv", reviews(240))  # so that there are test examples enough for an interval
     outcome = sweep(reviews_card, tiny_space, trials=3, name="mine")
 
     assert outcome.ended == "trials"
