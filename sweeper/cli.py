@@ -65,12 +65,14 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
     """As the parser reads them; texts may stand after options too."""
     parser = _parser()
     options, rest = parser.parse_known_args(arguments)
-    rest = [word for word in rest if word != "--"]
-    strange = [word for word in rest if re.match(r"-[^\s\d]", word) or not hasattr(options, "texts")]
+    at = rest.index("--") if "--" in rest else len(rest)
+    rest, after = rest[:at], rest[at + 1 :]  # what stands after it is taken as it is
+    taken = hasattr(options, "texts")
+    strange = [word for word in rest if not taken or re.fullmatch(r"-[^\s\d.]\S*", word)] + after * (not taken)
     if strange:
         parser.error(f"unrecognized arguments: {' '.join(strange)}; sweeper COMMAND --help lists what there is")
-    if rest:
-        options.texts += rest
+    if taken:
+        options.texts += [*rest, *after]
     return options
 
 

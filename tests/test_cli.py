@@ -46,6 +46,12 @@ def write_odd_ones(work):
     write(work / "prose.txt", "Once upon a time there was\na king who\n\nhad a daughter .\n" * 9)
     write(work / "quoted.csv", '"text";"label"\n' + "".join(f'"text, {n}";"{"ab"[n % 2]}"\n' for n in range(60)))
     write(work / "bars.csv", "text,label|kind\n" + "".join(f"text {n},{'ab'[n % 2]}\n" for n in range(60)))
+    write(work / "accents.csv", "text,label\ncafé,x\n")
+    (work / "cut.csv").write_bytes("text,label\na,x\n".encode("utf-16")[:-1])
+    write(work / "poems" / "train" / "1.txt", "sun")
+    write(work / "poems" / "test" / "2.txt", "moon")
+    write(work / "table.txt", (work / "table.csv").read_text().replace(",", "\t"))
+    write(work / "blanks.txt", "Hà Nội\tB-LOC\nlà\tO\nthủ đô\tO\n\n" * 20)
     write(work / "codes.csv", "text,label\n" + "".join(f"text {n},{100 + n % 25}.{n % 25}\n" for n in range(100)))
     (work / "damaged.csv").write_bytes(f"text,label\n{'好书' * 20},x\n".encode() + b"\xff,y\n")
     (work / "western.csv").write_bytes("text,label\ncaf\u00e9,x\n\u2013 d\u00e9j\u00e0,y\n".encode("cp1252"))
@@ -197,6 +203,15 @@ MISTAKES = [
         "damaged.csv:3: byte 0xff at offset 0 of the line is not utf-8, which the rest of the file is; write that line anew",
     ),
     ("predict broken --json '- a text'", "broken: is no model that sweeper has exported"),
+    ("predict broken --json -- -nice", "broken: is no model that sweeper has exported"),
+    ("predict broken --json -.5", "broken: is no model that sweeper has exported"),
+    ("leaderboard -- a b", "unrecognized arguments: b"),
+    (
+        "sweep --data accents.csv --encoding ascii",
+        'accents.csv:2: byte 0xc3 at offset 3 of the line is not ascii; declare the encoding in the card\'s [adapter], for example encoding = ["utf-8"]',
+    ),
+    ("sweep --data cut.csv", "whose mark is at its beginning; the file was cut, or altered: write it anew"),
+    ("sweep --data poems", "lies beside the folders of the classes; move it into one, or away"),
     ("predict broken --json -- -5", "broken: is no model that sweeper has exported"),
     ("predict broken --jsn a", "unrecognized arguments: --jsn"),
     (
@@ -269,6 +284,8 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing_behind(files, capfd, 
         ),
         ("--data quoted.csv", "columns parted by ';'; 2 labels (a, b)"),
         ("--data bars.csv --label label|kind", "text in 'text', label in 'label|kind'; 2 labels (a, b)"),
+        ("seq2seq --data table.txt --text en --label de", "table.txt: 60 pairs, words to words"),
+        ("--data blanks.txt", "blanks.txt: columns; 2 labels (B-LOC, O)"),
         ("--data classes", "classes: labelled; 2 labels (bus, train); task: text"),
         ("text --data codes.csv", "25 labels (100.0, 101.1, 102.2"),
         ("--data years.csv", "task: text, because the labels are numbers, but no stars that follow each other"),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 import re
@@ -11,10 +12,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.adapters import labelled, schemes
+from sweeper.adapters import schemes
 from sweeper.data import cards
 from sweeper.data.examples import split_long
-from sweeper.data.prepare import _said, prepare
+from sweeper.data.prepare import _digest, prepare
 from sweeper.data.store import open_encoded, open_vectors
 from sweeper.errors import DataError
 from sweeper.records import TaggedSentence
@@ -259,5 +260,13 @@ def test_a_label_that_no_training_text_has_is_said(tmp_path):
     assert any("no training example has the label L" in said and "comes of nothing" in said for said in meta.warnings)
 
 
-def test_what_a_card_leaves_as_it_is_does_not_tell_its_data_from_others():
-    assert _said(labelled.Options(text="review", missing="refuse")) == {"text": "review"}
+def test_what_a_card_leaves_as_it_is_does_not_tell_its_data_from_others(reviews_card):
+    one = cards.load_card(str(reviews_card))
+
+    @dataclasses.dataclass(frozen=True)
+    class Newer(type(one.options)):
+        further: str = "usual"
+
+    newer = dataclasses.replace(one, options=Newer(**vars(one.options)))
+    other = dataclasses.replace(one, options=Newer(**vars(one.options), further="another"))
+    assert _digest(newer) == _digest(one) != _digest(other)

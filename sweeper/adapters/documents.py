@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import DataError
 
+UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MARK = "\ufeff"  # of byte order, which some programs write before a text
 
 
@@ -107,8 +108,10 @@ class Document:
         line = content.count(b"\n", 0, error.start) + 1
         offset = error.start - (content.rfind(b"\n", 0, error.start) + 1)
         place = f"{self.name}:{line}: byte {content[error.start]:#04x} at offset {offset} of the line is not {error.encoding}"
-        if _is_damaged(content):
+        if error.encoding == "utf-8" and _is_damaged(content):
             return DataError(f"{place}, which the rest of the file is; write that line anew")
+        if content[:2] in UTF_16 and "utf-16" in tried:
+            return DataError(f"{place}, whose mark is at its beginning; the file was cut, or altered: write it anew")
         likely = _likely(content, tried)
         return DataError(
             f"{place}; "
@@ -125,7 +128,7 @@ def _is_damaged(content: bytes) -> bool:
 
 def _likely(content: bytes, tried: tuple[str, ...]) -> str:
     """An encoding that the bytes may be in, and in which they can be read."""
-    if content[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE) and "utf-16" not in tried:
+    if content[:2] in UTF_16:
         return "utf-16"
     beyond = re.findall(rb"[\x80-\xff]+", content)
     # Han characters are pairs of such bytes, and stand together; letters with accents are single ones among others.

@@ -105,24 +105,23 @@ def _selected(document: Document, options: Options) -> Iterator[tables.ROW]:
     """The rows that are asked for."""
     layout = tables.Layout(options.encoding, options.separator, options.quotes, options.skip_lines)
     wanted = (options.text, options.label or options.text, *options.where)
-    for line, row in tables.rows(document, layout, wanted):
+    for line, row in tables.rows(document, layout, wanted, may_lack=options.missing == "leave_out"):
         if all(plain(row[column]) == value for column, value in options.where.items()):
             yield line, row
 
 
 def _lacks(row: Mapping[str, Any], options: Options) -> bool:
     """Whether a row has no text, or no label where it should."""
-    return any(_is_missing(row[column]) for column in (options.text, options.label or options.text))
+    asked = (row[column] for column in (options.text, options.label or options.text))
+    return any(_is_nothing(value) or (isinstance(value, str) and not value.strip()) for value in asked)
 
 
-def _is_missing(value: Any) -> bool:
-    if isinstance(value, float):
-        return math.isnan(value)
-    return value is None or (isinstance(value, str) and not value.strip())
+def _is_nothing(value: Any) -> bool:
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def _written(row: Mapping[str, Any], column: str, place: str) -> str:
-    if row[column] is None:
+    if _is_nothing(row[column]):
         raise DataError(f"{place}: column {column!r} must hold text, found nothing; write it, or {LEAVE_OUT}")
     return cell(row[column], column, place)
 

@@ -60,8 +60,6 @@ def read(document: Document, options: Options) -> Iterator[TextPair]:
         DataError: a line without its other half, or an empty half; of a table as `tables.rows`.
     """
     for number, source, target in _halves(document, options):
-        if not (source or target):
-            continue
         for half, text in (("source", source), ("target", target)):
             if not _is_visible(text):
                 raise DataError(f"{document.name}:{number}: the {half} is empty; write it, or remove the pair")
@@ -79,7 +77,8 @@ def _halves(document: Document, options: Options) -> Iterator[tuple[int, str, st
         )
         for number, row in tables.rows(document, layout, named):
             source, target = (tables.cell(row[name], name, f"{document.name}:{number}").strip() for name in named)
-            yield number, source, target
+            if source or target:
+                yield number, source, target
     else:
         yield from _lines(document, options)
 
@@ -110,7 +109,8 @@ def _aligned(document: Document, beside: Document, options: Options) -> Iterator
             f"{document.name}: has {len(sides[0]):,} lines and {beside.name} has {len(sides[1]):,}; line by line they must belong together"
         )
     for (number, source), (_, target) in zip(*sides, strict=True):
-        yield number, source, target
+        if source or target:
+            yield number, source, target
 
 
 def _is_visible(text: str) -> bool:

@@ -89,11 +89,12 @@ def plain(value: Any) -> str | None:
     return None
 
 
-def rows(document: Document, layout: Layout, wanted: Sequence[str]) -> Iterator[ROW]:
+def rows(document: Document, layout: Layout, wanted: Sequence[str], *, may_lack: bool = False) -> Iterator[ROW]:
     """Line numbers and rows, in order.
 
     Args:
         wanted: columns that are asked for; others may be missing, or have one name.
+        may_lack: a JSON line without a name has nothing there.
 
     Raises:
         DataError: a missing column, a row of another length, or a file that is not of its format.
@@ -105,7 +106,8 @@ def rows(document: Document, layout: Layout, wanted: Sequence[str]) -> Iterator[
         found = _jsonl(document, layout)
     else:
         found = _delimited(document, layout, wanted)
-    for line, row in found:
+    for line, given in found:
+        row = {**dict.fromkeys(wanted), **given} if may_lack and ending in JSON_LINES else given
         check_columns(wanted, row, f"{document.name}:{line}")
         yield line, row
 
@@ -127,9 +129,14 @@ def _delimited(document: Document, layout: Layout, wanted: Sequence[str]) -> Ite
         )
 
 
+def usual_separator(ending: str) -> str:
+    """What parts the columns of a file with this ending."""
+    return "\t" if ending in (".tsv", ".tab") else ","
+
+
 def _lines_of_cells(document: Document, layout: Layout) -> Iterator[tuple[int, list[str]]]:
     """Rows with the numbers of the lines where they begin; a quoted cell may have several lines."""
-    separator = layout.separator or ("\t" if document.path.suffix.lower() in (".tsv", ".tab") else ",")
+    separator = layout.separator or usual_separator(document.path.suffix.lower())
     csv.field_size_limit(2**31 - 1)  # a text may be longer than the module's default of 128 KiB
     text = io.StringIO(document.text(layout.encoding), newline="")
     dialect: dict[str, Any] = {"delimiter": separator, "strict": True}

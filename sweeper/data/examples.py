@@ -35,8 +35,12 @@ def read_examples(card: Card) -> tuple[pd.DataFrame, dict[str, int]]:
     with sources.opened(card) as documents:
         for document in documents:
             adapter = adapters.ADAPTERS[card.adapter]
-            examples = list(adapter.read(document, card.options))
-            counts["left out"] += adapter.left_out(document, card.options)
+            examples, left_out = list(adapter.read(document, card.options)), adapter.left_out(document, card.options)
+            if left_out and not examples:
+                raise DataError(
+                    f"{document.name}: all of its {left_out:,} rows lack a text or a label, and were left out"
+                )
+            counts["left out"] += left_out
             if not examples and len(documents) <= len(PARTS):
                 raise DataError(f"{document.name}: holds no examples{_why_none(document, card)}")
             if examples and isinstance(examples[0], TaggedSentence):
@@ -183,7 +187,8 @@ def warnings(
                 cure = "give it a larger share in [split], or more data"
             raise DataError(f"{card.name}: of {len(table)} examples{equal}, none is left for the {part} split; {cure}")
     if counts["left out"]:
-        yield f"{counts['left out']:,} rows without a text or a label were left out"
+        several = counts["left out"] > 1
+        yield f"{counts['left out']:,} row{'s' * several} without a text or a label {'were' if several else 'was'} left out"
     if dropped:
         yield f"{dropped:,} examples equal one of another split and were dropped from the earlier of the two (training first)"
     if counts["repaired"]:

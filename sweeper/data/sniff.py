@@ -31,9 +31,11 @@ def encodings(adapter: Mapping[str, Any]) -> tuple[str, ...]:
 def header_of(path: Path, encoding: str | None) -> tuple[list[str], dict[str, object]]:
     """The names of a table's columns; and what parts them, for a card, where that is not what the ending says."""
     tried, document = encodings(encoding_of(path, encoding)), Document(path, str(path))
-    usual = {".csv": ",", ".tsv": "\t", ".tab": "\t"}.get(path.suffix.lower())
-    first = next((line for _, line in document.lines(tried) if line.strip()), "") if usual else ""
-    mark = next((mark for mark in SEPARATORS if usual and usual not in first and mark in first), None)
+    ending, mark = path.suffix.lower(), None
+    if ending not in (*tables.JSON_LINES, ".parquet"):
+        first = next((line for _, line in document.lines(tried) if line.strip()), "")
+        if tables.usual_separator(ending) not in first:
+            mark = next((mark for mark in SEPARATORS if mark in first), None)
     header = tables.columns(document, tables.Layout(tried, mark))
     if not header:
         raise DataError(f"{path}: the file is empty; a table begins with the names of its columns")
@@ -46,7 +48,9 @@ def refuse_what_has_no_columns(path: Path, lines: Sequence[str]) -> None:
     Raises:
         UsageError: it is something else.
     """
-    written = [cells for cells in map(str.split, lines) if cells and cells[0] != "-DOCSTART-"]
+    parted = not all(line.strip() for line in lines[:-1])  # into sentences, whose words may hold blanks beside tabs
+    found = (line.strip().split("\t" if parted and "\t" in line else None) for line in lines)
+    written = [cells for cells in found if cells and cells[0] not in ("", "-DOCSTART-")]
     if not written:
         return  # which its adapter says better
     if sum(cells[0].startswith("__label__") for cells in written) * 2 > len(written):
@@ -95,15 +99,14 @@ def holds_parts(path: Path) -> bool:
         UsageError: some of them are no parts.
     """
     folders = _folders(path)
-    deep = [folder for folder in folders if _folders(folder)]
-    if not deep or not any(folder.name in PARTS for folder in deep):
-        return False  # those of the classes, or what is too deep, which is said where it is read
-    strange = [folder.name for folder in folders if folder.name not in PARTS]
-    if strange or "train" not in {folder.name for folder in folders}:
+    names = {folder.name for folder in folders}
+    if "train" in names and names <= set(PARTS):
+        return True
+    if any(_folders(folder) and folder.name in PARTS for folder in folders):
         raise UsageError(
-            f"--data: {path.name}: holds the folders {listed(folder.name for folder in folders)}; parts are train, validation and test, train at least: rename what is another, or move it away"
+            f"--data: {path.name}: holds the folders {listed(sorted(names))}; parts are train, validation and test, train at least: rename what is another, or move it away"
         )
-    return True
+    return False  # those of the classes, or what is too deep, which is said where it is read
 
 
 def _folders(path: Path) -> list[Path]:
