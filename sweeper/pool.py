@@ -31,6 +31,19 @@ MOST_VAIN = 3  # workers that may die before they begin with it, as when one is 
 TRIALS_A_WORKER = 40  # then it is replaced, before what allocators never give back adds up
 
 
+_OURS = threading.local()  # whether this thread begins a process of ours
+_facts = spawn.get_preparation_data
+
+
+def _without_main(name: str) -> dict[str, Any]:
+    """What a new process is told of this one; those of ours nothing of the main program."""
+    ours = getattr(_OURS, "begins", False)
+    return {key: value for key, value in _facts(name).items() if not (ours and key.startswith("init_main"))}
+
+
+spawn.get_preparation_data = _without_main
+
+
 class _Process(SpawnProcess):
     """A process that does not import the program that called us, of which it needs nothing.
 
@@ -45,19 +58,6 @@ class _Process(SpawnProcess):
             return SpawnProcess._Popen(process)
         finally:
             _OURS.begins = False
-
-
-_OURS = threading.local()  # whether this thread begins a process of ours
-_facts = spawn.get_preparation_data
-
-
-def _without_main(name: str) -> dict[str, Any]:
-    """What a new process is told of this one; those of ours nothing of the main program."""
-    ours = getattr(_OURS, "begins", False)
-    return {key: value for key, value in _facts(name).items() if not (ours and key.startswith("init_main"))}
-
-
-spawn.get_preparation_data = _without_main
 
 
 class _Context(SpawnContext):

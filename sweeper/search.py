@@ -90,8 +90,7 @@ class Search:
             ended = ""
             while not ended or self.workers.running:
                 self._say_once_that_it_stops(screen)
-                if time.time() - self._began > self.history.spent + NOTED:
-                    self.history.note_spent(time.time() - self._began)
+                self._note_spent(every=NOTED)
                 if screen.board.baseline is None and baselines.done() and not baselines.exception():
                     self._note_baselines(answer(baselines), screen)
                 self._record_news(screen)
@@ -305,7 +304,13 @@ class Search:
             yield
         finally:
             with contextlib.suppress(OSError):  # of a full disk, which is said anyway
-                self.history.note_spent(time.time() - self._began)
+                self._note_spent()
+
+    def _note_spent(self, every: float = 0.0) -> None:
+        """Note how much of the budget is over, once so many more seconds are."""
+        spent = time.time() - self._began
+        if spent >= self.history.spent + every:
+            self.history.note_spent(spent)
 
     @contextlib.contextmanager
     def _interruptible(self) -> Iterator[None]:

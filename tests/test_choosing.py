@@ -169,9 +169,16 @@ def test_what_was_spent_is_noted_also_where_a_search_ends_at_once(tmp_path):
     running = SimpleNamespace(running=())
     found = Search(None, Settings(), SimpleNamespace(folder=None), "accuracy", folder, running, None)
     found._began -= 30
+    found._note_spent(every=40)
+    assert history.spent == 0, "not yet"
+    found._note_spent(every=20)
+    assert history.spent == pytest.approx(30, abs=5)
+    found._began -= 15
+    found._note_spent(every=20)
+    assert history.spent == pytest.approx(30, abs=5), "for a while it is not noted again"
     with pytest.raises(KeyboardInterrupt), found._counting_time():
         raise KeyboardInterrupt
-    assert History.read(SimpleNamespace(path=tmp_path), None).spent == pytest.approx(30, abs=5)
+    assert History.read(SimpleNamespace(path=tmp_path), None).spent == pytest.approx(45, abs=5)
 
 
 def test_weights_stay_of_the_best_ten_and_of_those_that_may_win_by_their_mean():

@@ -114,8 +114,7 @@ class Document:
             return DataError(f"{place}, whose mark is at its beginning; the file was cut, or altered: write it anew")
         likely = _likely(content, tried)
         return DataError(
-            f"{place}; "
-            f'declare the encoding in the card\'s [adapter], for example encoding = ["{likely}"], or pass --encoding {likely}'
+            f'{place}; declare the encoding in the card\'s [adapter], for example encoding = ["{likely}"], or pass --encoding {likely}'
         )
 
 
