@@ -4,7 +4,7 @@ KerasTuner's RandomSearch over one process with all cores, texts vectorised once
 one length, masked layers, early stopping, every trial in MLflow, the best model scored on test
 data. It shares no code with sweeper but the scorer of spans.
 
-    python -m benchmarks.handwritten FOLDER SPACE.toml --epochs 3 --seed 0 --max-length 400 [--seconds 600]
+    python -m benchmarks.handwritten FOLDER SPACE.toml --epochs 3 --seed 0 --max-length 400 [--seconds 600] [--split character]
 
 FOLDER holds train, validation and test as .csv files (text, label) or .conll files (token, tag).
 The space's `choice` and `fixed` parameters are read from the same file as sweeper's, so that both
@@ -44,10 +44,10 @@ def read_sentences(folder: Path, part: str) -> tuple[list[list[str]], list[list[
     return [[cells[0] for cells in row] for row in rows], [[cells[1] for cells in row] for row in rows]
 
 
-def vectorise_texts(folder: Path, length: int):
+def vectorise_texts(folder: Path, length: int, split: str):
     parts = {part: read_texts(folder, part) for part in ("train", "validation", "test")}
     names = sorted(set(parts["train"][1]))
-    vectorise = keras.layers.TextVectorization(max_tokens=VOCABULARY, output_sequence_length=length)
+    vectorise = keras.layers.TextVectorization(max_tokens=VOCABULARY, split=split, output_sequence_length=length)
     vectorise.adapt(parts["train"][0], batch_size=1_024)
     arrays = {
         part: (np.asarray(vectorise(texts)), np.array([names.index(label) for label in labels]))
@@ -152,13 +152,17 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--max-length", type=int, default=400)
     parser.add_argument("--seconds", type=float, default=math.inf)
+    parser.add_argument("--split", choices=["whitespace", "character"], default="whitespace")
     options = parser.parse_args()
 
     keras.utils.set_random_seed(options.seed)
     space = tomllib.loads(options.space.read_text(encoding="utf-8"))["parameters"]
     tagging = (options.folder / "train.conll").exists()
-    vectorise = vectorise_sentences if tagging else vectorise_texts
-    arrays, names, vocabulary = vectorise(options.folder, options.max_length)
+    arrays, names, vocabulary = (
+        vectorise_sentences(options.folder, options.max_length)
+        if tagging
+        else vectorise_texts(options.folder, options.max_length, options.split)
+    )
     weights = {part: ids != 0 for part, (ids, _) in arrays.items()} if tagging else dict.fromkeys(arrays)
 
     trials = int(np.prod([len(rule["choice"]) for rule in space.values() if "choice" in rule]))
