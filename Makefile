@@ -8,7 +8,7 @@ READY  := $(VENV)/.ready
 given = $(if $(filter command,$(firstword $(origin $(1)))),$($(1)))
 OPTIONS = $(if $(call given,DATASET),--dataset "$(DATASET)") $(if $(call given,DATA),--data "$(DATA)") \
 	$(if $(call given,TEXT),--text "$(TEXT)") $(if $(call given,LABEL),--label "$(LABEL)") \
-	$(if $(call given,SPACE),--space "$(SPACE)") $(if $(call given,NAME),--name "$(NAME)") \
+	$(if $(call given,ENCODING),--encoding "$(ENCODING)") $(if $(call given,SPACE),--space "$(SPACE)") $(if $(call given,NAME),--name "$(NAME)") \
 	$(if $(ALGORITHM),--algorithm $(ALGORITHM)) $(if $(TRIALS),--trials $(TRIALS)) $(if $(BUDGET),--budget $(BUDGET)) \
 	$(if $(EPOCHS),--epochs $(EPOCHS)) $(if $(WORKERS),--workers $(WORKERS)) $(if $(SEED),--seed $(SEED)) \
 	$(if $(SEEDS),--seeds $(SEEDS)) $(if $(ENSEMBLE),--ensemble $(ENSEMBLE)) \
@@ -36,7 +36,7 @@ ui: $(READY)  ## browse the trials in MLflow, on the loopback address; PORT=5000
 	@$(BIN)/sweeper ui $(if $(PORT),--port $(PORT))
 
 export: $(READY)  ## the newest sweep's best model as a SavedModel; TO=folder
-	@$(BIN)/sweeper export $(SWEEP) $(if $(TRIAL),--trial $(TRIAL)) --to $(or $(TO),exports/$(shell date +%Y%m%d-%H%M%S))
+	@$(BIN)/sweeper export $(if $(SWEEP),"$(SWEEP)") $(if $(TRIAL),--trial $(TRIAL)) --to "$(or $(TO),exports/$(shell date +%Y%m%d-%H%M%S))"
 
 test: $(READY)  ## the fast tests; ARGS= is passed on to pytest
 	@$(BIN)/python -m pytest -m "$(or $(SELECT),not slow)" -n auto $(ARGS)

@@ -87,7 +87,10 @@ def _show_outcome(outcome: Outcome) -> None:
     say.print(f"the best is exported to {outcome.export}{registered}", markup=False)
     say.print("next:", markup=False)
     for command, what in (
-        (f"sweeper predict {outcome.export} {shlex.quote(visible_line(outcome.example))}", "ask the model"),
+        (
+            f"sweeper predict {shlex.quote(str(outcome.export))} {shlex.quote(visible_line(outcome.example))}",
+            "ask the model",
+        ),
         ("make ui   (or: sweeper ui)", "browse the trials"),
         ("make export   (or: sweeper export --to DIR)", "the SavedModel where you want it"),
     ):

@@ -51,7 +51,9 @@ def find(kind: str, word: str, name: str) -> Path:
     Raises:
         DeclarationError: there is none; the nearest names are given.
     """
-    path = Path(name)
+    path = Path(name).expanduser()
+    if kind == "datasets" and path.suffix not in ("", ".toml") and path.exists():
+        raise DeclarationError(f"{name}: a declaration is a .toml file; data of your own are given by --data {name}")
     if path.suffix == ".toml" or os.sep in name:
         if path.is_file():
             return path
@@ -183,7 +185,7 @@ def _converted(value: Any, hint: Any) -> tuple[bool, Any]:
             return False, None
         items = [_converted(item, args[0]) for item in value]
         return all(fits for fits, _ in items), tuple(item for _, item in items)
-    if origin in (dict, Mapping, getattr(typing, "Mapping", None)) or hint is dict:
+    if origin is dict:
         if not isinstance(value, dict):
             return False, None
         items = [_converted(item, args[1]) for item in value.values()]
@@ -194,8 +196,6 @@ def _converted(value: Any, hint: Any) -> tuple[bool, Any]:
         return isinstance(value, (int, float)) and not isinstance(value, bool) and math.isfinite(value), value
     if hint is int:
         return isinstance(value, int) and not isinstance(value, bool), value
-    if hint is Any:
-        return True, value
     return isinstance(value, hint), value
 
 
@@ -207,10 +207,10 @@ def _spoken(hint: Any) -> str:
         return f"a list of {_spoken(args[0])}s".replace("a list of a ", "a list of ")
     if origin is typing.Literal:
         return "one of " + ", ".join(repr(arg) for arg in args)
-    if origin in (dict, Mapping, getattr(typing, "Mapping", None)):
+    if origin is dict:
         return f"a table of {_spoken(args[1])}" if len(args) == 2 and args[1] is str else "a table"
     return {str: "text", int: "a whole number", float: "a number", bool: "true or false"}.get(hint, str(hint))
 
 
 def _toml(value: Any) -> str:
-    return {True: "true", False: "false"}.get(value, repr(value)) if isinstance(value, bool) else repr(value)
+    return str(value).lower() if isinstance(value, bool) else repr(value)

@@ -12,6 +12,7 @@ from .wording import as_json, visible_line
 
 if TYPE_CHECKING:
     from .data.cards import Card
+    from .data.store import Meta
 
 
 def show_datasets(options: argparse.Namespace) -> int:
@@ -37,11 +38,18 @@ def show_datasets(options: argparse.Namespace) -> int:
         found = {
             "dataset": card.name,
             "examples": meta.counts,
-            "labels": list(meta.labels),
+            **_answered(meta),
             "warnings": list(meta.warnings),
         }
     print(as_json(found) if options.json else "\n".join(_facts(found)))
     return 0
+
+
+def _answered(meta: Meta) -> dict[str, Any]:
+    """The labels of examples; of what is written, how many symbols, which may be words by the thousand."""
+    if meta.kind not in ("sequences", "texts"):
+        return {"labels": list(meta.labels)}
+    return {"symbols": len(meta.labels), **({"labels": list(meta.conditions)} if meta.conditions else {})}
 
 
 def _fetched(card: Card) -> list[str]:

@@ -140,11 +140,11 @@ def _line(text: str, answer: Mapping[str, Any], *, goes_on: bool) -> str:
 def _lines(file: str) -> list[str]:
     from .adapters import Document
 
-    path = Path("/dev/stdin" if file == "-" else file)
+    path = Path("/dev/stdin" if file == "-" else file).expanduser()
     if not path.exists() or path.is_dir():
         raise UsageError(f"--file: {file}: no such file")
     try:
         lines = [line for _, line in Document(path, file).lines(("utf-8",))]
     except DataError as error:
-        raise UsageError(f"--file: must be UTF-8: {str(error).partition(';')[0]}") from None
+        raise UsageError(f"--file: {str(error).partition(';')[0]}; texts are read as UTF-8") from None
     return lines[:-1] if lines and not lines[-1] else lines

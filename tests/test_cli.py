@@ -38,6 +38,7 @@ def write_odd_ones(work):
     for part, kind in ((part, kind) for part in ("train", "test") for kind in ("pos", "neg")):
         for number in range(20):
             write(work / "parts" / part / kind / f"{number}.txt", f"{part} {kind} {number}")
+    write_parts(work)
     write(work / "nothing.txt", "")
     for folder in ("parted/train/a", "parted/dev/a", "parted/test/a", "classes/train", "classes/bus"):
         for number in range(20):
@@ -56,6 +57,24 @@ def write_odd_ones(work):
     (work / "damaged.csv").write_bytes(f"text,label\n{'好书' * 20},x\n".encode() + b"\xff,y\n")
     (work / "western.csv").write_bytes("text,label\ncaf\u00e9,x\n\u2013 d\u00e9j\u00e0,y\n".encode("cp1252"))
     (work / "chinese.csv").write_bytes("text,label\n好书,x\n".encode("gb18030"))
+
+
+def write_parts(work):
+    """Folders of files that are parts, or may be, and files whose endings or numbers may mean several things."""
+    for part, count in (("train", 30), ("valid", 8), ("test", 8)):
+        write(work / "tables" / f"{part}.csv", "text,label\n" + "".join(f"{part} {n},{n % 4}\n" for n in range(count)))
+        write(work / "conll" / f"{part}.txt", people(count))
+        write(work / "shards" / f"{part}-0.csv", "text,label\n")
+    write(work / "conll" / ".DS_Store", "x")
+    write(work / "stars.tsv", "".join(f"text{n}\t{n % 5 + 1}\n" for n in range(60)))
+    write(work / "people.tsv", people().replace(" ", "\t"))
+    write(work / "numbered.conll", "1\tAnna\tB\tO\n2-3\tis\tO\tO\n2\tis\tO\tO\n\n" * 20)
+    write(work / "degrees.csv", "text,score\n" + "".join(f"text {n},{n % 3 - 1}\n" for n in range(60)))
+    write(work / "signs.csv", "text,label\n" + "".join(f"text {n},{n % 2 * 2 - 1}\n" for n in range(60)))
+    write(work / "spaced.csv", "id, text, label\n" + "".join(f"{n}, text {n}, {'ab'[n % 2]}\n" for n in range(60)))
+    (work / "cyrillic.csv").write_bytes("text,label\nПривет моя хорошая книга,x\n".encode("cp1251"))
+    write(work / "blobs" / "ab12", "text\tlabel\n" + "".join(f"text {n}\t{'ab'[n % 2]}\n" for n in range(60)))
+    (work / "latest.tsv").symlink_to("blobs/ab12")
 
 
 @pytest.fixture
@@ -130,7 +149,7 @@ MISTAKES = [
     ("sweep --data review.csv", "review.csv: no such file; . has"),
     ("sweep --data reviews.csv --dataset imdb", "give one of them"),
     ("sweep --data notes.doc", "no adapter for the ending '.doc'"),
-    ("sweep --data reviews.csv", "--label COLUMN is needed: the file has the columns review, verdict"),
+    ("sweep --data reviews.csv", "--label COLUMN is needed: the file has the columns 'review', 'verdict'"),
     (
         "sweep --data reviews.csv --text revew --label verdict",
         "--text: no column is called 'revew'. Did you mean 'review'",
@@ -184,6 +203,10 @@ MISTAKES = [
         "three.tsv:1: expected a source and a target parted by '\\t', found 3 cells; say which two they are in a card's [adapter]: columns = [0, 1]",
     ),
     ("sweep --data western.csv", "or pass --encoding cp1252"),
+    ("sweep --data cyrillic.csv", "or pass --encoding cp1251, if it was written in that"),
+    ("sweep --data shards", "shards: holds the files test-0.csv, train-0.csv, valid-0.csv, and no folders of classes"),
+    ("sweep --data numbered.conll", "its first column numbers the words of each sentence; say in a card which"),
+    ("sweep --dataset reviews.csv", "reviews.csv: a declaration is a .toml file; data of your own are given by --data"),
     ("sweep --data western.csv --encoding ascii", "or pass --encoding cp1252"),
     ("sweep --data chinese.csv", "or pass --encoding gb18030"),
     (
@@ -211,7 +234,7 @@ MISTAKES = [
         'accents.csv:2: byte 0xc3 at offset 3 of the line is not ascii; declare the encoding in the card\'s [adapter], for example encoding = ["utf-8"]',
     ),
     ("sweep --data cut.csv", "whose mark is at its beginning; the file was cut, or altered: write it anew"),
-    ("sweep --data poems", "lies beside the folders of the classes; move it into one, or away"),
+    ("sweep --data poems", "lies beside the folders of the classes, if there are such; move it into one, or away"),
     ("predict broken --json -- -5", "broken: is no model that sweeper has exported"),
     ("predict broken --jsn a", "unrecognized arguments: --jsn"),
     (
@@ -234,7 +257,10 @@ MISTAKES = [
     ("sweep text --dataset badseed.toml", "seed: must be 0 or more, found -1"),
     ("spaces check infinite.toml", "low: must be a number, found inf"),
     ("predict broken text", "broken: is no model that sweeper has exported"),
-    ("predict broken --file latin.csv", "--file: must be UTF-8: latin.csv:2: byte 0xef at offset 2"),
+    (
+        "predict broken --file latin.csv",
+        "--file: latin.csv:2: byte 0xef at offset 2 of the line is not utf-8; texts are read as UTF-8",
+    ),
     ("sweep --resume", "there is no sweep here yet"),
     ("sweep --resume nothing", "no sweep is called 'nothing'"),
     ("swep text", "no choice is called 'swep'. Did you mean 'sweep'"),
@@ -282,17 +308,29 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing_behind(files, capfd, 
             "--data unicode.csv",
             "unicode.csv: labelled, text in 'text', label in 'label', columns parted by '\\t'; 2 labels",
         ),
+        ("--data tables", "tables: labelled, text in 'text', label in 'label'; 4 labels (0, 1, 2, 3); task: text"),
+        ("--data tables", "because 'label' numbers classes from 0; if they are stars, sweeper sweep sentiment reads"),
+        ("--data conll", "conll: columns, word in the first column, tag in the last; 3 labels"),
+        ("--data people.tsv", "people.tsv: columns, word in the first column, tag in the last; 3 labels"),
+        ("tagging --data stars.tsv", "stars.tsv: columns"),
+        ("--data degrees.csv --label score", "task: sentiment, because the labels are numbers, read as ordered stars"),
+        ("--data signs.csv", "task: sentiment, because the labels are two numbers"),
+        ("--data spaced.csv", "text in ' text', label in ' label'; 2 labels (a, b)"),
+        ("--data latest.tsv", "latest.tsv: labelled, text in 'text', label in 'label'; 2 labels (a, b)"),
         ("--data quoted.csv", "columns parted by ';'; 2 labels (a, b)"),
         ("--data bars.csv --label label|kind", "text in 'text', label in 'label|kind'; 2 labels (a, b)"),
         ("seq2seq --data table.txt --text en --label de", "table.txt: 60 pairs, words to words"),
-        ("--data blanks.txt", "blanks.txt: columns; 2 labels (B-LOC, O)"),
+        ("--data blanks.txt", "blanks.txt: columns, word in the first column, tag in the last; 2 labels (B-LOC, O)"),
         ("--data classes", "classes: labelled; 2 labels (bus, train); task: text"),
         ("text --data codes.csv", "25 labels (100.0, 101.1, 102.2"),
         ("--data years.csv", "task: text, because the labels are numbers, but no stars that follow each other"),
         ("--data parts", "parts: labelled; 2 labels (neg, pos); task: sentiment"),
-        ("--data tagged.txt", "tagged.txt: columns; 3 labels"),
-        ("seq2seq --data table.csv --text en --label de", "table.csv: 60 pairs, words to words; task: seq2seq"),
-        ("--data hashes.conll", "hashes.conll: columns; 3 labels (B-tag, I-tag, O); task: tagging"),
+        ("--data tagged.txt", "tagged.txt: columns, word in the first column, tag in the last; 3 labels"),
+        (
+            "seq2seq --data table.csv --text en --label de",
+            "table.csv: 60 pairs, words to words, the first 'word 0' to 'Wort 0'; task: seq2seq",
+        ),
+        ("--data hashes.conll", "the last; 3 labels (B-tag, I-tag, O); task: tagging"),
         (
             "--data words.bmes",
             "3 labels (B, E, S); task: tagging, because every token has a tag and the tags mark spans",

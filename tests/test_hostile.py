@@ -29,12 +29,13 @@ def objects(*labels: str) -> str:
     return "".join(f'{{"text": "text {n}", "label": {labels[n % len(labels)]}}}\n' for n in range(60))
 
 
-def good(sizes: str, labels: str, warnings: str = "none") -> str:
-    """What is said of a dataset that can be used."""
+def good(sizes: str, labels: str | int, warnings: str = "none") -> str:
+    """What is said of a dataset that can be used; of what is written how many symbols there are."""
     train, validation, test = sizes.split()
+    what = f"labels:      {labels}" if isinstance(labels, str) else f"symbols:     {labels}"
     return (
         f"dataset:     c\nexamples:    train {train}, validation {validation}, test {test}\n"
-        f"labels:      {labels}\nwarnings:    {warnings}"
+        f"{what}\nwarnings:    {warnings}"
     )
 
 
@@ -44,7 +45,7 @@ NOTHING = "holds no examples, only a header or blank lines"
 QUOTE = 'a quoted cell that begins here is never closed, or a quote is not doubled; if quotes are part of the texts, declare quotes = "none" in a card\'s [adapter]'
 ENCODING = (
     'is not utf-8; declare the encoding in the card\'s [adapter], for example encoding = ["cp1252"], '
-    "or pass --encoding cp1252"
+    "or pass --encoding cp1252, if it was written in that"
 )
 LEAVE_OUT = 'declare missing = "leave_out" in a card\'s [adapter]'
 MUCH = "holds a number of too many digits, or too many brackets; is it text? Then quote it"
@@ -82,6 +83,11 @@ DATA = [
     ("an encoding that is none", "f.csv", HEAD + ROWS, f'{LABELLED}\nencoding = ["undefined"]', "f.csv: Python knows no encoding 'undefined'; write for example encoding = [\"utf-8\"]"),
     ("half a surrogate in UTF-7", "f.txt", "fine\n+2AA-\n", f'{LINES}\nencoding = ["utf-7"]', "f.txt:2: holds half of a surrogate pair; is its encoding the declared one?"),
     ("an unknown encoding", "f.csv", HEAD + ROWS, f'{LABELLED}\nencoding = ["utf-9"]', "f.csv: Python knows no encoding 'utf-9'; write for example encoding = [\"utf-8\"]"),
+    ("columns that another mark parts", "f.csv", "text;label\na;b\n", LABELLED, "f.csv:1: its columns seem to be parted by ';'; declare separator = \";\" in a card's [adapter]"),
+    ("a compressed table", "f.csv", b"\x1f\x8b\x08\x00", LABELLED, "f.csv: is compressed, as its first bytes say; unpack it, and name what is in it"),
+    ("a line of JSON without a name", "f.jsonl", objects('"a"', '"b"') + '{"text": "x"}\n', LABELLED, f"f.jsonl:61: column 'label' must hold text, found nothing; write it, or {LEAVE_OUT}"),
+    ("JSON without a name at all", "f.jsonl", '{"text": "x"}\n', LABELLED, "f.jsonl:1: no column is called 'label'. Known: text"),
+    ("a long list in a cell", "f.jsonl", f'{{"text": {list(range(99))}, "label": "x"}}\n', LABELLED, "f.jsonl:1: column 'text' must hold text, found [0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 1; tokens with their tags are read from a CoNLL file, one token a line"),
     ("a missing column", "f.csv", f"text,kind\n{ROWS}", LABELLED, "f.csv:1: no column is called 'label'. Known: kind, text"),
     ("an extra column", "f.csv", "id," + HEAD + "".join(f"{n},{row}\n" for n, row in enumerate(ROWS.splitlines())), LABELLED, PLAIN),
     ("too few cells", "f.csv", f"{HEAD}lonely\n{ROWS}", LABELLED, "f.csv:2: expected 2 columns (text, label), found 1"),
@@ -108,7 +114,7 @@ DATA = [
     ("too few examples", "f.csv", f"{HEAD}a,x\nb,y\n", LABELLED, "c: has 2 examples; at least 10 are needed to train, choose and test"),
     ("rows that repeat", "f.csv", HEAD + "same,a\n" * 30 + ROWS, LABELLED, good("34 3 7", "a, b", "26 examples equal one of another split and were dropped from the earlier of the two (training first)")),
     ("nothing but one text", "f.csv", HEAD + "same,a\nsame,b\n" * 30, LABELLED, "c: of 60 examples, of which 54 equal one of another split and were dropped, none is left for the train split; remove the repetitions, or give more data"),
-    ("a cell that is a list", "f.jsonl", '{"text": ["a"], "label": "x"}\n', LABELLED, "f.jsonl:1: column 'text' must hold text, found ['a']"),
+    ("a cell that is a list", "f.jsonl", '{"text": ["a"], "label": "x"}\n', LABELLED, "f.jsonl:1: column 'text' must hold text, found ['a']; tokens with their tags are read from a CoNLL file, one token a line"),
     ("a cell that is null", "f.jsonl", '{"text": null, "label": "x"}\n', LABELLED, f"f.jsonl:1: column 'text' must hold text, found nothing; write it, or {LEAVE_OUT}"),
     ("rows that lack something are left out", "f.csv", f"{HEAD}a,\n,b\n  ,a\n{ROWS}", LABELLED + '\nmissing = "leave_out"', good("32 4 4", "a, b", "3 rows without a text or a label were left out")),
     ("names that lines lack", "f.jsonl", '{"text": "x"}\n{"label": "x"}\n' + "".join(f'{{"text": "t{n}", "label": "{"ab"[n % 2]}"}}\n' for n in range(40)), LABELLED + '\nmissing = "leave_out"', good("32 4 4", "a, b", "2 rows without a text or a label were left out")),
@@ -140,9 +146,12 @@ DATA = [
     ("transitions that the scheme forbids", "f.conll", f"a O\nb I-x\nc I-x\n\n{SENTENCES}", COLUMNS, good("17 2 2", "O, B-x, I-x", "1 tags follow one that their scheme forbids and were read as the official scorers read them")),
     ("an empty file of pairs", "f.tsv", "", PAIRS, "f.tsv: holds no examples; the file is empty"),
     ("a source without a target", "f.tsv", "a\tb\nlonely\n", PAIRS, "f.tsv:2: expected a source and a target parted by '\\t', found 1 cell"),
-    ("an empty target", "f.tsv", "a\t\n", PAIRS, "f.tsv:1: the target is empty; write it, or remove the pair"),
-    ("an empty source", "f.tsv", " \tb\n", PAIRS, "f.tsv:1: the source is empty; write it, or remove the pair"),
-    ("targets longer than is allowed", "f.tsv", "".join(f"w{n}\t{'la ' * (n % 3 + 2)}\n" for n in range(60)), f"{PAIRS}\nlongest = 3", good("32 4 4", "<stop>, <unk>, la", "20 pairs were left out, whose targets have more than 3 words")),
+    ("an empty target", "f.tsv", "a\t\n", PAIRS, f"f.tsv:1: the target is empty; write it, or remove the pair, or {LEAVE_OUT}"),
+    ("an empty source", "f.tsv", " \tb\n", PAIRS, f"f.tsv:1: the source is empty; write it, or remove the pair, or {LEAVE_OUT}"),
+    ("a pair without one half, left out", "f.tsv", "a\t\n" + "".join(f"w{n}\tla\n" for n in range(60)), f'{PAIRS}\nmissing = "leave_out"', good("48 6 6", 3, "1 row without one of its texts was left out")),
+    ("a pair of JSON without one half, left out", "f.jsonl", '{"s": "a", "t": null}\n{"s": "a"}\n' + "".join(f'{{"s": "w{n}", "t": "la"}}\n' for n in range(60)), f'{PAIRS}\nsource = "s"\ntarget = "t"\nmissing = "leave_out"', good("48 6 6", 3, "2 rows without one of its texts were left out")),
+    ("a pair of JSON without one half", "f.jsonl", '{"s": "a", "t": null}\n', f'{PAIRS}\nsource = "s"\ntarget = "t"', f"f.jsonl:1: the target is empty; write it, or remove the pair, or {LEAVE_OUT}"),
+    ("targets longer than is allowed", "f.tsv", "".join(f"w{n}\t{'la ' * (n % 3 + 2)}\n" for n in range(60)), f"{PAIRS}\nlongest = 3", good("32 4 4", 3, "20 pairs were left out, whose targets have more than 3 words")),
     ("nothing but long targets", "f.tsv", "".join(f"w{n}\ta b c {n}\n" for n in range(60)), f"{PAIRS}\nlongest = 3", "c: 60 of 60 targets have more than 3 words, the most that [adapter] longest allows; at least 10 pairs must be left"),
     ("undecodable bytes in pairs", "f.tsv", b"na\xefve\tb\n", PAIRS, f"f.tsv:1: byte 0xef at offset 2 of the line {ENCODING}"),
     ("a word without phonemes", "f.dict", "a AH0\nb\n", SPOKEN, "f.dict:2: 'b' has no phonemes; write them after it, parted by blanks"),
@@ -224,8 +233,9 @@ LINKS = [
 ROUND = [
     ("a hidden folder", "data/.git/1", PLAIN),
     ("a hidden file", "data/a/.1.txt", PLAIN),
+    ("what Windows hides", "data/a/Thumbs.db", PLAIN),
     ("a folder too deep", "data/a/sub/1.txt", "data/a/sub/1.txt: lies deeper than the folders of the classes, in 'a/sub'; give each class one folder with its texts in it"),
-    ("a file beside the folders", "data/1.txt", "data/1.txt: lies beside the folders of the classes; move it into one, or away"),
+    ("a file beside the folders", "data/1.txt", "data/1.txt: lies beside the folders of the classes, if there are such; move it into one, or away"),
     ("a class in another encoding", b"data/a\xff/1.txt", "'data/a\\udcff/1.txt': a name in it is not UTF-8; rename it"),
     ("a pipe", "data/a/pipe", "data/a/pipe: is neither a file nor a folder; write what it gives into a file, and name that"),
 ]  # fmt: skip

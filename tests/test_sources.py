@@ -380,7 +380,7 @@ def test_an_unknown_dataset_is_refused_with_the_nearest_name():
 def test_hugging_face_without_its_extra_says_what_to_install(tmp_path):
     if importlib.util.find_spec("huggingface_hub"):
         pytest.skip("the extra is installed")
-    source = 'huggingface = "me/mine"\nmember = "a.csv"\nrevision = "abc"'
+    source = 'huggingface = "me/mine"\nmember = "a.csv"\nrevision = "' + "0" * 40 + '"'
     text = f'about = "x"\ntask = "text"\n[source]\n{source}\n[adapter]\nformat = "labelled"\n'
     with pytest.raises(SourceError, match=r"pip install 'sweeper\[huggingface\]'"):
         read(cards.load_card(str(write(tmp_path / "h.toml", text))))

@@ -39,8 +39,8 @@ ADAPTERS.add("columns", Adapter(columns.Options, columns.read))
 ADAPTERS.add("conllu", Adapter(conllu.Options, conllu.read))
 ADAPTERS.add("wordtag", Adapter(wordtag.Options, wordtag.read))
 ADAPTERS.add("lines", Adapter(lines.Options, lines.read, lines.mistakes))
-ADAPTERS.add("pairs", Adapter(pairs.Options, pairs.read, pairs.mistakes))
+ADAPTERS.add("pairs", Adapter(pairs.Options, pairs.read, pairs.mistakes, pairs.left_out))
 ADAPTERS.add("pronunciations", Adapter(pronunciations.Options, pronunciations.read))
 ADAPTERS.add("vectors", Adapter(vectors.Options, vectors.read))
 
-__all__ = ["ADAPTERS", "Adapter", "Document", "schemes", "vectors"]
+__all__ = ["ADAPTERS", "Adapter", "Document", "pairs", "schemes", "vectors"]

@@ -11,6 +11,7 @@ from pathlib import Path
 
 from ..errors import DataError
 
+PACKED = re.compile(rb"\x1f\x8b|PK\x03\x04|BZh[1-9]1AY&SY|\xfd7zXZ|\x28\xb5\x2f\xfd|7z\xbc\xaf")  # gzip and the like
 UTF_16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
 MARK = "\ufeff"  # of byte order, which some programs write before a text
 
@@ -43,6 +44,7 @@ class Document:
         Raises:
             DataError: the bytes are in none of them (the first encoding's complaint is shown), or one is NUL.
         """
+        self._refuse_packed()
         content = self._bytes()
         first: UnicodeDecodeError | None = None
         for encoding in encodings:
@@ -67,6 +69,7 @@ class Document:
 
     def streamed(self, encodings: tuple[str, ...]) -> Iterator[tuple[int, str]]:
         """As `lines`, of a file that may be larger than memory likes."""
+        self._refuse_packed()
         for encoding in encodings:
             try:
                 whole = not any("\0" in line for line in self._stream(encoding))
@@ -81,9 +84,15 @@ class Document:
             for number, line in enumerate(file):
                 yield (line if number else line.removeprefix(MARK)).rstrip("\n")
 
-    def _bytes(self) -> bytes:
+    def _refuse_packed(self) -> None:
+        if PACKED.match(self._bytes(16)):
+            raise DataError(f"{self.name}: is compressed, as its first bytes say; unpack it, and name what is in it")
+
+    def _bytes(self, most: int = -1) -> bytes:
+        """What the file holds, or how it begins."""
         try:
-            return self.path.read_bytes()
+            with self.path.open("rb") as file:
+                return file.read(most)
         except FileNotFoundError:
             raise DataError(f"{self.name}: no such file") from None
         except PermissionError:
@@ -114,7 +123,7 @@ class Document:
             return DataError(f"{place}, whose mark is at its beginning; the file was cut, or altered: write it anew")
         likely = _likely(content, tried)
         return DataError(
-            f'{place}; declare the encoding in the card\'s [adapter], for example encoding = ["{likely}"], or pass --encoding {likely}'
+            f'{place}; declare the encoding in the card\'s [adapter], for example encoding = ["{likely}"], or pass --encoding {likely}, if it was written in that'
         )
 
 
@@ -130,9 +139,9 @@ def _likely(content: bytes, tried: tuple[str, ...]) -> str:
     if content[:2] in UTF_16:
         return "utf-16"
     beyond = re.findall(rb"[\x80-\xff]+", content)
-    # Han characters are pairs of such bytes, and stand together; letters with accents are single ones among others.
-    chinese = sum(map(len, beyond)) >= 2 * len(beyond) > 0
-    for name in ("utf-8", *(("gb18030", "cp1252") if chinese else ("cp1252", "gb18030"))):
+    # Han characters are pairs of such bytes, and Cyrillic words consist of them; letters with accents stand alone.
+    together = sum(map(len, beyond)) >= 2 * len(beyond) > 0
+    for name in ["utf-8", *(["gb18030", "cp1251", "cp1252"] if together else ["cp1252", "gb18030"])]:
         with contextlib.suppress(UnicodeDecodeError):
             content.decode(name)
             if name not in tried:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,9 +10,7 @@ from ..errors import DataError, listed
 from ..records import LabelledText, TokenKind
 from . import tables
 from .documents import Document, one_line_end
-from .tables import cell, plain
-
-LEAVE_OUT = 'declare missing = "leave_out" in a card\'s [adapter]'
+from .tables import LEAVE_OUT, cell, is_nothing, plain
 
 
 @dataclass(frozen=True)
@@ -75,7 +72,9 @@ def read(document: Document, options: Options) -> Iterator[LabelledText]:
                 f"{document.name}: lies deeper than the folders of the classes, in {document.folder!r}; give each class one folder with its texts in it"
             )
         if not document.folder:
-            raise DataError(f"{document.name}: lies beside the folders of the classes; move it into one, or away")
+            raise DataError(
+                f"{document.name}: lies beside the folders of the classes, if there are such; move it into one, or away"
+            )
         text = one_line_end(document.text(options.encoding)).strip()
         yield LabelledText(text, _named(options, document.folder, document.name))
         return
@@ -104,24 +103,25 @@ def left_out(document: Document, options: Options) -> int:
 def _selected(document: Document, options: Options) -> Iterator[tables.ROW]:
     """The rows that are asked for."""
     layout = tables.Layout(options.encoding, options.separator, options.quotes, options.skip_lines)
-    wanted = (options.text, options.label or options.text, *options.where)
+    wanted = (*_asked(options), *options.where)
     for line, row in tables.rows(document, layout, wanted, may_lack=options.missing == "leave_out"):
         if all(plain(row[column]) == value for column, value in options.where.items()):
             yield line, row
 
 
+def _asked(options: Options) -> list[str]:
+    """The columns in which a row must hold something."""
+    return [column for column in (options.text, options.label) if column]
+
+
 def _lacks(row: Mapping[str, Any], options: Options) -> bool:
     """Whether a row has no text, or no label where it should."""
-    asked = (row[column] for column in (options.text, options.label or options.text))
-    return any(_is_nothing(value) or (isinstance(value, str) and not value.strip()) for value in asked)
-
-
-def _is_nothing(value: Any) -> bool:
-    return value is None or (isinstance(value, float) and math.isnan(value))
+    asked = (row[column] for column in _asked(options))
+    return any(is_nothing(value) or (isinstance(value, str) and not value.strip()) for value in asked)
 
 
 def _written(row: Mapping[str, Any], column: str, place: str) -> str:
-    if _is_nothing(row[column]):
+    if is_nothing(row[column]):
         raise DataError(f"{place}: column {column!r} must hold text, found nothing; write it, or {LEAVE_OUT}")
     return cell(row[column], column, place)
 

@@ -6,11 +6,13 @@ import itertools
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
+from typing import Literal
 
 from ..errors import DataError
 from ..records import TextPair, TokenKind
 from . import tables
 from .documents import Document
+from .tables import LEAVE_OUT
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,7 @@ class Options:
         separator: between cells; a tab in lines without names, and in tables what the file's ending says.
         source_tokens, target_tokens: what is read and what is written, one at a time: see `records.TokenKind`.
         longest: pairs whose target has more symbols are left out, counted and said.
+        missing: whether a pair with an empty half is refused, or left out, counted and said.
         encoding: encodings to try, in order.
     """
 
@@ -35,6 +38,7 @@ class Options:
     source_tokens: TokenKind = "words"
     target_tokens: TokenKind = "words"
     longest: int = 256
+    missing: Literal["refuse", "leave_out"] = "refuse"
     encoding: tuple[str, ...] = ("utf-8",)
 
 
@@ -59,11 +63,21 @@ def read(document: Document, options: Options) -> Iterator[TextPair]:
     Raises:
         DataError: a line without its other half, or an empty half; of a table as `tables.rows`.
     """
-    for number, source, target in _halves(document, options):
-        for half, text in (("source", source), ("target", target)):
-            if not _is_visible(text):
-                raise DataError(f"{document.name}:{number}: the {half} is empty; write it, or remove the pair")
-        yield TextPair(source, target)
+    for number, *halves in _halves(document, options):
+        empty = [half for half, text in zip(("source", "target"), halves, strict=True) if not _is_visible(text)]
+        if empty and options.missing == "refuse":
+            raise DataError(
+                f"{document.name}:{number}: the {empty[0]} is empty; write it, or remove the pair, or {LEAVE_OUT}"
+            )
+        if not empty:
+            yield TextPair(*halves)
+
+
+def left_out(document: Document, options: Options) -> int:
+    """How many pairs `read` leaves out because a half is empty."""
+    if options.missing == "refuse":
+        return 0
+    return sum(not all(map(_is_visible, halves)) for _, *halves in _halves(document, options))
 
 
 def _halves(document: Document, options: Options) -> Iterator[tuple[int, str, str]]:
@@ -71,12 +85,14 @@ def _halves(document: Document, options: Options) -> Iterator[tuple[int, str, st
     if document.beside is not None:
         yield from _aligned(document, document.beside, options)
     elif options.source:
-        named, layout = (
-            (options.source, options.target),
-            tables.Layout(options.encoding, options.separator, options.quotes),
-        )
-        for number, row in tables.rows(document, layout, named):
-            source, target = (tables.cell(row[name], name, f"{document.name}:{number}").strip() for name in named)
+        named = (options.source, options.target)
+        layout = tables.Layout(options.encoding, options.separator, options.quotes)
+        for number, row in tables.rows(document, layout, named, may_lack=options.missing == "leave_out"):
+            cells = ("" if tables.is_nothing(row[name]) else row[name] for name in named)
+            source, target = (
+                tables.cell(one, name, f"{document.name}:{number}").strip()
+                for name, one in zip(named, cells, strict=True)
+            )
             if source or target:
                 yield number, source, target
     else:

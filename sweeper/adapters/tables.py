@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 
 ROW = tuple[int, Mapping[str, Any]]
 JSON_LINES = (".jsonl", ".ndjson")
+SEPARATORS = ";\t|,"  # that a table may have, whatever its name says
+LEAVE_OUT = 'declare missing = "leave_out" in a card\'s [adapter]'
 Quotes = Literal["auto", "double", "none"]
 
 
@@ -69,13 +71,21 @@ def cell(value: Any, column: str, place: str) -> str:
     """A cell as text; whole numbers in JSON and Parquet are labels too."""
     text = plain(value)
     if text is None:
-        found = "nothing" if value is None else repr(value)
-        raise DataError(f"{place}: column {column!r} must hold text, found {found}")
+        found = "nothing" if value is None else repr(value)[:60]
+        cure = (
+            "; tokens with their tags are read from a CoNLL file, one token a line" if isinstance(value, list) else ""
+        )
+        raise DataError(f"{place}: column {column!r} must hold text, found {found}{cure}")
     if "\0" in text:
         raise DataError(f"{place}: column {column!r} holds a NUL character; remove it")
     if not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text):
         raise DataError(f"{place}: column {column!r} holds half of a surrogate pair; write the whole character")
     return one_line_end(text)
+
+
+def is_nothing(value: Any) -> bool:
+    """Whether JSON or Parquet has nothing in a cell."""
+    return value is None or (isinstance(value, float) and math.isnan(value))
 
 
 def plain(value: Any) -> str | None:
@@ -94,7 +104,7 @@ def rows(document: Document, layout: Layout, wanted: Sequence[str], *, may_lack:
 
     Args:
         wanted: columns that are asked for; others may be missing, or have one name.
-        may_lack: a JSON line without a name has nothing there.
+        may_lack: the first JSON line may lack a name too; any other one that does has nothing there.
 
     Raises:
         DataError: a missing column, a row of another length, or a file that is not of its format.
@@ -106,8 +116,9 @@ def rows(document: Document, layout: Layout, wanted: Sequence[str], *, may_lack:
         found = _jsonl(document, layout)
     else:
         found = _delimited(document, layout, wanted)
-    for line, given in found:
-        row = {**dict.fromkeys(wanted), **given} if may_lack and ending in JSON_LINES else given
+    for place, (line, given) in enumerate(found):
+        lacks = ending in JSON_LINES and (may_lack or place > 0)
+        row = {**dict.fromkeys(wanted), **given} if lacks else given
         check_columns(wanted, row, f"{document.name}:{line}")
         yield line, row
 
@@ -161,6 +172,11 @@ def _lines_of_cells(document: Document, layout: Layout) -> Iterator[tuple[int, l
 
 def _header(document: Document, cells: list[str], line: int, wanted: Sequence[str]) -> list[str]:
     """The names of the columns."""
+    parted = next((mark for mark in SEPARATORS if len(cells) == 1 and mark in cells[0]), None)
+    if parted is not None and cells[0] not in wanted:
+        raise DataError(
+            f"{document.name}:{line}: its columns seem to be parted by {parted!r}; declare separator = {json.dumps(parted)} in a card's [adapter]"
+        )
     check_columns(wanted, cells, f"{document.name}:{line}")
     repeated = sorted({column for column in wanted if cells.count(column) > 1})
     if repeated:
@@ -201,7 +217,8 @@ def _once_each(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _parquet(document: Document, wanted: Sequence[str]) -> Iterator[ROW]:
     with _opened(document) as table:
         _header(document, table.schema_arrow.names, 1, wanted)
-        rows = (row for batch in table.iter_batches() for row in batch.to_pylist())
+        batches = table.iter_batches(columns=list(dict.fromkeys(wanted)))  # others may be large, as embeddings are
+        rows = (row for batch in batches for row in batch.to_pylist())
         yield from enumerate(rows, start=1)
 
 

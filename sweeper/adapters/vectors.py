@@ -100,6 +100,10 @@ def _from_array(
 def _from_text(document: Document, options: Options, choice: _Choice) -> tuple[dict[str, np.ndarray], int]:
     import numpy as np
 
+    if document.path.suffix.lower() == ".bin":
+        raise DataError(
+            f"{document.name}: is binary, as its ending says; write the vectors as text, a word and its numbers a line"
+        )
     width = 0
     found: dict[str, np.ndarray] = {}
     for number, line in document.streamed(options.encoding):

@@ -215,6 +215,11 @@ def _source(fields: Fields) -> Source:
         _check_inside(fields, key, getattr(source, key))
     if kind == "huggingface" and source.revision is None:
         raise fields.error(None, 'a huggingface source needs revision = "..." (a commit), so that it stays the same')
+    if kind == "huggingface" and not (source.sha256 or re.fullmatch(r"[0-9a-f]{40}", source.revision or "")):
+        raise fields.error(
+            "revision",
+            f"must be a commit, of 40 hexadecimal digits, since a branch may change, found {source.revision!r}; or add sha256 of the file",
+        )
     if source.beside is not None and _shape(source.beside) != _shape(source.member if source.pypi else source.file):
         raise fields.error("beside", "must name one file for each that file or member names")
     for key in ("file", "url", "member", "beside", "sha256"):

@@ -38,7 +38,7 @@ def read_examples(card: Card) -> tuple[pd.DataFrame, dict[str, int]]:
             examples, left_out = list(adapter.read(document, card.options)), adapter.left_out(document, card.options)
             if left_out and not examples:
                 raise DataError(
-                    f"{document.name}: all of its {left_out:,} rows lack a text or a label, and were left out"
+                    f"{document.name}: all of its {left_out:,} rows lack a text{'' if card.task == 'seq2seq' else ' or a label'}, and were left out"
                 )
             counts["left out"] += left_out
             if not examples and len(documents) <= len(PARTS):
@@ -46,6 +46,8 @@ def read_examples(card: Card) -> tuple[pd.DataFrame, dict[str, int]]:
             if examples and isinstance(examples[0], TaggedSentence):
                 examples = _spans_in_one_scheme(examples, card, document, counts)
             rows.extend({**example._asdict(), "split": document.part} for example in examples)
+        if not rows:
+            raise DataError(f"{card.name}: holds no examples{_why_none(documents[0], card)}")
     table = pd.DataFrame(rows)
     wanted = {"tagging": "tokens", "seq2seq": "source"}.get(card.task, "text")
     if wanted not in table.columns:
@@ -168,9 +170,9 @@ def _number(label: str) -> float | None:
 
 
 def are_stars(names: Sequence[str]) -> bool:
-    """Numbers in an order: three to eleven of them, none negative."""
+    """Numbers in an order, such as 1 to 5 or -1 to 1: three to eleven of them."""
     numbers = [_number(name) for name in names]
-    return 3 <= len(names) <= 11 and all(number is not None and 0 <= number <= 10 for number in numbers)
+    return 3 <= len(names) <= 11 and all(number is not None and abs(number) <= 10 for number in numbers)
 
 
 def warnings(
@@ -187,8 +189,8 @@ def warnings(
                 cure = "give it a larger share in [split], or more data"
             raise DataError(f"{card.name}: of {len(table)} examples{equal}, none is left for the {part} split; {cure}")
     if counts["left out"]:
-        several = counts["left out"] > 1
-        yield f"{counts['left out']:,} row{'s' * several} without a text or a label {'were' if several else 'was'} left out"
+        several, what = counts["left out"] > 1, "one of its texts" if card.task == "seq2seq" else "a text or a label"
+        yield f"{counts['left out']:,} row{'s' * several} without {what} {'were' if several else 'was'} left out"
     if dropped:
         yield f"{dropped:,} examples equal one of another split and were dropped from the earlier of the two (training first)"
     if counts["repaired"]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from .. import adapters
@@ -13,34 +13,27 @@ from ..declarations import Fields
 from ..errors import DataError, UsageError, listed, unknown
 from ..records import LabelledText, TaggedSentence
 from . import sources
-from .cards import PARTS, Card, as_name, parse_card
+from .cards import Card, as_name, parse_card
 from .examples import are_stars
-from .sniff import comment_mark, encoding_of, encodings, header_of, holds_parts, refuse_what_has_no_columns
+from .sniff import (
+    comment_mark,
+    encoding_of,
+    encodings,
+    header_of,
+    holds_sentences,
+    numbers_its_words,
+    parts_of,
+    refuse_what_has_no_columns,
+)
 
 TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet")
+TABBED = (".tsv", ".tab")  # which may hold words with their tags as well
 COLUMNS = (".conll", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".txt")
-FEELINGS = frozenset(
-    [
-        "positive",
-        "negative",
-        "neutral",
-        "pos",
-        "neg",
-        "neu",
-        "good",
-        "bad",
-        "mixed",
-        "正面",
-        "负面",
-        "中性",
-        "积极",
-        "消极",
-        "好评",
-        "差评",
-    ]
-)
+SHOWN = 30  # characters of a text in a sentence of ours
+FEELINGS = frozenset("positive negative neutral pos neg neu good bad mixed 正面 负面 中性 积极 消极 好评 差评".split())
 TEXT_NAMES = ("text", "sentence", "review", "content", "comment", "body", "文本", "内容", "评论")
-MOST_NUMBERS = 20  # different ones, beyond which numbers are amounts and no labels
+CODED = ("label", "labels", "class", "category", "标签", "类别")  # names of columns where 0, 1, 2, ... number classes
+MOST_NUMBERS = 20  # different ones, beyond which numbers with fractions are amounts and no labels
 LABEL_NAMES = ("label", "class", "category", "sentiment", "stars", "rating", "标签", "类别")
 
 
@@ -59,7 +52,7 @@ def infer_card(
         UsageError: the file's kind is unknown, or a column must be named.
         DataError, SourceError: as reading it would.
     """
-    path = Path(data)
+    path = Path(data).expanduser()
     if not path.exists():
         near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
         raise UsageError(f"--data: {data}: no such file{f'; {path.parent} has {listed(near)}' if near else ''}")
@@ -69,10 +62,10 @@ def infer_card(
         return _pairs_card(path, text, label, encoding)
     if task == "generation":
         return _texts_card(path, text, label, encoding)
-    adapter = _adapter(path, text, label, encoding)
-    draft = _card(path, adapter, "text" if adapter["format"] in ("labelled", "lines") else "tagging")
+    adapter = _adapter(parts_of(path).get("train", path), text, label, encoding, task)
+    draft = _card(path, adapter, "text" if adapter["format"] == "labelled" else "tagging")
     labels = _labels(draft)
-    chosen, why = (task, "") if task else _task(draft, labels)
+    chosen, why = (task, "") if task else _task(draft, labels, str(adapter.get("label", "")))
     said = f"{path.name}: {adapter['format']}" + "".join(
         f", {what} {adapter[name]!r}"
         for name, what in (
@@ -83,6 +76,8 @@ def infer_card(
         )
         if name in adapter
     )
+    if adapter["format"] == "columns":
+        said += ", word in the first column, tag in the last"
     how = "as you said" if task else f"because {why}"
     return _card(path, adapter, chosen), f"{said}; {len(labels)} labels ({listed(labels)}); task: {chosen}, {how}"
 
@@ -107,40 +102,47 @@ def _pairs_card(path: Path, source: str | None, target: str | None, encoding: st
         adapter |= {"source": _column("--text", source, (), header), "target": _column("--label", target, (), header)}
         adapter |= separator
     card = _card(path, adapter, "seq2seq")
-    pairs = list(adapters.ADAPTERS["pairs"].read(adapters.Document(path, str(path)), card.options))
+    pairs = list(adapters.pairs.read(adapters.Document(path, str(path)), card.options))
     if not pairs:
         raise DataError(f"{path}: the file holds no pairs")
     for side in ("source", "target"):
         blanks = sum(" " in getattr(pair, side) for pair in pairs)
         adapter[f"{side}_tokens"] = "words" if 2 * blanks > len(pairs) else "characters"
-    said = f"{path.name}: {len(pairs):,} pairs, {adapter['source_tokens']} to {adapter['target_tokens']}"
+    said = f"{path.name}: {len(pairs):,} pairs, {adapter['source_tokens']} to {adapter['target_tokens']}, the first {_begun(pairs[0].source)} to {_begun(pairs[0].target)}"
     return _card(path, adapter, "seq2seq"), f"{said}; task: seq2seq, as you said"
 
 
 def _texts_card(path: Path, text: str | None, label: str | None, encoding: str | None) -> tuple[Card, str]:
     """A card for texts to go on with: a table, with labels only where they are asked for, a folder for each label, or
     a plain text, each line of it one."""
-    common, ending = encoding_of(path, encoding), path.suffix.lower()
-    if path.is_dir() or ending in TABLES:
-        adapter = _adapter(path, text, label or text, encoding) if path.is_dir() else {"format": "labelled", **common}
+    shown = parts_of(path).get("train", path)
+    common, ending = encoding_of(shown, encoding), shown.suffix.lower()
+    if shown.is_dir():
+        adapter = _adapter(shown, text, label, encoding, "generation")
+    elif ending in TABLES:
+        header, separator = header_of(shown, encoding)
+        adapter = {"format": "labelled", "text": _column("--text", text, TEXT_NAMES, header)}
+        adapter |= {"label": "" if label is None else _column("--label", label, LABEL_NAMES, header)}
+        adapter |= {**separator, **common}
     elif ending == ".txt" and not (text or label):
         adapter = {"format": "lines", **common}
     else:
         raise UsageError(
             f"--data: generation reads a .txt file of one text a line, a table ({', '.join(TABLES)}) with --text, or a folder of texts for each label; for another layout of {path.name} write a card"
         )
-    if ending in TABLES and not path.is_dir():
-        header, separator = header_of(path, encoding)
-        adapter["text"] = _column("--text", text, TEXT_NAMES, header)
-        adapter["label"] = "" if label is None else _column("--label", label, LABEL_NAMES, header)
-        adapter |= separator
     card = _card(path, adapter, "generation")
     labels = [one for one in _labels(card) if one]
     told = f"{len(labels)} labels ({listed(labels)})" if labels else "without labels"
     return card, f"{path.name}: {adapter['format']}, {told}, by character; task: generation, as you said"
 
 
-def _adapter(path: Path, text: str | None, label: str | None, encoding: str | None) -> dict[str, object]:
+def _begun(text: str) -> str:
+    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")
+
+
+def _adapter(
+    path: Path, text: str | None, label: str | None, encoding: str | None, task: str | None
+) -> dict[str, object]:
     ending = path.suffix.lower()
     if (text or label) and (path.is_dir() or ending not in TABLES):
         raise UsageError(
@@ -149,28 +151,53 @@ def _adapter(path: Path, text: str | None, label: str | None, encoding: str | No
     common = encoding_of(path, encoding)
     if path.is_dir():
         return {"format": "labelled", "layout": "folders", **common}
-    if ending in TABLES:
-        header, separator = header_of(path, encoding)
-        columns = {
-            "text": _column("--text", text, TEXT_NAMES, header),
-            "label": _column("--label", label, LABEL_NAMES, header),
-            **separator,
-        }
-        if columns["text"] == columns["label"]:
-            raise UsageError(f"--label: must be another column than --text, found {columns['label']!r} for both")
-        return {"format": "labelled", **columns, **common}
+    tagged = ending in TABBED and not (text or label) and _is_tagged(path, common, task)
+    if ending in TABLES and not tagged:
+        return {**_table(path, text, label, encoding), **common}
     if ending == ".conllu":
         return {"format": "conllu", **common}
-    if ending in COLUMNS:
-        lines = [line for _, line in adapters.Document(path, str(path)).lines(encodings(common))]
-        mark = comment_mark(lines)
-        if ending == ".txt":
-            refuse_what_has_no_columns(path, [line for line in lines if not (mark and line.startswith(mark))])
-        return {"format": "columns", **({"comment": mark} if mark else {}), **common}
+    if ending in COLUMNS or tagged:
+        return {**_columns(path, _lines(path, common)), **common}
     cure = "; write one object a line, as .jsonl" if ending == ".json" else ""
     raise UsageError(
         f"--data: {path.name}: no adapter for the ending {ending!r}{cure}; known: {', '.join((*TABLES, '.conllu', *COLUMNS))}, or a folder of texts for each class"
     )
+
+
+def _table(path: Path, text: str | None, label: str | None, encoding: str | None) -> dict[str, object]:
+    header, separator = header_of(path, encoding)
+    named = {
+        "text": _column("--text", text, TEXT_NAMES, header),
+        "label": _column("--label", label, LABEL_NAMES, header),
+    }
+    if named["text"] == named["label"]:
+        raise UsageError(f"--label: must be another column than --text, found {named['label']!r} for both")
+    return {"format": "labelled", **named, **separator}
+
+
+def _columns(path: Path, lines: Sequence[str]) -> dict[str, object]:
+    mark = comment_mark(lines)
+    written = [line for line in lines if not (mark and line.startswith(mark))]
+    if path.suffix.lower() == ".txt":
+        refuse_what_has_no_columns(path, written)
+    if numbers_its_words(written):
+        raise UsageError(
+            f"--data: {path.name}: its first column numbers the words of each sentence; say in a card which columns hold word and tag, counted from 0, such as token = 1 and tag = 2"
+        )
+    return {"format": "columns", **({"comment": mark} if mark else {})}
+
+
+def _is_tagged(path: Path, common: Mapping[str, object], task: str | None) -> bool:
+    """Whether a file whose ending may be a table's is words with their tags."""
+    if task is not None:
+        return task == "tagging"
+    lines = _lines(path, common)
+    named = {name.strip().lower() for name in lines[0].split("\t")} if lines else set()
+    return holds_sentences(lines) and not named & {*TEXT_NAMES, *LABEL_NAMES}
+
+
+def _lines(path: Path, common: Mapping[str, object]) -> list[str]:
+    return [line for _, line in adapters.Document(path, str(path)).lines(encodings(common))]
 
 
 def _column(flag: str, given: str | None, usual: tuple[str, ...], header: list[str]) -> str:
@@ -179,10 +206,10 @@ def _column(flag: str, given: str | None, usual: tuple[str, ...], header: list[s
             raise UsageError(f"{flag}: {unknown('column', given, header)}")
         return given
     for name in header:
-        if name.lower() in usual:
+        if name.strip().lower() in usual:
             return name
     raise UsageError(
-        f"{flag} COLUMN is needed: the file has the columns {listed(header)}, as its first line names them; a table without names needs such a line"
+        f"{flag} COLUMN is needed: the file has the columns {listed(map(repr, header))}, as its first line names them; a table without names needs such a line"
     )
 
 
@@ -193,7 +220,7 @@ def _card(path: Path, adapter: dict[str, object], task: str) -> Card:
         f"task  = {_quoted(task)}",
         "",
         "[source]",
-        f"file = {_where(path.resolve())}",
+        f"file = {_where(path.absolute())}",
         "",
         "[adapter]",
     ]
@@ -202,11 +229,9 @@ def _card(path: Path, adapter: dict[str, object], task: str) -> Card:
 
 
 def _where(path: Path) -> str:
-    """A file or folder, or the folders of its parts, as a card writes them."""
-    if not holds_parts(path):
-        return _quoted(str(path))
-    parts = (f"{part} = {_quoted(str(path / part))}" for part in PARTS if (path / part).is_dir())
-    return f"{{ {', '.join(parts)} }}"
+    """A file or folder, or the parts that it holds, as a card writes them."""
+    parts = [f"{part} = {_quoted(str(place))}" for part, place in parts_of(path).items()]
+    return f"{{ {', '.join(parts)} }}" if parts else _quoted(str(path))
 
 
 def card_from_text(text: str, name: str, folder: Path) -> Card:
@@ -235,13 +260,21 @@ def _labels(card: Card) -> list[str]:
     return sorted(found)
 
 
-def _task(card: Card, labels: Sequence[str]) -> tuple[str, str]:
+def _task(card: Card, labels: Sequence[str], column: str) -> tuple[str, str]:
     if card.task == "tagging":
         spans = schemes.infer_scheme(labels) != "none"
         return "tagging", "every token has a tag" + (" and the tags mark spans" if spans else "")
     if are_stars(labels):
-        return "sentiment", "the labels are numbers, read as ordered stars"
-    if len(labels) == 2 and all(re.fullmatch(r"\d+(\.\d+)?", label) and float(label) <= 10 for label in labels):
+        if column.strip().lower() in CODED and sorted(labels) == [str(code) for code in range(len(labels))]:
+            return (
+                "text",
+                f"{column!r} numbers classes from 0; if they are stars, sweeper sweep sentiment reads them so",
+            )
+        return (
+            "sentiment",
+            "the labels are numbers, read as ordered stars; if they number classes, sweeper sweep text reads them so",
+        )
+    if len(labels) == 2 and all(re.fullmatch(r"[+-]?\d+(\.\d+)?", label) and float(label) <= 10 for label in labels):
         return "sentiment", "the labels are two numbers"
     if {label.lower() for label in labels} <= FEELINGS:
         return "sentiment", "the labels are feelings"

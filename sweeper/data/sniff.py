@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import codecs
+import re
+import shlex
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -11,8 +13,10 @@ from typing import Any
 from ..adapters import Document, tables
 from ..errors import DataError, UsageError, listed
 from .cards import PARTS
+from .sources import is_hidden
 
-SEPARATORS = ";\t|,"  # that a table may have, whatever its name says
+CALLED = {**{part: part for part in PARTS}, "valid": "validation", "val": "validation", "dev": "validation"}
+"""What the files of parts are called."""
 
 
 def encoding_of(path: Path, given: str | None) -> dict[str, object]:
@@ -35,7 +39,7 @@ def header_of(path: Path, encoding: str | None) -> tuple[list[str], dict[str, ob
     if ending not in (*tables.JSON_LINES, ".parquet"):
         first = next((line for _, line in document.lines(tried) if line.strip()), "")
         if tables.usual_separator(ending) not in first:
-            mark = next((mark for mark in SEPARATORS if mark in first), None)
+            mark = next((mark for mark in tables.SEPARATORS if mark in first), None)
     header = tables.columns(document, tables.Layout(tried, mark))
     if not header:
         raise DataError(f"{path}: the file is empty; a table begins with the names of its columns")
@@ -64,8 +68,9 @@ def refuse_what_has_no_columns(path: Path, lines: Sequence[str]) -> None:
         )
     (width, usual), *_ = Counter(map(len, written)).most_common(1)
     if width < 2 or 10 * usual < 9 * len(written):  # of columns all but a torn line have as many
+        quoted = shlex.quote(str(path))
         raise UsageError(
-            f"--data: {path.name}: its lines are no words with tags. Texts to go on with, one a line: sweeper sweep generation --data {path}; pairs, source<TAB>target: sweeper sweep seq2seq --data {path}; labelled texts: a table such as .csv or .tsv"
+            f"--data: {path.name}: its lines are no words with tags. Texts to go on with, one a line: sweeper sweep generation --data {quoted}; pairs, source<TAB>target: sweeper sweep seq2seq --data {quoted}; labelled texts: a table such as .csv or .tsv"
         )
 
 
@@ -92,25 +97,59 @@ def comment_mark(lines: Sequence[str]) -> str:
     return ""
 
 
-def holds_parts(path: Path) -> bool:
-    """Whether a folder holds one for each part, with those of the classes in them.
+def holds_sentences(lines: Sequence[str]) -> bool:
+    """Whether lines begin with single words, and empty lines part them."""
+    first = [line.split("\t")[0].strip() for line in lines if line.strip()]
+    single = sum(" " not in word for word in first)
+    return len(first) < len(lines) - 1 and 10 * single > 9 * len(first)
+
+
+def numbers_its_words(lines: Sequence[str]) -> bool:
+    """Whether the first of several columns counts the words of each sentence, as CoNLL-X has it."""
+    wanted, seen = 1, 0
+    for line in lines:
+        cells = line.split()
+        if not cells:
+            wanted = 1
+        elif re.fullmatch(r"\d+[-.]\d+", cells[0]):  # of several words, or of none
+            continue
+        elif len(cells) < 3 or cells[0] != str(wanted):
+            return False
+        else:
+            wanted, seen = wanted + 1, max(seen, wanted)
+    return seen > 1
+
+
+def parts_of(path: Path) -> dict[str, Path]:
+    """The parts that a folder holds: folders with those of the classes in them, or files of one kind; none as a rule.
 
     Raises:
-        UsageError: some of them are no parts.
+        UsageError: some are no parts, or files of which none is called train.
     """
-    folders = _folders(path)
-    names = {folder.name for folder in folders}
-    if "train" in names and names <= set(PARTS):
-        return True
-    if any(_folders(folder) and folder.name in PARTS for folder in folders):
+    if not path.is_dir():
+        return {}
+    visible = sorted(one for one in path.iterdir() if not is_hidden(one.name))
+    folders = [one for one in visible if one.is_dir()]
+    return _folders_of_parts(path, folders) if folders or not visible else _files_of_parts(path, visible)
+
+
+def _folders_of_parts(path: Path, folders: Sequence[Path]) -> dict[str, Path]:
+    found = {folder.name: folder for folder in folders}
+    if "train" in found and found.keys() <= set(PARTS):
+        return {part: found[part] for part in PARTS if part in found}
+    if any(folder.name in PARTS and any(one.is_dir() for one in folder.iterdir()) for folder in folders):
         raise UsageError(
-            f"--data: {path.name}: holds the folders {listed(sorted(names))}; parts are train, validation and test, train at least: rename what is another, or move it away"
+            f"--data: {path.name}: holds the folders {listed(sorted(found))}; parts are train, validation and test, train at least: rename what is another, or move it away"
         )
-    return False  # those of the classes, or what is too deep, which is said where it is read
+    return {}  # those of the classes, or what is too deep, which is said where it is read
 
 
-def _folders(path: Path) -> list[Path]:
-    """The visible folders in a folder."""
-    return (
-        sorted(one for one in path.iterdir() if one.is_dir() and not one.name.startswith(".")) if path.is_dir() else []
-    )
+def _files_of_parts(path: Path, files: Sequence[Path]) -> dict[str, Path]:
+    called = {CALLED.get(file.stem.lower()): file for file in files if file.stem.lower() in CALLED}
+    parts = {part: called[part] for part in PARTS if part in called}
+    others = [file.name for file in files if file not in parts.values()]
+    if "train" not in parts or others or len({file.suffix for file in parts.values()}) > 1:
+        raise UsageError(
+            f"--data: {path.name}: holds the files {listed(file.name for file in files)}, and no folders of classes; name one of them, or have files train, validation and test in it, train at least, with one ending and nothing beside them"
+        )
+    return parts

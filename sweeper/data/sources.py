@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import os
 import tempfile
 import urllib.parse
 from collections.abc import Iterator
@@ -62,7 +63,7 @@ def fingerprint(card: Card) -> str:
 def _files(card: Card, where: Where | None) -> Iterator[tuple[Document, str]]:
     """Each file, and its path below what the card names, which stays the same when all of it moves."""
     for part, written in _by_part(where):
-        path = card.folder / written
+        path = card.folder / Path(written).expanduser()
         if path.is_dir():
             found = sorted(
                 p for p in path.rglob("*") if not (p.is_dir() and not p.is_symlink()) and not _hidden(p, path)
@@ -86,7 +87,12 @@ def _files(card: Card, where: Where | None) -> Iterator[tuple[Document, str]]:
 
 
 def _hidden(path: PurePath | str, folder: PurePath | str) -> bool:
-    return any(name.startswith(".") for name in PurePosixPath(path).relative_to(folder).parts)
+    return any(is_hidden(name) for name in PurePosixPath(path).relative_to(folder).parts)
+
+
+def is_hidden(name: str) -> bool:
+    """Whether systems hide a file or folder with this name, some of which they make themselves."""
+    return name.startswith(".") or name.lower() in ("thumbs.db", "ehthumbs.db", "desktop.ini")
 
 
 def _below(path: PurePath) -> str:
@@ -96,10 +102,12 @@ def _below(path: PurePath) -> str:
 
 def check_file(path: Path) -> None:
     """Raises:
-    SourceError: it is a pipe, a device or the like, or nothing that a card could name.
+    SourceError: it is a pipe, a device or the like, may not be read, or is nothing that a card could name.
     """
     if not path.is_file():
         raise SourceError(f"{path}: is neither a file nor a folder; write what it gives into a file, and name that")
+    if not os.access(path, os.R_OK):
+        raise SourceError(f"{path}: may not be read; change its permissions")
     try:
         str(path).encode()
     except UnicodeEncodeError:
