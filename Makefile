@@ -39,10 +39,10 @@ export: $(READY)  ## the newest sweep's best model as a SavedModel; TO=folder
 	@$(BIN)/sweeper export $(if $(SWEEP),"$(SWEEP)") $(if $(TRIAL),--trial $(TRIAL)) --to "$(or $(TO),exports/$(shell date +%Y%m%d-%H%M%S))"
 
 test: $(READY)  ## the fast tests; ARGS= is passed on to pytest
-	@$(BIN)/python -m pytest -m "$(or $(SELECT),not slow)" -n auto $(ARGS)
+	@$(BIN)/python -m pytest -m "$(or $(SELECT),not slow)" -n auto --dist worksteal $(ARGS)
 
 test-all: $(READY)  ## all tests, those that train for a while too
-	@$(BIN)/python -m pytest -n auto $(ARGS)
+	@$(BIN)/python -m pytest -n auto --dist worksteal $(ARGS)
 
 check: $(READY)  ## formatting, lint, types; edits nothing
 	@$(BIN)/ruff format --check .

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
@@ -13,6 +14,7 @@ from .errors import SweeperError
 
 DRIVER = Path("/proc/driver/nvidia/gpus")
 CONTAINER = Path("/sys/fs/cgroup/memory.max")
+QUOTA = Path("/sys/fs/cgroup/cpu.max")  # microseconds of processor time in so many
 ASK = "import json, tensorflow as tf; print(json.dumps([d.device_type for d in tf.config.list_physical_devices()]))"
 
 
@@ -39,8 +41,12 @@ def gpus() -> tuple[str, ...]:
 
 
 def cores() -> int:
-    """How many this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """How many this process may use, in a container what that has."""
+    seen = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    with contextlib.suppress(OSError, ValueError):  # "max" is no number
+        most, period = map(int, QUOTA.read_text().split())
+        seen = min(seen, max(1, most // period))
+    return seen
 
 
 def memory() -> int | None:

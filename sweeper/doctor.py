@@ -9,6 +9,7 @@ import sys
 import urllib.parse
 from collections.abc import Iterator
 from importlib import metadata
+from pathlib import Path
 
 from .data.downloads import cache_folder
 from .devices import cores, memory, seen_by_tensorflow
@@ -18,6 +19,7 @@ from .wording import without_secrets
 
 NEEDED = ("tensorflow", "keras", "keras-tuner", "mlflow", "pandas", "pebble", "unearth")
 PORTS = {"http": 80, "https": 443}
+SQLITE = "sqlite:///"
 PATIENCE = 5.0  # seconds that a server has to answer
 ROOM = 2 << 30  # bytes of disk below which a sweep may fill it
 
@@ -43,11 +45,15 @@ def checks() -> Iterator[tuple[str, bool, str]]:
 
 def _store() -> tuple[bool, str]:
     """Whether it can be reached, and where it is."""
-    address = urllib.parse.urlparse(store())
     shown = without_secrets(store())
-    if address.scheme not in ("http", "https") or address.hostname is None:
-        return True, shown
+    if store().startswith(SQLITE):
+        folder = Path(store().removeprefix(SQLITE)).parent
+        writable = folder.is_dir() and os.access(folder, os.W_OK)
+        return writable, shown if writable else f"{shown}: its folder may not be written"
     try:
+        address = urllib.parse.urlparse(store())
+        if address.scheme not in ("http", "https") or address.hostname is None:
+            return True, shown
         socket.create_connection((address.hostname, address.port or PORTS[address.scheme]), PATIENCE).close()
     except (OSError, ValueError) as error:
         return False, f"{shown} does not answer: {error}; is the server running, and MLFLOW_TRACKING_URI right?"

@@ -26,8 +26,20 @@ import filelock
 
 from .errors import UsageError, unknown
 from .history import History
-from .journal import write_atomically
-from .records import BEST, LAST, SWEEPS, TRACKED, Difference, Differences, Scores, Together, TrialOrder, sweep_called
+from .journal import half_written, write_atomically
+from .records import (
+    BEST,
+    HISTORY,
+    LAST,
+    SWEEPS,
+    TRACKED,
+    Difference,
+    Differences,
+    Scores,
+    Together,
+    TrialOrder,
+    sweep_called,
+)
 
 if TYPE_CHECKING:
     from .data.store import Meta
@@ -72,11 +84,11 @@ class SweepFolder:
 
     def remove_strays(self) -> None:
         """Delete what a process that was killed had begun to write."""
-        for pattern in ("trials/*/.*.npz.*", ".sweep.json.*"):
-            for path in self.path.glob(pattern):
-                path.unlink(missing_ok=True)
         for path in self.path.glob(".export*"):
             shutil.rmtree(path, ignore_errors=True)
+        for place in (self.path, *self.path.glob("trials/*")):
+            for path in half_written(place):
+                path.unlink(missing_ok=True)
 
     def has_weights(self, number: int) -> bool:
         return (self.trial(number) / BEST).exists()
@@ -188,7 +200,7 @@ class SweepFolder:
         self,
         trials: Sequence[int],
         scores: Scores,
-        together: Scores | None,
+        validation: Scores | None,
         chance: dict[str, Any] | None,
         differences: Differences | None,
         export: str,
@@ -198,20 +210,22 @@ class SweepFolder:
         Args:
             trials: the winner, and those that answer with it as one.
             scores: on the test split.
-            together: on the validation split, where there are several.
+            validation: on the validation split, where what is exported answers otherwise than the winner did while it
+                was searched: with others as one, or by beam search.
             chance: what of the scores may be.
             differences: from the strongest baseline.
             export: the name of the exported folder.
         """
-        said = {"test": scores, "together": together, "chance": chance, "differences": differences}
+        said = {"test": scores, "validation": validation, "chance": chance, "differences": differences}
         self._note(winner=trials[0], trials=list(trials), **said, export=export, model=None)
 
     @property
     def together(self) -> Together | None:
         """The trials that answer as one, if the sweep's export is of several."""
         facts = self.facts
-        kept = facts.get("together")
-        return None if kept is None else Together(tuple(facts["trials"]), kept, facts["test"])
+        if len(facts.get("trials", ())) < 2 or facts.get("validation") is None:
+            return None
+        return Together(tuple(facts["trials"]), facts["validation"], facts["test"])
 
     @property
     def differences(self) -> Differences | None:
@@ -236,8 +250,8 @@ class SweepFolder:
 
     @property
     def has_begun(self) -> bool:
-        """Whether anything was noted for MLflow, so that the sweep can be taken up."""
-        return (self.path / TRACKED).exists()
+        """Whether anything was noted for MLflow, or of a trial, so that the sweep can be taken up."""
+        return any((self.path / name).exists() for name in (TRACKED, HISTORY))
 
     def discard(self) -> None:
         """Remove a folder whose sweep could not even begin, so that its name is free again."""

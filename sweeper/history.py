@@ -12,7 +12,7 @@ from . import parameters
 from .choosing import Candidate, candidates
 from .errors import DataError
 from .journal import Journal
-from .records import TrialOrder, TrialResult
+from .records import HISTORY, TrialOrder, TrialResult
 
 if TYPE_CHECKING:
     from .folders import SweepFolder
@@ -49,7 +49,7 @@ class History:
         Args:
             prepared: where the prepared dataset lies now, if orders are to be run or exported.
         """
-        history = cls(Journal(folder.path / "history.jsonl"))
+        history = cls(Journal(folder.path / HISTORY))
         begun = {int(path.name) for path in (folder.path / "trials").glob("[0-9]*") if path.name.isdecimal()}
         for event in history.journal.news():
             try:

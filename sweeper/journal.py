@@ -124,6 +124,11 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
         raise
 
 
+def half_written(folder: Path) -> list[Path]:
+    """What processes that were killed in `replacing` have left in a folder."""
+    return [path for path in folder.glob(".*.*") if path.name.rpartition(".")[2].isdigit() and path.is_file()]
+
+
 def write_atomically(path: Path, text: str) -> None:
     """See `replacing`."""
     with replacing(path) as file:

@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import keras
 import numpy as np
 
 from .adapters import schemes
@@ -34,20 +35,26 @@ def load(order: TrialOrder, prepared: Prepared, part: str) -> Split | Texts:
     return loaded(prepared, part, order.configuration)
 
 
-def build_learner(order: TrialOrder, prepared: Prepared, steps: int, kernel: str) -> Learner[Any]:
+def build_learner(order: TrialOrder, prepared: Prepared, steps: int | None, kernel: str) -> Learner[Any]:
     """The untrained model of an order and its optimizer.
 
     Args:
-        steps: of the optimizer, in all epochs.
+        steps: of the optimizer, in all epochs; None where it is not to be trained, and needs no memory for that.
 
     Raises:
         TrialError: the configuration cannot be built.
     """
+    frozen = order.configuration.get("vectors_training") == "frozen"
+    if frozen and order.configuration.get("target_embedding") == "shared":
+        raise TrialError(
+            'vectors_training = "frozen" would keep every written symbol without a vector as it was drawn, in an embedding that is shared; train them, or give what is written its own: target_embedding = "separate"'
+        )
     try:
         model = TASKS[order.task].build(order.configuration, sizes(order, prepared, kernel))
     except ValueError as error:
         raise TrialError(f"cannot be built: {error}") from error
-    optimizer, smoothing = build_optimizer(order.configuration, steps), order.configuration.get("label_smoothing", 0.0)
+    optimizer = keras.optimizers.SGD(0.0) if steps is None else build_optimizer(order.configuration, steps)
+    smoothing = order.configuration.get("label_smoothing", 0.0)
     if isinstance(model, Generator):
         return Telling(model, optimizer)
     if isinstance(model, EncoderDecoder):
@@ -103,7 +110,7 @@ def as_served(order: TrialOrder, prepared: Prepared, learner: Learner[Any]) -> L
 def _to_serve(order: TrialOrder, prepared: Prepared) -> Learner[Any]:
     """A model of stock layers in float32 that runs on any machine, not trained."""
     plain = dataclasses.replace(order, configuration={**order.configuration, "precision": "float32"})
-    return build_learner(plain, prepared, 1, kernels.PORTABLE)
+    return build_learner(plain, prepared, None, kernels.PORTABLE)
 
 
 def trained(order: TrialOrder) -> tuple[Prepared, Learner[Any]]:

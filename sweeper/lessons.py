@@ -14,7 +14,6 @@ FEWEST = 8  # trials, below which they say nothing
 DRAWN = 20  # times that the trials are drawn again, which tells how sure a difference is
 TREES = 60
 APART = (0.2, 0.8)  # quantiles of a number's values that are compared
-INACTIVE = "not used"
 
 
 class Lesson(NamedTuple):
@@ -43,16 +42,22 @@ class Lesson(NamedTuple):
         return f"{self.parameter}: {_plainly(self.better)} over {_plainly(self.worse)}: {change}"
 
 
-def learned(results: Sequence[TrialResult], objective: str, seed: int) -> list[Lesson]:
+def learned(
+    results: Sequence[TrialResult], objective: str, seed: int, epochs: Mapping[int, int] | None = None
+) -> list[Lesson]:
     """A lesson of each parameter that varied, the clearest first; none of too few trials.
 
     A random forest learns the score from the configuration; its partial dependence (Friedman 2001, section 8.2) is the
-    mean of what it says of all trials with one parameter set to a value. Trials that were given fewer epochs
-    than others are told apart by their epochs.
+    mean of what it says of all trials that use a parameter, with that set to a value. Trials that were given fewer
+    epochs than others are told apart by their epochs.
+
+    Args:
+        epochs: that each trial was given, by its number, whether or not it needed them all; those that it had where it
+            is not there.
     """
     counted = [result for result in results if result.counts]
-    table = pd.DataFrame([{**result.configuration, "epochs": result.epochs} for result in counted])
-    names = [name for name in table.columns if name != "epochs" and table[name].astype(str).nunique() > 1]
+    table = pd.DataFrame([{**one.configuration, "epochs": _given(one, epochs or {})} for one in counted])
+    names = [name for name in table.columns if name != "epochs" and table[name].dropna().astype(str).nunique() > 1]
     if len(counted) < FEWEST or not names:
         return []
     scores = np.array([result.scores[objective] for result in counted])
@@ -62,11 +67,19 @@ def learned(results: Sequence[TrialResult], objective: str, seed: int) -> list[L
     return sorted(lessons, key=lambda lesson: -lesson.effect / max(lesson.spread, 1e-9))
 
 
+def _given(result: TrialResult, epochs: Mapping[int, int]) -> int:
+    """How many epochs a trial could have; when patience ended it, it was not the fewer that made it worse."""
+    return result.epochs if result.state == "stopped" else epochs.get(result.number, result.epochs)
+
+
 class _Features:
-    """Configurations as numbers: words and what is not used as one column a value."""
+    """Configurations as numbers, words as one column a value. What a trial does not use is as in most that do, so that it
+    says nothing; else it would say what the parameter says on which it depends, and share its effect."""
 
     def __init__(self, table: pd.DataFrame) -> None:
         self.table = table
+        used = {name: table[name].dropna() for name in table}
+        self._usual = {name: one.median() if _is_number(one) else one.mode().iloc[0] for name, one in used.items()}
         self.columns = self._encoded(table).columns
 
     def __call__(self, fixed: Mapping[str, Any]) -> np.ndarray:
@@ -78,9 +91,10 @@ class _Features:
 
     def _encoded(self, table: pd.DataFrame) -> pd.DataFrame:
         numbers = [name for name in table if _is_number(self.table[name])]
-        words = table.drop(columns=numbers).fillna(INACTIVE).astype(str)
+        whole = table.fillna(self._usual)
+        words = whole.drop(columns=numbers).astype(str)
         columns = [pd.get_dummies(words)] if len(words.columns) else []  # which pandas refuses to make of nothing
-        return pd.concat([table[numbers].astype(float).fillna(-1.0), *columns], axis=1)
+        return pd.concat([whole[numbers].astype(float), *columns], axis=1)
 
 
 def _dependence(
@@ -92,8 +106,10 @@ def _dependence(
     rows = np.random.default_rng(seed).integers(len(scores), size=len(scores))
     forest = RandomForestRegressor(TREES, min_samples_leaf=2, max_features=0.5, random_state=seed)
     forest.fit(features({})[rows], scores[rows])
+    used = {name: features.table[name].notna().to_numpy() for name in values}
     return {
-        name: [float(forest.predict(features({name: value})).mean()) for value in some] for name, some in values.items()
+        name: [float(forest.predict(features({name: value})[used[name]]).mean()) for value in some]
+        for name, some in values.items()
     }
 
 

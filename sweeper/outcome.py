@@ -23,6 +23,7 @@ from .spaces import SearchSpace
 from .tasks import Baseline
 
 if TYPE_CHECKING:
+    from .history import History
     from .track.tracker import Tracker
 
 COUNTED = {"done": ("done", "stopped"), "failed": ("failed",), "pruned": ("pruned",)}
@@ -42,6 +43,8 @@ class Outcome:
         finalists: the configurations that were trained with several seeds, the winner first.
         differences: which errors of the strongest baseline the winner repairs, and which it makes.
         together: the trials that are exported as one, `best` the first of them; `test` is then theirs.
+        shipped: scores on the validation split of what is exported, where it answers otherwise than `best` did while it
+            was searched: with others as one, or by beam search.
         export: the SavedModel's folder; `model` its name and version in MLflow.
         example: a text that the model was not trained on, to ask it.
         missed: why MLflow could not be told all of it; "" as a rule.
@@ -58,6 +61,7 @@ class Outcome:
     chance: Chance | None = None
     differences: Differences | None = None
     together: Together | None = None
+    shipped: Scores | None = None
     baselines: Sequence[Baseline] = ()
     finalists: Sequence[Candidate] = ()
     export: Path | None = None
@@ -76,13 +80,13 @@ class Outcome:
     @property
     def validation(self) -> Scores:
         """Scores of what is exported on the validation split."""
-        return self.together.validation if self.together else self.best.scores if self.best else {}
+        return self.shipped or (self.best.scores if self.best else {})
 
 
 def close(
     found: Outcome,
     results: Sequence[TrialResult],
-    repeats: Mapping[int, Sequence[int]],
+    history: History,
     facts: Mapping[str, str],
     prepared: Prepared,
     tracker: Tracker,
@@ -91,27 +95,28 @@ def close(
     """Write the leaderboard and the page, and end the parent run.
 
     Args:
-        repeats: see `History`.
+        results: all, as they stand.
         changed: settings that are no longer those of the parent run's parameters, which nobody can change.
     """
     test = {found.best.number: found.test} if found.best and not found.together else {}
     table = report.leaderboard(
-        results, found.baselines, found.objective, test, found.finalists, repeats, found.together
+        results, found.baselines, found.objective, test, found.finalists, history.repeats, found.together
     )
     files = [found.folder / "leaderboard.csv", found.folder / "report.html", *found.pictures]
     write_atomically(files[0], table.to_csv(index=False))
     meta = prepared.meta
     known = parameters.known(meta.task)
     constant = set(known) - set(report.varying(table, list(known)))
-    lessons = learned(results, found.objective, seed=0)
+    given = {number: order.epochs for number, order in history.orders.items()}
+    lessons = learned(results, found.objective, seed=0, epochs=given)
     title, said = f"{meta.task} on {meta.name}", [f"{lesson} ({found.objective})" for lesson in lessons]
     page = report.page(title, facts, table, meta.warnings, sorted(constant), said, found.differences)
     write_atomically(files[1], page)
     status = "KILLED" if found.ended == "interrupted" else "FINISHED" if found.best else "FAILED"
     pruned = {result.number for result in results if result.state == "pruned"}
-    promoted = {result.number for result in results if result.state == "done"} if pruned else set()
-    tracker.trials_settled(pruned=sorted(pruned), done=sorted(promoted))
-    again = {number for numbers in repeats.values() for number in numbers}
+    done = {result.number for result in results if result.state == "done"} if pruned else set()
+    tracker.trials_settled(pruned=sorted(pruned), done=sorted(done))
+    again = {number for numbers in history.repeats.values() for number in numbers}
     tags = {"sweeper.ended": found.ended, **{f"sweeper.{name}": str(value) for name, value in changed.items()}}
     missed = tracker.sweep_ended(summary(found, results, again), tags, files, status)
     return dataclasses.replace(found, leaderboard=table, missed=missed or found.missed, lessons=lessons)

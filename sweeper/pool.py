@@ -9,6 +9,7 @@ killed while it writes to a queue can hold the queue's lock for ever.
 from __future__ import annotations
 
 import threading
+import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
@@ -70,6 +71,7 @@ class _Running:
     epochs: that were given to the caller.
     deaths: workers that died under it.
     vain: workers that died before they had begun with it.
+    began: by a clock that stands while the machine sleeps, and that nobody sets.
     """
 
     order: TrialOrder
@@ -79,6 +81,7 @@ class _Running:
     epochs: int = 0
     deaths: int = 0
     vain: int = 0
+    began: float = field(default_factory=time.monotonic)
 
     def count_death(self) -> bool:
         """Note that its worker died; returns whether it deserves another."""
@@ -212,16 +215,22 @@ class Workers:
             result: TrialResult = answer(running.future)
             return result
         except TimeoutError:
+            if time.monotonic() - running.began < (self.limit or 0.0):  # the machine slept, or its clock was set
+                self._begin_again(running)
+                return None
             reason = f"took longer than the limit of {self.limit:g} s; --trial-limit sets it"
         except WorkerDied as error:
             reason = str(error)
             if error.worth_another and running.count_death():
-                again = self._begun(order)
-                self._running[order.number] = replace(
-                    again, epochs=running.epochs, deaths=running.deaths, vain=running.vain
-                )
+                self._begin_again(running)
                 return None
         return TrialResult(order.number, order.configuration, "failed", error=reason)
+
+    def _begin_again(self, running: _Running) -> None:
+        again = self._begun(running.order)
+        self._running[running.order.number] = replace(
+            again, epochs=running.epochs, deaths=running.deaths, vain=running.vain
+        )
 
 
 def _event(kept: dict[str, Any]) -> EpochEvent:

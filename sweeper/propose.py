@@ -70,8 +70,8 @@ class Proposer:
     def ask(self) -> Proposal | Wait | Exhausted:
         """The next configuration.
 
-        Bayesian search may propose what was tried already; it is then told the known
-        score, or nothing where it still runs, and asked again, so that no trial is run twice.
+        What was tried already, as it may be in a space with conditions, is told again, or nothing where it still runs, and
+        another one asked for, so that no trial is run twice.
         """
         for _ in range(MOST_REPEATS):
             trial = self.oracle.create_trial(f"asker-{len(self.oracle.trials)}")
@@ -161,6 +161,7 @@ def _oracle(space: SearchSpace, algorithm: str, objective: str, epochs: int, see
             _propose_while_trials_run(oracle)
         case "bayesian":
             oracle = keras_tuner.oracles.BayesianOptimizationOracle(max_trials=ENDLESS, **common)
+            _draw_where_it_repeats(oracle)
         case "hyperband":
             oracle = keras_tuner.oracles.HyperbandOracle(max_epochs=epochs, hyperband_iterations=None, **common)
             _halve_what_there_is(oracle)
@@ -180,6 +181,18 @@ def _try_first(oracle: Any, first: dict[str, Any]) -> None:
     """Let the first random draw be `first`. Grid search begins with the defaults, which are the same."""
     draw = oracle._random_values
     oracle._random_values = lambda: draw() if oracle.trials else dict(first)
+
+
+def _draw_where_it_repeats(oracle: Any) -> None:
+    """Bayesian search may propose what was tried, which in a small space is all that it can; another guess would cost it
+    seconds, and be the same. A random draw takes its place, and ends the search where there is none."""
+    guess = oracle.populate_space
+
+    def populated(trial: str) -> Any:
+        found = guess(trial)
+        return oracle._random_populate_space() if found["values"] and oracle._duplicate(found["values"]) else found
+
+    oracle.populate_space = populated
 
 
 def _count_failures_as_the_worst(oracle: Any, failed: Sequence[Any]) -> None:

@@ -20,8 +20,8 @@ Scores = dict[str, float]
 EVENTS, BEST, LAST = "events.jsonl", "best.npz", "last.npz"
 """Files of a trial's folder: a journal of `EpochEvent`; weights of the best epoch; the state to go on from."""
 
-TRACKED = "tracking.jsonl"
-"""File of a sweep's folder: the journal of what MLflow is to be told."""
+TRACKED, HISTORY = "tracking.jsonl", "history.jsonl"
+"""Journals in a sweep's folder: of what MLflow is to be told, and of what the search has asked and was told."""
 
 SWEEPS = Path("sweeps")
 """The folder of all sweeps, in the working folder."""

@@ -100,7 +100,7 @@ def _trial_row(result: TrialResult, test: Mapping[str, float]) -> dict[str, Any]
 def varying(table: pd.DataFrame, parameters: Sequence[str]) -> list[str]:
     """Those parameters in which the trials of a leaderboard differ."""
     trials = table[table["trial"].str.isdecimal()]
-    return [name for name in parameters if name in trials.columns and trials[name].astype(str).nunique() > 1]
+    return [name for name in parameters if name in trials.columns and trials[name].dropna().astype(str).nunique() > 1]
 
 
 # ---------------------------------------------------------------- one page

@@ -283,7 +283,7 @@ class Search:
                 self.tracker.trial_ended(dataclasses.replace(result, state="interrupted"), [])
                 screen.ended(dataclasses.replace(result, state="interrupted"))
                 continue
-            self.history.told(result, time.time() - self._began)
+            self.history.told(result, max(self.history.spent, time.time() - self._began))  # clocks may be set back
             if self.history.orders[result.number].repeats is None:
                 self._vain = self._vain and self.settings.algorithm not in LEARNING
                 if self._proposer is not None:

@@ -40,14 +40,13 @@ def ship(
     """
     trials = [order.number for order in orders]
     if folder.shipped(trials) is None:
-        if len(orders) == 1:
-            workers.insist(choose_decoding_in_worker, orders[0])
+        answers_otherwise = len(orders) > 1 or workers.insist(choose_decoding_in_worker, orders[0])
         (test, chance), target = workers.insist(score_in_worker, orders), folder.new_export()
-        together = workers.insist(score_validation_in_worker, orders) if len(orders) > 1 else None
+        validation = workers.insist(score_validation_in_worker, orders) if answers_otherwise else None
         facts = card_facts(card, folder.name, "test", test, found.baselines)
         workers.insist(export_in_worker, orders, str(target), facts)
         differences = workers.insist(compare_in_worker, orders)
-        folder.note_winner(trials, test, together, chance and chance._asdict(), differences, target.name)
+        folder.note_winner(trials, test, validation, chance and chance._asdict(), differences, target.name)
     target = folder.path / folder.facts["export"]
     if folder.facts["model"] is None:
         name = f"sweeper-{card.task}-{card.name}"
@@ -69,6 +68,7 @@ def as_shipped(found: Outcome, folder: SweepFolder) -> Outcome:
         chance=Chance(**facts["chance"]) if facts.get("chance") else None,
         differences=folder.differences,
         together=folder.together,
+        shipped=facts.get("validation"),
         export=folder.path / facts["export"],
         model=facts["model"],
     )
@@ -104,10 +104,10 @@ def gradients_in_worker(order: TrialOrder, folder: str) -> str:
     return draw_gradients(order, folder)
 
 
-def choose_decoding_in_worker(order: TrialOrder) -> None:
+def choose_decoding_in_worker(order: TrialOrder) -> dict[str, float]:
     from .winner import choose_decoding
 
-    choose_decoding(order)
+    return choose_decoding(order)
 
 
 def score_in_worker(orders: Sequence[TrialOrder]) -> tuple[Scores, Chance | None]:

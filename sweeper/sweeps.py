@@ -8,14 +8,14 @@ import itertools
 import json
 import signal
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from . import parameters
 from .baselines import baselines_of
-from .choosing import overlooked
+from .choosing import FINALISTS, overlooked
 from .data.cards import Card
 from .data.prepare import prepare
 from .data.pretrained import vectors_fingerprint
@@ -35,6 +35,8 @@ from .versions import versions
 if TYPE_CHECKING:
     from .history import History
     from .track.tracker import Tracker
+
+LONGEST_SOURCE = 65_535  # characters that MLflow takes of where data come from
 
 
 @contextlib.contextmanager
@@ -80,7 +82,7 @@ def run_sweep(
         ending_like_an_interrupt(),
         saying_how_to_go_on(folder, say),
         folder.held(),
-        Workers(settings.workers, folder.path / "workers.log", limit=settings.trial_limit) as workers,
+        Workers(useful(settings), folder.path / "workers.log", limit=settings.trial_limit) as workers,
     ):
         folder.remove_strays()
         fingerprints = {name: vectors_fingerprint(name) for name in vectors(space)}
@@ -93,9 +95,10 @@ def run_sweep(
             found = search_beside_baselines(search, workers)
             results = search.history.standing(settings.epochs)
             if found.best is not None and found.ended != "interrupted":
-                for note in what_was_left_out(search, found):
+                together = best_together(search, settings.ensemble)
+                for note in what_was_left_out(search, found, together):
                     say(f"note: {note}")
-                orders = [search.history.orders[number] for number in best_together(search, settings.ensemble)]
+                orders = [search.history.orders[number] for number in together]
                 found = ship(found, orders, card, folder, workers, tracker)
                 if gradients:
                     epochs = search.history.results[orders[0].number].epochs
@@ -105,7 +108,7 @@ def run_sweep(
             elif "winner" in folder.facts:
                 found = with_the_winner_that_was_shipped(found, search.history, folder)
             facts = describe(found, card, space, settings, prepared)
-            found = close(found, results, search.history.repeats, facts, prepared, tracker, changed)
+            found = close(found, results, search.history, facts, prepared, tracker, changed)
     if found.missed:
         say(f"{found.missed}; it is told the rest by: sweeper sweep --resume {folder.called}")
     if found.best is None and found.ended != "interrupted":
@@ -128,6 +131,13 @@ def ending_like_an_interrupt() -> Iterator[None]:
     finally:
         if ours:
             signal.signal(signal.SIGTERM, before)
+
+
+def useful(settings: Settings) -> int:
+    """How many workers can have something to do: a trial each, and one the baselines."""
+    if settings.trials is None:
+        return settings.workers
+    return min(settings.workers, max(settings.trials, FINALISTS * (settings.seeds_in_all - 1)) + 1)
 
 
 # ---------------------------------------------------------------- load
@@ -195,7 +205,7 @@ def open_tracker(
         "name": card.name,
         "digest": prepared.meta.digest[:32],
         "source_type": next(iter(source)),
-        "source": json.dumps(source, default=str),
+        "source": json.dumps(source, default=str)[:LONGEST_SOURCE],
         "profile": json.dumps(prepared.meta.counts),
     }
     facts = {"dataset": card.name, "dataset_digest": prepared.meta.digest, "space": space.name}
@@ -253,9 +263,13 @@ def best_together(search: Search, most: int) -> list[int]:
     return search.history.different(itertools.chain([winner], there), most)
 
 
-def what_was_left_out(search: Search, found: Outcome) -> Iterator[str]:
-    """What a person should know of how the winner was chosen, and what would choose better."""
-    settings, together = search.settings, best_together(search, search.settings.ensemble)
+def what_was_left_out(search: Search, found: Outcome, together: Sequence[int]) -> Iterator[str]:
+    """What a person should know of how the winner was chosen, and what would choose better.
+
+    Args:
+        together: see `best_together`.
+    """
+    settings = search.settings
     if found.best is not None and found.best.truncated:
         yield cut_texts(found.best, search.prepared)
     if len(together) < settings.ensemble:

@@ -18,6 +18,7 @@ from .records import EpochEvent, TrialOrder, TrialResult
 from .wording import visible
 
 PLAIN_WIDTH = 160  # columns, where no terminal says
+SMALL = 0.001  # below which four decimals say too little
 
 
 class _Console(Console):
@@ -207,4 +208,6 @@ def leaderboard_table(table: Any, columns: Sequence[str], width: int, rows: int 
 def _shown(value: Any) -> str:
     if value is None or str(value) in ("nan", "<NA>"):
         return ""
-    return f"{value:.4f}".rstrip("0").rstrip(".") if isinstance(value, float) else str(value)
+    if not isinstance(value, float):
+        return str(value)
+    return f"{value:.3g}" if 0 < abs(value) < SMALL else f"{value:.4f}".rstrip("0").rstrip(".")

@@ -165,6 +165,7 @@ def _taken_up(order: TrialOrder, learner: Learner[Any]) -> _Record:
     folder, note = Path(order.folder), ""
     try:
         if (folder / LAST).exists():
+            state.load_arrays(folder / BEST)  # is it whole?
             return _Record.from_text(learner.restore(folder / LAST))
     except DataError as error:
         note = _anew(error)

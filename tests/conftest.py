@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import itertools
 import os
+import shutil
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import hypothesis
 import numpy as np
 import pytest
+
+if TYPE_CHECKING:
+    from sweeper.folders import SweepFolder
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
@@ -35,11 +40,30 @@ BAD = [
 @pytest.fixture(autouse=True)
 def _own_folders(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Nothing of the machine's cache or working folder is read or written."""
-    monkeypatch.setenv("SWEEPER_CACHE", str(tmp_path / "cache"))
+    go_into(tmp_path, monkeypatch)
+
+
+def go_into(place: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Work in `place`, with a cache of its own there."""
+    monkeypatch.setenv("SWEEPER_CACHE", str(place / "cache"))
     monkeypatch.delenv("MLFLOW_TRACKING_URI", raising=False)
-    work = tmp_path / "work"
-    work.mkdir()
-    monkeypatch.chdir(work)
+    (place / "work").mkdir()
+    monkeypatch.chdir(place / "work")
+
+
+@pytest.fixture(scope="session")
+def _empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import mlflow
+
+    database = tmp_path_factory.mktemp("store") / "mlflow.db"
+    mlflow.MlflowClient(f"sqlite:///{database}").search_experiments()
+    return database
+
+
+@pytest.fixture
+def tables(_empty_store: Path) -> None:
+    """MLflow's tables are there already, in the working folder; to make them takes it seconds."""
+    shutil.copy(_empty_store, "mlflow.db")
 
 
 @pytest.fixture
@@ -86,8 +110,12 @@ def card_text(
 
 @pytest.fixture
 def reviews_card(tmp_path: Path) -> Path:
-    write(tmp_path / "data" / "reviews.csv", reviews())
-    return write(tmp_path / "data" / "reviews.toml", card_text("reviews.csv", task="sentiment"))
+    return write_reviews(tmp_path / "data")
+
+
+def write_reviews(folder: Path) -> Path:
+    write(folder / "reviews.csv", reviews())
+    return write(folder / "reviews.toml", card_text("reviews.csv", task="sentiment"))
 
 
 @pytest.fixture
@@ -115,9 +143,40 @@ def pairs(word: str) -> list[str]:
 @pytest.fixture
 def tiny_space(tmp_path: Path) -> Path:
     """Six configurations that train in a moment."""
+    return write_tiny_space(tmp_path / "data")
+
+
+def write_tiny_space(folder: Path) -> Path:
     return write(
-        tmp_path / "data" / "tiny.toml",
+        folder / "tiny.toml",
         'about = "tiny"\ntask = "sentiment"\n\n[parameters.cell]\nchoice = ["simple_rnn", "gru", "lstm"]\n\n'
         '[parameters.direction]\nchoice = ["forward", "both"]\n\n[parameters.units]\nfixed = 6\n\n[parameters.embedding_units]\nfixed = 5\n\n'
         "[parameters.batch_size]\nfixed = 16\n\n[parameters.learning_rate]\nfixed = 0.02\n",
     )
+
+
+FINISHED = {"seed": 3, "algorithm": "grid", "trials": 2, "epochs": 3, "workers": 1}
+"""The settings of the sweep `finished`."""
+
+
+@pytest.fixture(scope="session")
+def _swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    import sweeper
+
+    place = tmp_path_factory.mktemp("swept")
+    card, space = write_reviews(place / "data"), write_tiny_space(place / "data")
+    with pytest.MonkeyPatch.context() as patched:
+        go_into(place, patched)
+        sweeper.sweep(dataset=str(card), space=str(space), name="s", **FINISHED)
+    return place
+
+
+@pytest.fixture
+def finished(_swept: Path, tmp_path: Path) -> SweepFolder:
+    """A sweep "s" that has ended in the working folder, of `reviews_card` and `tiny_space`, with its MLflow store."""
+    from sweeper.folders import find_folder
+
+    shutil.copytree(_swept, tmp_path, dirs_exist_ok=True)
+    facts = Path("sweeps/s/sweep.json")
+    facts.write_text(facts.read_text().replace(str(_swept), str(tmp_path)))
+    return find_folder("s")

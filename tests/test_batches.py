@@ -110,3 +110,21 @@ def test_a_token_counts_alike_in_short_and_in_long_sentences(people_card):
     assert len({batch.ids.shape[1] for batch in batches}) > 1
     assert (weights == weights[0]).all()
     assert weights.sum() == pytest.approx(training.passes * len(training), rel=1e-4)
+
+
+def test_some_sources_come_with_all_their_targets(prepared):
+    training = split(prepared)
+    grouped = dataclasses.replace(training, groups=np.arange(len(training)) // 3)
+    some = grouped.some(20, np.random.default_rng(0))
+    assert (np.unique(some.groups, return_counts=True)[1] == 3).all()
+    assert len(some) == 60
+    assert len(training.some(20, np.random.default_rng(0))) == 20
+
+
+def test_evaluation_takes_fewer_at_a_time_where_attention_makes_much_of_each_pair(prepared):
+    training = split(prepared)
+    looking = dataclasses.replace(training, looks=2_000_000)
+    batches = list(looking.evaluation())
+    assert sorted(np.concatenate([batch.rows for batch in batches])) == list(range(len(training)))
+    assert len(batches) > 2 * len(list(training.evaluation()))
+    assert split(prepared, attention="concat", attention_units=64).looks == 0, "a classifier looks once"

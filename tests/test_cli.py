@@ -382,6 +382,14 @@ def test_a_server_that_does_not_answer_is_missing(monkeypatch):
     good, said = _store()
     assert not good
     assert "does not answer" in said
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", "http://[::1:5000")
+    assert not _store()[0]
+
+
+def test_a_store_in_a_folder_that_is_not_there_is_missing(monkeypatch, tmp_path):
+    assert _store()[0]
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/nowhere/mlflow.db")
+    assert _store() == (False, f"sqlite:///{tmp_path}/nowhere/mlflow.db: its folder may not be written")
 
 
 def test_lists_are_tables_and_json_on_demand(capsys):

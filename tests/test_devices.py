@@ -42,3 +42,14 @@ def test_gpus_are_those_that_the_user_shows_and_tensorflow_can_use(machine, monk
     machine(count, seen)
     assert devices.gpus() == found
     assert devices.at_once() == (len(found) or devices.cores())
+
+
+@pytest.mark.parametrize(
+    ("quota", "found"), [("150000 100000", 1), ("50000 100000", 1), ("max 100000", None), ("", None)]
+)
+def test_a_container_has_the_cores_of_its_quota(monkeypatch, tmp_path, quota, found):
+    monkeypatch.setattr(devices, "QUOTA", tmp_path / "none")
+    seen = devices.cores()
+    monkeypatch.setattr(devices, "QUOTA", tmp_path / "cpu.max")
+    (tmp_path / "cpu.max").write_text(quota)
+    assert devices.cores() == (found or seen)

@@ -72,3 +72,32 @@ def test_few_trials_and_failed_ones_say_nothing(rng):
 def test_the_same_seed_says_the_same():
     some = trials(np.random.default_rng(1))
     assert learned(some, "accuracy", seed=4) == learned(some, "accuracy", seed=4)
+
+
+def test_an_effect_is_not_shared_with_what_depends_on_it_and_is_of_the_trials_that_use_it(rng):
+    def values():
+        extra = str(rng.choice(["none", "ngrams"]))
+        used = {"weighting": str(rng.choice(["a", "b"])), "fusion": str(rng.choice(["c", "d"]))}
+        return {"extra": extra, **(used if extra == "ngrams" else {}), "units": int(rng.integers(8, 64))}
+
+    found = [values() for _ in range(60)]
+    scores = [0.7 + 0.1 * (one["extra"] == "ngrams") + 0.06 * (one.get("weighting") == "b") for one in found]
+    some = [
+        TrialResult(number, one, "done", scores={"accuracy": score}, epochs=5)
+        for number, (one, score) in enumerate(zip(found, scores, strict=True))
+    ]
+    lessons = {one.parameter: one for one in learned(some, "accuracy", seed=0)}
+    assert lessons["extra"].effect > 0.1
+    assert (lessons["weighting"].better, lessons["fusion"].is_clear) == ("b", False)
+    assert lessons["weighting"].effect > 0.04
+
+
+def test_what_ended_early_by_itself_was_given_as_much_as_others(rng):
+    """Of trials that all could have nine epochs, those that ended first did worse, and it was not for want of epochs."""
+    some = trials(rng, score=lambda v: 0.2 * (v["cell"] == "lstm"))
+    some = [replace(one, epochs=9 if one.configuration["cell"] == "lstm" else 3) for one in some]
+    effects = [
+        {one.parameter: one.effect for one in learned(some, "accuracy", seed=0, epochs=given)}
+        for given in ({}, {one.number: 9 for one in some})
+    ]
+    assert effects[1]["cell"] > 0.15 > effects[0]["cell"]

@@ -101,6 +101,16 @@ def test_nothing_is_tried_twice_and_a_small_space_is_exhausted(algorithm):
     assert len(found) == len(tried) == 6
 
 
+def test_bayesian_search_does_not_guess_again_and_again_where_nothing_is_left(tmp_path):
+    text = 'about = "x"\ntask = "sentiment"\n[parameters.cell]\nchoice = ["gru", "lstm"]\n[parameters.depth]\nchoice = [1, 2, 3, 4]\n'
+    space = load_space(str(write(tmp_path / "space.toml", text)))
+    asked = Proposer(space, algorithm="bayesian", objective="val_accuracy", epochs=9, seed=0)
+    fits, fit = [], asked.oracle.gpr.fit
+    asked.oracle.gpr.fit = lambda *given: fits.append(1) or fit(*given)
+    assert len(drive(asked, 50, any_score)) == 8
+    assert len(fits) < 5
+
+
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
 def test_any_number_of_failures_in_a_row_ends_nothing(algorithm):
     found = drive(proposer(algorithm), 20, any_score, fails=range(2, 18))

@@ -15,7 +15,7 @@ from sweeper import api, sweeps
 from sweeper.data import cards
 from sweeper.data.downloads import cache_folder
 from sweeper.data.infer import infer_card
-from sweeper.errors import DataError, UsageError
+from sweeper.errors import DataError, TrackingError, UsageError
 from sweeper.folders import NameTaken, SweepFolder, find_folder, new_folder
 from sweeper.records import Settings
 from sweeper.resume import as_begun, refuse_changes
@@ -191,9 +191,37 @@ def test_a_file_may_be_named_again_without_the_task_that_was_said(tmp_path, tiny
 def test_what_a_killed_process_had_begun_to_write_is_removed_and_nothing_else(tmp_path):
     kept = ["sweep.json", "trials/000/best.npz", "trials/000/events.jsonl", "export/labels.json"]
     strays = [".sweep.json.77", "trials/000/.best.npz.77", "trials/000/.last.npz.78", ".export-1/labels.json"]
+    strays += [".leaderboard.csv.5", ".tracking.json.6", "trials/000/.decoding.json.7"]
     for name in (*kept, *strays):
         write(tmp_path / name, "x")
     SweepFolder(tmp_path).remove_strays()
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()) == sorted(
         kept
     )
+
+
+@pytest.mark.parametrize("left", [None, "history.jsonl", "tracking.jsonl"])
+def test_only_a_folder_whose_sweep_could_not_begin_is_discarded(folder, left, monkeypatch):
+    def refused(*_):
+        raise TrackingError("no store")
+
+    monkeypatch.setattr(sweeps, "open_tracker", refused)
+    if left is not None:
+        write(folder.path / left, "")
+    with pytest.raises(TrackingError), sweeps.tracked(None, None, None, None, folder):
+        pass
+    assert folder.path.exists() == (left is not None)
+
+
+@pytest.mark.parametrize(
+    ("settings", "wanted"),
+    [
+        ({"trials": 1}, 2),
+        ({"trials": 5}, 6),
+        ({"budget": 60.0}, 64),
+        ({"trials": 1, "seeds": 3}, 7),
+        ({"trials": 999}, 64),
+    ],
+)
+def test_no_more_workers_are_started_than_can_have_something_to_do(settings, wanted):
+    assert sweeps.useful(Settings(workers=64, **{"budget": None, **settings})) == wanted

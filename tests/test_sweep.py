@@ -18,6 +18,7 @@ import pytest
 
 import sweeper
 from sweeper import answer, report, sweeps
+from sweeper.baselines import baselines_of
 from sweeper.data import prepare
 from sweeper.errors import DataError, SweepError, TrackingError, UsageError
 from sweeper.folders import find_folder, free_name
@@ -25,14 +26,15 @@ from sweeper.history import History
 from sweeper.records import TrialResult
 from sweeper.terminal import Board
 from sweeper.track.store import store
+from sweeper.winner import score_validation
 
-from .conftest import reviews, write
+from .conftest import FINISHED, reviews, write
 
-pytestmark = pytest.mark.slow
+pytestmark = [pytest.mark.slow, pytest.mark.usefixtures("tables")]
 
 
-def sweep(card, space, **options):
-    return sweeper.sweep(dataset=str(card), space=str(space), workers=2, epochs=3, **options)
+def sweep(card, space, workers=1, **options):
+    return sweeper.sweep(dataset=str(card), space=str(space), workers=workers, epochs=3, **options)
 
 
 def begin(card, space, *options):
@@ -69,7 +71,7 @@ def runs(experiment):
 @pytest.mark.filterwarnings("ignore")  # to import mlflow.pyfunc, as whoever serves a model does, warns of its own types
 def test_the_whole_story(reviews_card, tiny_space):
     write(reviews_card.parent / "reviews.csv", reviews(240))  # so that there are test examples enough for an interval
-    outcome = sweep(reviews_card, tiny_space, trials=3, name="mine")
+    outcome = sweep(reviews_card, tiny_space, workers=2, trials=3, name="mine")
 
     assert outcome.ended == "trials"
     assert outcome.test["accuracy"] > 0.8
@@ -117,14 +119,8 @@ def test_the_whole_story(reviews_card, tiny_space):
     )
 
 
-def test_a_small_space_is_exhausted_and_that_is_said(reviews_card, tiny_space):
-    outcome = sweep(reviews_card, tiny_space, budget=600, seeds=1)
-    assert outcome.ended == "exhausted"
-    assert not outcome.finalists
-
-
 def test_the_best_three_are_trained_with_two_more_seeds_and_the_best_mean_wins(reviews_card, tiny_space):
-    outcome = sweep(reviews_card, tiny_space, trials=4, seeds=3, name="s")
+    outcome = sweep(reviews_card, tiny_space, workers=2, trials=4, seeds=3, name="s")
     assert outcome.ended == "trials"
     history = find_folder("s").history()
     again = {number: order for number, order in history.orders.items() if order.repeats is not None}
@@ -181,26 +177,30 @@ def test_the_best_trials_are_exported_as_one_model_where_that_is_asked(reviews_c
 
 
 def test_a_sweep_whose_budget_is_over_is_taken_up_with_another_one_or_ends_as_it_was(reviews_card, tiny_space):
-    first = sweep(reviews_card, tiny_space, budget=3.0, name="s")
+    first = sweep(reviews_card, tiny_space, budget=0.5, name="s")
+    assert first.ended == "budget"
+    assert "stopped" in first.leaderboard["state"].tolist(), "it ended with its epoch, and counts"
+    assert first.best is not None
     again = sweeper.sweep(resume="s")
     assert (again.ended, again.export) == ("budget", first.export)
     assert list(again.leaderboard["trial"]) == list(first.leaderboard["trial"])
     assert sweeper.sweep(resume="s", budget=600.0, seeds=1).ended == "exhausted"
 
 
-def test_a_sweep_of_so_many_trials_is_taken_up_with_a_budget(reviews_card, tiny_space):
-    sweep(reviews_card, tiny_space, trials=1, name="s")
-    assert sweeper.sweep(resume="s", budget=600.0, seeds=1).ended == "exhausted"
-    assert len(find_folder("s").history().results) == 6
+def test_a_sweep_of_so_many_trials_is_taken_up_with_a_budget_until_its_space_is_exhausted(finished):
+    outcome = sweeper.sweep(resume="s", budget=600.0, seeds=1)
+    assert outcome.ended == "exhausted"
+    assert not outcome.finalists
+    assert len(finished.history().results) == 6
     (run,) = (run for run in runs("sentiment/reviews") if run.data.tags["sweeper.kind"] == "sweep")
-    assert run.data.params["trials"] == "1"
+    assert run.data.params["trials"] == "2"
     assert (run.data.tags["sweeper.trials"], run.data.tags["sweeper.budget"]) == ("None", "600.0")
     assert "sweeper.epochs" not in run.data.tags
     assert (run.data.params["budget"], "sweeper.seeds" in run.data.tags) == ("None", False)
 
 
-def test_an_interrupt_leaves_the_winner_that_was_shipped(reviews_card, tiny_space, monkeypatch):
-    first = sweep(reviews_card, tiny_space, trials=2, name="s")
+def test_an_interrupt_leaves_the_winner_that_was_shipped(finished, monkeypatch):
+    first = sweeper.sweep(resume="s")  # ends as it was
     search = sweeps.search_beside_baselines
 
     def interrupted(*given):
@@ -218,14 +218,6 @@ def test_an_interrupt_leaves_the_winner_that_was_shipped(reviews_card, tiny_spac
     other = 1 - first.best.number
     monkeypatch.setattr(History, "best", lambda history, objective: history.results[other])
     assert f"trial {first.best.number}" in (sweeper.export("s", to="exports/s") / "model_card.md").read_text()
-
-
-def test_a_budget_ends_running_trials_at_the_end_of_an_epoch_and_they_count(reviews_card, tiny_space):
-    outcome = sweep(reviews_card, tiny_space, budget=0.5)
-    assert outcome.ended == "budget"
-    states = outcome.leaderboard["state"].tolist()
-    assert "stopped" in states
-    assert outcome.best is not None
 
 
 def test_hyperband_goes_on_from_earlier_weights_and_says_what_it_gave_up(reviews_card, tiny_space):
@@ -359,9 +351,8 @@ def test_a_sweep_that_runs_is_not_taken_up_a_second_time(reviews_card, long_spac
     assert running.returncode == 130, said
 
 
-def test_data_that_changed_since_a_sweep_began_are_refused(reviews_card, tiny_space):
-    sweep(reviews_card, tiny_space, trials=1, name="s")
-    table = reviews_card.parent / "reviews.csv"
+def test_data_that_changed_since_a_sweep_began_are_refused(finished, tmp_path):
+    table = tmp_path / "data" / "reviews.csv"
     table.write_text(table.read_text() + "one more of them,good\n")
     with pytest.raises(
         UsageError, match=r"the data of s have changed since it began: .* train, .* then, .* now \(digest "
@@ -369,18 +360,17 @@ def test_data_that_changed_since_a_sweep_began_are_refused(reviews_card, tiny_sp
         sweeper.sweep(resume="s", trials=2)
 
 
-def test_a_sweep_of_a_version_that_prepared_data_otherwise_is_refused_for_that(reviews_card, tiny_space, monkeypatch):
-    with monkeypatch.context() as earlier:
-        earlier.setattr(prepare, "FORMAT", prepare.FORMAT - 1)
-        sweep(reviews_card, tiny_space, trials=1, name="s")
+def test_a_sweep_of_a_version_that_prepared_data_otherwise_is_refused_for_that(finished, monkeypatch):
+    monkeypatch.setattr(prepare, "FORMAT", prepare.FORMAT + 1)
     with pytest.raises(UsageError, match="s was begun by a version of sweeper that prepared data otherwise"):
         sweeper.sweep(resume="s", trials=2)
 
 
-def test_a_sweep_is_taken_up_as_it_was_begun_or_refused_with_the_difference(reviews_card, tiny_space, tmp_path):
-    begun = {"dataset": str(reviews_card), "space": str(tiny_space), "seed": 3, "epochs": 1, "algorithm": "grid"}
-    sweeper.sweep("sentiment", **begun, trials=1, workers=1, name="s")
-    sweeper.sweep("sentiment", **begun, trials=1, workers=1, resume="s")
+def test_a_sweep_is_taken_up_as_it_was_begun_or_refused_with_the_difference(
+    finished, reviews_card, tiny_space, tmp_path
+):
+    begun = {"dataset": str(reviews_card), "space": str(tiny_space), **FINISHED}
+    sweeper.sweep("sentiment", **begun, resume="s")
     with pytest.raises(UsageError, match="--resume: s was begun with --seed 3, found 4; leave it out"):
         sweeper.sweep(**{**begun, "seed": 4}, resume="s")
     with pytest.raises(UsageError, match="--resume: s was begun with task sentiment, found text"):
@@ -406,42 +396,34 @@ def test_a_sweep_is_taken_up_as_it_was_begun_or_refused_with_the_difference(revi
     assert f'  -{line}\n  +choice = ["gru"]' in str(refused.value)
 
 
-def test_a_finished_sweep_that_is_taken_up_ships_its_winner_once(reviews_card, tiny_space):
-    first = sweep(reviews_card, tiny_space, trials=2, name="s")
-    second = sweeper.sweep(resume="s")
-    assert (second.export, second.model, second.test) == (first.export, first.model, first.test)
-    assert [path.name for path in first.folder.glob("export*")] == ["export"]
+def test_a_finished_sweep_that_is_taken_up_ships_its_winner_once(finished):
+    first, second = finished.facts, sweeper.sweep(resume="s")
+    assert (second.export, second.model, second.test) == (finished.path / "export", first["model"], first["test"])
+    assert [path.name for path in finished.path.glob("export*")] == ["export"]
     assert len(mlflow.MlflowClient(store()).search_model_versions("name='sweeper-sentiment-reviews'")) == 1
 
 
-def test_a_sweep_is_read_and_exported_from_another_folder_without_the_cache(
-    reviews_card, tiny_space, tmp_path, monkeypatch
-):
-    outcome = sweep(reviews_card, tiny_space, trials=2, name="s")
+def test_a_sweep_is_read_and_exported_from_another_folder_without_the_cache(finished, tmp_path, monkeypatch):
+    board, loser = sweeper.leaderboard("s"), 1 - finished.facts["winner"]
     moved = tmp_path / "moved"
-    outcome.folder.rename(moved)
+    finished.path.rename(moved)
     shutil.rmtree(tmp_path / "cache")
     monkeypatch.chdir(tmp_path)
-    assert sweeper.leaderboard(str(moved)).equals(outcome.leaderboard)
-    loser = next(number for number in (0, 1) if number != outcome.best.number)
+    assert sweeper.leaderboard(str(moved)).equals(board)
     exported = sweeper.export(str(moved), trial=loser, to="loser")
     assert len(list(answer.load(str(exported))(["x", "y"]))) == 2
 
 
-def test_two_sweeps_that_begin_at_once_in_an_empty_folder(reviews_card, tiny_space):
-    both = [begin(reviews_card, tiny_space, "--trials", "1", "--epochs", "1", "--name", name) for name in "ab"]
+def test_two_sweeps_that_begin_at_once_in_an_empty_folder_and_end_with_one_object_each(reviews_card, tiny_space):
+    Path("mlflow.db").unlink()
+    options = ("--trials", "1", "--epochs", "1", "--json", "--name")
+    both = [begin(reviews_card, tiny_space, *options, name) for name in "ab"]
     for running in both:
-        _, said = running.communicate(timeout=240)
+        printed, said = running.communicate(timeout=240)
         assert running.returncode == 0, said
     assert {run.info.status for run in runs("sentiment/reviews")} == {"FINISHED"}
-
-
-def test_the_last_line_of_standard_output_is_one_object(reviews_card, tiny_space):
-    running = begin(reviews_card, tiny_space, "--trials", "1", "--epochs", "1", "--name", "s", "--json")
-    printed, said = running.communicate(timeout=240)
-    assert running.returncode == 0, said
     found = json.loads(printed.splitlines()[-1])
-    assert (found["sweep"], found["ended"], found["best"]["trial"]) == ("s", "trials", 0)
+    assert (found["sweep"], found["ended"], found["best"]["trial"]) == ("b", "trials", 0)
     assert set(found["baselines"]) == {"majority", "linear"}
     assert Path(found["export"]).is_dir()
 
@@ -460,13 +442,12 @@ def test_sigterm_while_the_winner_is_exported_ends_as_an_interrupt_does(reviews_
     assert "RUNNING" not in {run.info.status for run in runs("sentiment/reviews")}
 
 
-def test_a_line_that_was_never_finished_does_not_spoil_what_follows(reviews_card, tiny_space):
-    outcome = sweep(reviews_card, tiny_space, trials=1, name="s")
-    with (outcome.folder / "history.jsonl").open("a") as file:
+def test_a_line_that_was_never_finished_does_not_spoil_what_follows(finished):
+    with (finished.path / "history.jsonl").open("a") as file:
         file.write('{"told": {"num')
-    assert len(sweeper.leaderboard("s")) == 3
-    sweeper.sweep(resume="s", trials=2)
-    assert sorted(find_folder("s").history().results) == [0, 1]
+    assert len(sweeper.leaderboard("s")) == 4
+    sweeper.sweep(resume="s", trials=3)
+    assert sorted(finished.history().results) == [0, 1, 2]
     assert find_folder(None).name == "s"
 
 
@@ -488,37 +469,34 @@ def test_a_file_of_ones_own_may_be_named_again(tmp_path, tiny_space):
     assert len(sweeper.sweep(None, **own, **settings, trials=2, resume="s").leaderboard) == 4
 
 
-def test_two_sweeps_without_a_name_that_begin_in_one_second_have_two_names(reviews_card, tiny_space):
-    first = sweep(reviews_card, tiny_space, trials=1, name="s").folder
+def test_two_sweeps_without_a_name_that_begin_in_one_second_have_two_names(finished, reviews_card, tiny_space):
     assert free_name("s") == "s-2"
-    (first.parent / "s-2").mkdir()
+    (finished.path.parent / "s-2").mkdir()
     assert free_name("s") == "s-3"
     with pytest.raises(UsageError, match="there is a folder sweeps/s-2 already; give another name"):
         sweep(reviews_card, tiny_space, trials=1, name="s-2")
 
 
-def test_what_was_altered_in_a_sweeps_folder_is_said(reviews_card, tiny_space):
-    outcome = sweep(reviews_card, tiny_space, trials=2, name="s")
-    loser = next(number for number in (0, 1) if number != outcome.best.number)
-    weights = outcome.folder / "trials" / f"{loser:03d}" / "best.npz"
+def test_what_was_altered_in_a_sweeps_folder_is_said(finished):
+    loser = 1 - finished.facts["winner"]
+    weights = finished.trial(loser) / "best.npz"
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(DataError, match="best.npz: is damaged, and cannot be read"):
         sweeper.export("s", trial=loser, to="out")
-    (outcome.folder / "space.toml").write_bytes(b"\xff")
+    (finished.path / "space.toml").write_bytes(b"\xff")
     with pytest.raises(UsageError, match="space.toml: has changed since the sweep began"):
         sweeper.sweep(resume="s")
-    history = outcome.folder / "history.jsonl"
+    history = finished.path / "history.jsonl"
     history.write_text(history.read_text().replace('{"told', "{told", 1))
     with pytest.raises(DataError, match="history.jsonl: the line that ends at byte .* was altered"):
         sweeper.leaderboard("s")
 
 
-def test_baselines_that_were_not_written_whole_are_computed_again(reviews_card, tiny_space, tmp_path):
-    first = sweep(reviews_card, tiny_space, trials=1, name="s")
+def test_baselines_that_were_not_written_whole_are_computed_again(finished, tmp_path):
     kept = next((tmp_path / "cache").rglob("baselines.json"))
+    first = baselines_of(str(kept.parent))
     kept.write_text("")
-    second = sweep(reviews_card, tiny_space, trials=1, name="t")
-    assert second.baselines == first.baselines
+    assert baselines_of(str(kept.parent)) == first
 
 
 def test_a_sweep_of_sequences_ends_with_a_writer(spelled_card, tmp_path):
@@ -531,6 +509,8 @@ def test_a_sweep_of_sequences_ends_with_a_writer(spelled_card, tmp_path):
         dataset=str(spelled_card), space=str(space), algorithm="grid", epochs=4, workers=2, name="s"
     )
     assert outcome.objective == "exact"
+    order = find_folder("s").history().orders[outcome.best.number]
+    assert outcome.validation == pytest.approx(score_validation([order])), "by the beam search that is exported"
     assert outcome.test["exact"] > outcome.baselines[-1].test["exact"]
     found = subprocess.run(
         [sys.executable, "-m", "sweeper", "predict", str(outcome.export), "abce", "cab"],

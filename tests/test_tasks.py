@@ -15,8 +15,10 @@ from sweeper.data import cards, linear
 from sweeper.data.batches import Answers, load_split
 from sweeper.data.prepare import prepare
 from sweeper.data.store import Meta
+from sweeper.errors import TrialError
+from sweeper.learners import build_learner
 from sweeper.parameters import complete
-from sweeper.records import UNKNOWN
+from sweeper.records import UNKNOWN, TrialOrder
 from sweeper.tasks import TASKS
 from sweeper.tasks.base import accuracy, confusion, macro_f1
 from sweeper.tasks.seq2seq import edit_scores
@@ -163,3 +165,10 @@ def test_the_baseline_that_does_best_on_validation_data_comes_last(tmp_path, tar
     assert [baseline.name for baseline in found] == order
     if targets == "same":
         assert found[-1].test["exact"] == 1, "a copy keeps capitals"
+
+
+def test_an_embedding_that_is_shared_with_what_is_written_is_not_frozen():
+    values = {"input": "pretrained", "vectors": "in_domain", "vectors_training": "frozen", "target_embedding": "shared"}
+    order = TrialOrder(0, "seq2seq", complete("seq2seq", values), "", "", 0, 1)
+    with pytest.raises(TrialError, match='target_embedding = "separate"'):
+        build_learner(order, None, 1, "keras")

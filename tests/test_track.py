@@ -16,10 +16,12 @@ from pathlib import Path
 
 import mlflow
 import pytest
+import requests
 
 from sweeper.errors import TrackingError, UsageError
 from sweeper.journal import Journal
 from sweeper.records import EpochEvent, TrialResult
+from sweeper.track import runs as track_runs
 from sweeper.track.connection import Refused
 from sweeper.track.replay import JOURNAL, POSITION
 from sweeper.track.runs import Runs
@@ -29,6 +31,7 @@ from sweeper.wording import as_json, visible, visible_line, without_secrets
 
 from .conftest import write
 
+pytestmark = pytest.mark.usefixtures("tables")
 DATASET = {"name": "d", "digest": "0" * 32, "source_type": "file", "source": "d.csv"}
 BEGAN = 1_700_000_000.0
 CONFIGURATION = {"cell": "gru", "units": 4, "learning_rate": 0.01}
@@ -205,6 +208,52 @@ def test_a_run_that_a_person_has_removed_is_refused_and_others_are_written(runs)
     assert child().data.params["cell"] == "gru"
 
 
+def test_pruned_trials_are_marked_though_a_person_has_removed_one(runs):
+    for number in (0, 1):
+        runs.trial_started(number, CONFIGURATION, 7, BEGAN + number)
+        runs.trial_ended(TrialResult(number, CONFIGURATION, "done"), [], BEGAN + 5)
+    mlflow.MlflowClient(store()).delete_run(stored("tags.`sweeper.trial` = '0'")[0].info.run_id)
+    with pytest.raises(Refused, match="trial 0 has no run any more"):
+        runs.trials_settled(pruned=[0, 1], done=[])
+    assert child().data.tags["sweeper.state"] == "pruned"
+
+
+def test_a_sweep_goes_on_in_its_experiment_whatever_that_is_called_by_now(runs, tmp_path):
+    runs.trial_started(0, CONFIGURATION, 7, BEGAN)
+    client = mlflow.MlflowClient(store())
+    mine = client.get_experiment_by_name("sentiment/d").experiment_id
+    client.rename_experiment(mine, "better name")
+    again = Runs("sentiment/d", tmp_path)
+    again.connect()
+    again.sweep_taken_up(runs.parent)
+    again.trial_started(1, CONFIGURATION, 7, BEGAN + 9)
+    there = client.search_runs([mine], "tags.`sweeper.kind` = 'trial'", order_by=["attributes.start_time ASC"])
+    assert [run.info.status for run in there] == ["KILLED", "RUNNING"]
+
+
+@pytest.mark.parametrize(
+    ("status", "refused"), [(413, True), (404, True), (403, True), (401, False), (429, False), (502, False)]
+)
+def test_what_a_server_that_keeps_artifacts_will_never_take_is_refused_and_else_it_is_away(runs, status, refused):
+    response = requests.Response()
+    response.status_code = status
+    with pytest.raises(TrackingError) as told, runs._store.reached():
+        response.raise_for_status()
+    assert isinstance(told.value, Refused) == refused
+
+
+def test_a_model_that_is_refused_leaves_the_sweep_running(runs, monkeypatch):
+    def refused(export):
+        raise Refused("too large")
+
+    monkeypatch.setattr(track_runs, "log_export", refused)
+    with pytest.raises(Refused, match="too large"):
+        runs.log_model("export", "m")
+    assert [run.info.status for run in stored()] == ["RUNNING"]
+    runs.abandoned("KILLED", BEGAN + 9)
+    assert [run.info.status for run in stored()] == ["KILLED"]
+
+
 # ---------------------------------------------------------------- the process that replays
 
 
@@ -301,6 +350,33 @@ def test_what_a_person_has_removed_from_mlflow_is_told_anew_when_the_sweep_is_ta
     assert "RUNNING" not in statuses()
 
 
+def test_what_is_removed_while_a_sweep_runs_is_told_anew(folder, monkeypatch):
+    tracker = begun(folder)
+    one_trial(tracker, 0)
+    wait_for(lambda: "FINISHED" in statuses())
+    delete_the_sweeps_run(monkeypatch)
+    one_trial(tracker, 1)
+    assert tracker.sweep_ended({"trials_done": 2}, {}, [], "FINISHED") == ""
+    [new] = stored("tags.`sweeper.kind` = 'sweep'")
+    told = stored(f"tags.mlflow.parentRunId = '{new.info.run_id}'")
+    assert sorted(run.data.tags["sweeper.trial"] for run in told) == ["0", "1"]
+    assert {run.info.status for run in [new, *told]} == {"FINISHED"}
+
+
+def test_interrupted_while_it_waits_for_an_earlier_one_no_process_is_left(folder, monkeypatch):
+    processes = []
+
+    def interrupted(tracker):
+        processes.append(tracker._replay)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Tracker, "_wait_until_ready", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        Tracker("sentiment/d", folder)
+    assert processes[0].stdin.closed, "so that it ends, when it has told what there is"
+    processes[0].wait(60)
+
+
 def test_a_beginning_that_cannot_be_told_is_an_error_and_no_endless_try(folder):
     Journal(folder / JOURNAL).append({"what": "sweep_started", "name": "s"})  # which nobody can tell
     tracker = Tracker("sentiment/d", folder)
@@ -325,13 +401,13 @@ def test_a_replay_that_is_killed_again_and_again_tells_all_as_long_as_it_gets_on
         ended = [run for run in stored() if run.info.status == "FINISHED"]
         return len(ended) == count and tracker._told_up_to() > tracker._began_at
 
-    for number in range(5):
+    for number in range(4):
         one_trial(tracker, number)
         wait_for(lambda: finished(number + 1))  # noqa: B023 - called before the next round
         tracker._replay.kill()
         tracker._replay.wait()
     assert tracker.sweep_ended({}, {}, [], "FINISHED") == ""
-    assert statuses() == ["FINISHED"] * 6
+    assert statuses() == ["FINISHED"] * 5
 
 
 def test_no_run_is_left_running_when_the_parent_is_killed(folder):

@@ -85,6 +85,7 @@ class Split:
             where each stands for itself.
         scores: float32 (examples, labels): of a linear classifier, where a model reads them.
         spellings: of words, where a model reads them.
+        looks: numbers that attention makes of each pair of a label and a token, if they are many; else 0.
     """
 
     ids: np.ndarray
@@ -100,6 +101,7 @@ class Split:
     groups: np.ndarray | None = None
     scores: np.ndarray | None = None
     spellings: Spellings | None = None
+    looks: int = 0
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -165,15 +167,17 @@ class Split:
                 rows = stop + 1 - start
                 if rows * self.lengths[order[stop]] > EVALUATED_TOGETHER:
                     break
-                if self.symbols is not None and rows * steps * self.symbols > EVALUATED_LOGITS:
+                each = max(self.symbols or 0, self.looks * self.lengths[order[stop]])  # numbers for a label
+                if rows * steps * each > EVALUATED_LOGITS:
                     break
                 stop += 1
             yield self.batch(order[start:stop])
             start = stop
 
     def some(self, count: int, generator: np.random.Generator) -> Split:
-        """At most so many of the examples, chosen at random."""
-        rows = np.sort(generator.permutation(len(self))[:count])
+        """Examples chosen at random: of so many sources all, or so many where each stands for itself."""
+        group = np.arange(len(self)) if self.groups is None else self.groups
+        rows = np.flatnonzero(np.isin(group, generator.permutation(np.unique(group))[:count]))
         names = ("starts", "lengths", "label_starts", "label_lengths", "groups", "scores")
         of_each = {name: whole[rows] for name in names if (whole := getattr(self, name)) is not None}
         return replace(self, **of_each)
@@ -224,4 +228,7 @@ def load_split(prepared: Prepared, part: str, configuration: Configuration) -> S
         groups=prepared.groups()[rows] if sequences else None,
         spellings=open_spellings(prepared) if spells(configuration) else None,
         scores=open_linear_scores(prepared, configuration["weighting"])[rows] if joins_ngrams(configuration) else None,
+        looks=configuration["attention_units"]
+        if configuration["attention"] == "concat" and meta.kind != "labels"
+        else 0,
     )

@@ -20,9 +20,10 @@ def build_optimizer(configuration: Configuration, steps: int) -> keras.optimizer
 
 
 def _optimizer(configuration: Configuration, steps: int) -> keras.optimizers.Optimizer:
-    rate = _schedule(configuration["schedule"], configuration["learning_rate"], max(steps, 1))
-    if configuration["warm_up"]:
-        rate = WarmUp(rate, configuration["warm_up"] * max(steps, 1))
+    rises = configuration["warm_up"] * max(steps, 1)
+    rate = _schedule(configuration["schedule"], configuration["learning_rate"], max(steps - rises, 1))
+    if rises:
+        rate = WarmUp(rate, rises)
     common = {"learning_rate": rate, "global_clipnorm": configuration["clip_norm"]}
     if configuration["averaging"]:
         common |= {"use_ema": True, "ema_momentum": configuration["averaging"]}
@@ -30,11 +31,11 @@ def _optimizer(configuration: Configuration, steps: int) -> keras.optimizers.Opt
         case "adamw":
             return FusedAdam(weight_decay=configuration["weight_decay"], **common)
         case "nadam":
-            return keras.optimizers.Nadam(**common)
+            return Nadam(**common)
         case "rmsprop":
-            return keras.optimizers.RMSprop(**common)
+            return RMSprop(**common)
         case "sgd":
-            return keras.optimizers.SGD(momentum=MOMENTUM, nesterov=True, **common)
+            return SGD(momentum=MOMENTUM, nesterov=True, **common)
         case _:
             return FusedAdam(**common)
 
@@ -64,18 +65,50 @@ def _schedule(name: str, rate: float, steps: int) -> Any:
 
 
 class WarmUp(keras.optimizers.schedules.LearningRateSchedule):  # type: ignore[misc]
-    """A learning rate, or a schedule of one, that it rises to over so many steps."""
+    """A learning rate that rises over so many steps, or to a schedule of one that begins after them."""
 
     def __init__(self, rate: Any, steps: float) -> None:
         self.rate = rate
         self.steps = steps
 
     def __call__(self, step: Any) -> Any:
-        whole = self.rate(step) if callable(self.rate) else self.rate
+        whole = self.rate(ops.maximum(step - self.steps, 0)) if callable(self.rate) else self.rate
         return whole * ops.minimum(1.0, (ops.cast(step, "float32") + 1) / self.steps)
 
 
-class FusedAdam(keras.optimizers.Adam):  # type: ignore[misc]
+class _Averaging:
+    """A running average of weights that forgets the first steps.
+
+    Keras's begins with the weights after the first step and gives them `ema_momentum` to the power of all steps, which
+    of a short training is most of it. Here a step t weighs at least 9 / (t + 9), so that the average goes over the last
+    ninth of the steps or so until the momentum is reached; as TensorFlow's ExponentialMovingAverage has it for `num_updates`.
+    """
+
+    def _update_model_variables_moving_average(self: Any, trainable_variables: Any) -> None:
+        step = ops.cast(self.iterations, "float32")
+        momentum = ops.minimum(self.ema_momentum, step / (step + 9))
+        for one, mean in zip(trainable_variables, self._model_variables_moving_average, strict=True):
+            mean.assign(one + momentum * (mean - one))
+
+
+class Nadam(_Averaging, keras.optimizers.Nadam):  # type: ignore[misc]
+    """Keras's Nadam."""
+
+    def build(self, variables: Any) -> None:
+        super().build(variables)
+        if all(self._u_product is not one for one in self.variables):  # else checkpoints would not have it
+            self._track_variable(self._u_product)
+
+
+class RMSprop(_Averaging, keras.optimizers.RMSprop):  # type: ignore[misc]
+    """Keras's RMSprop."""
+
+
+class SGD(_Averaging, keras.optimizers.SGD):  # type: ignore[misc]
+    """Keras's SGD."""
+
+
+class FusedAdam(_Averaging, keras.optimizers.Adam):  # type: ignore[misc]
     """Keras's Adam (with `weight_decay`, its AdamW), each variable updated by one operation instead of a dozen.
 
     A vocabulary's embedding is most of a model's numbers, and going over it a dozen times costs as

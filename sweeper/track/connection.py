@@ -28,6 +28,19 @@ DEFAULTS = {
 """MLflow's own settings, where the user has not chosen: say early that a server is away, and print no log."""
 
 
+AWAY = (
+    "INTERNAL_ERROR",
+    "TEMPORARILY_UNAVAILABLE",
+    "REQUEST_LIMIT_EXCEEDED",
+    "DEADLINE_EXCEEDED",
+    "UNAUTHENTICATED",  # as when a token has expired, which a person may renew
+    "CUSTOMER_UNAUTHORIZED",
+)
+"""What MLflow says when the same may be possible later."""
+
+PASSES = (401, 408, 425, 429)  # answers of the kind 4xx that may be others later
+
+
 class Refused(TrackingError):
     """The store is there and will not have this; asking again would not help."""
 
@@ -96,7 +109,6 @@ class Connection:
         import requests
         import sqlalchemy.exc
 
-        away = ("INTERNAL_ERROR", "TEMPORARILY_UNAVAILABLE", "REQUEST_LIMIT_EXCEEDED", "DEADLINE_EXCEEDED")
         try:
             yield
         except ImportError as error:  # a store may need a driver that MLflow does not bring
@@ -111,8 +123,17 @@ class Connection:
             sqlalchemy.exc.SQLAlchemyError,
             OSError,
         ) as error:
-            kind = TrackingError if getattr(error, "error_code", away[0]) in away else Refused
+            kind = TrackingError if _may_pass(error) else Refused
             reason = (without_secrets(str(error)).splitlines() or [type(error).__name__])[0][:300]
             raise kind(
                 f"MLflow at {without_secrets(self.uri)}: {reason}; is the store there? MLFLOW_TRACKING_URI names it, and unset means {DATABASE} in the working folder"
             ) from None
+
+
+def _may_pass(error: Exception) -> bool:
+    """Whether the store may take the same later: it does not answer, or not as it should."""
+    code = getattr(error, "error_code", None)
+    if code is not None:
+        return code in AWAY
+    response = getattr(error, "response", None)  # of a server that keeps artifacts; one with an error is no truth
+    return response is None or not 400 <= response.status_code < 500 or response.status_code in PASSES

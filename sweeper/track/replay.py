@@ -144,6 +144,7 @@ class Replay:
         except Gone:
             raise
         except (Refused, Unforeseen) as error:
+            self._insist(self.runs.check)  # is it because all of the sweep was removed?
             self.parent.tell(**({"refused": str(error)} if asked is None else {"asked": asked, "error": str(error)}))
         else:
             if asked is not None:
@@ -159,6 +160,7 @@ class Replay:
             try:
                 return self._insist(self.runs.flush)
             except Refused as error:
+                self._insist(self.runs.check)
                 self.parent.tell(refused=str(error))
 
     def _insist(self, attempt: Callable[[], _T]) -> _T:

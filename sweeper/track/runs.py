@@ -122,7 +122,9 @@ class Runs:
         import mlflow.exceptions
 
         try:
-            there = self._store.client.get_run(self.parent).info.lifecycle_stage == "active"
+            info = self._store.client.get_run(self.parent).info
+            there = info.lifecycle_stage == "active"
+            self._store.experiment = info.experiment_id  # whatever it is called by now
         except mlflow.exceptions.MlflowException as error:
             if error.error_code != "RESOURCE_DOES_NOT_EXIST":
                 raise
@@ -223,10 +225,15 @@ class Runs:
 
     def trials_settled(self, pruned: Sequence[int], done: Sequence[int]) -> None:
         """Mark finished trials with which the search did not go on, and those with which it did after all."""
-        with self._store.reached():
-            for state, numbers in (("pruned", pruned), ("done", done)):
-                for number in numbers:
+        refused: Refused | None = None
+        for state, number in (*(("pruned", one) for one in pruned), *(("done", one) for one in done)):
+            try:
+                with self._store.reached():
                     self._store.client.set_tag(self._child(number), "sweeper.state", state)
+            except Refused as error:  # of one that a person has removed; the others are there
+                refused = refused or error
+        if refused is not None:
+            raise refused
 
     def _running(self, number: int) -> str:
         """The run of a trial that was started, perhaps in an earlier replay."""
@@ -278,10 +285,11 @@ class Runs:
             for version in self._store.client.search_model_versions(f"name = '{name}'"):
                 if (version.run_id, version.tags.get(EXPORT)) == (self.parent, export):
                     return str(version.version)
-            with mlflow.start_run(run_id=self.parent):
-                model = log_export(self.folder / export)
-            # The end of mlflow.start_run is not the sweep's.
-            self._store.client.update_run(self.parent, status="RUNNING")
+            try:
+                with mlflow.start_run(run_id=self.parent):
+                    model = log_export(self.folder / export)
+            finally:  # the end of mlflow.start_run is not the sweep's
+                self._store.client.update_run(self.parent, status="RUNNING")
             return str(mlflow.register_model(model, name, tags={EXPORT: export}).version)
 
     def _keep(self, run: str, files: Sequence[str], place: str | None = None) -> None:

@@ -52,9 +52,14 @@ class Tracker:
         self._said: queue.SimpleQueue[dict[str, Any]] = queue.SimpleQueue()
         self._news: list[str] = []
         self._away: float | None = None  # since when the store does not answer
+        self._reason = ""  # why it does not
         self._lost = ""  # why nothing can be told any more
         self._begin()
-        self._wait_until_ready()
+        try:
+            self._wait_until_ready()
+        except BaseException:  # interrupted: else it would hold the sweep's journal for as long as we live
+            self._close(patience=0.0)
+            raise
 
     def _look_back_at(self, event: dict[str, Any]) -> None:
         self.begun = self.begun or event["what"] == "sweep_started"
