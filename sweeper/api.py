@@ -234,7 +234,8 @@ def _export_now(folder: SweepFolder, trials: Sequence[int], *, to: str) -> None:
     card, space, _ = as_begun(folder)
     prepared = load(card, space, _to_standard_error)
     folder.note_data(prepared.meta, folder.facts["objective"], folder.facts["vectors"])
-    orders = [folder.placed(folder.history().orders[number], prepared.folder) for number in trials]
+    asked = folder.history(prepared.folder).orders
+    orders = [asked[number] for number in trials]
     with Workers(1, folder.path / "workers.log") as workers:
         baselines = workers.insist(baselines_of, str(prepared.folder))
         workers.insist(choose_decoding_in_worker, orders[0])

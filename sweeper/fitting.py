@@ -67,6 +67,9 @@ class Learner(ABC, Generic[Data]):
         self.progress = Progress()
         optimizer.build(model.trainable_variables)
 
+    def begin_epoch(self) -> None:
+        """Set what changes from epoch to epoch."""
+
     @abstractmethod
     def train_epoch(self, split: Data, batch_size: int, generator: np.random.Generator) -> tuple[float, int]:
         """One pass over the training split; returns its mean loss and how many real tokens it read.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import json
 from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from .data.vocabulary import read_vocabulary
 from .errors import TrialError
 from .fitting import Fitting, Learner
 from .models import EncoderDecoder, Generator, Sizes, Spelling, kernels, state
+from .models.encoder_decoder import forcing
 from .models.optimizers import build_optimizer
 from .records import BEST, TrialOrder
 from .tasks import TASKS
@@ -58,7 +60,7 @@ def build_learner(order: TrialOrder, prepared: Prepared, steps: int | None, kern
     if isinstance(model, Generator):
         return Telling(model, optimizer)
     if isinstance(model, EncoderDecoder):
-        return Writing(model, optimizer, smoothing)
+        return Writing(model, optimizer, smoothing, partial(forcing, order.configuration))
     return Fitting(model, optimizer, several=prepared.meta.kind != "labels", smoothing=smoothing)
 
 

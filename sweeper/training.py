@@ -37,7 +37,6 @@ def fit(
     objective: str,
     score: Callable[[Predictions], Scores],
     ended: Callable[[Epoch], bool],
-    before_epoch: Callable[[int], None] = lambda epochs: None,
 ) -> str:
     """Train until `epochs` in all, until nothing improved for `patience` epochs, or until `ended` says to stop.
 
@@ -48,7 +47,6 @@ def fit(
             is taken up again sees what an uninterrupted one would have seen.
         objective: the score that is to rise.
         ended: called after each epoch; True stops.
-        before_epoch: called before each, with how many there were.
 
     Returns:
         "done", or "stopped" where `ended` asked for it.
@@ -56,7 +54,7 @@ def fit(
     progress = learner.progress
     while _goes_on(progress, epochs, patience):
         started = time.perf_counter()
-        before_epoch(progress.epoch)
+        learner.begin_epoch()
         loss, tokens = learner.train_epoch(training, batch_size, np.random.default_rng((seed, progress.epoch)))
         trained = time.perf_counter()
         with learner.averaged():

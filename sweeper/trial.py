@@ -20,12 +20,10 @@ from .fitting import Learner, Predictions, latency_ms, parameter_count
 from .journal import Journal
 from .learners import as_served, build_learner, load
 from .models import kernels, state
-from .models.encoder_decoder import forcing
 from .records import BEST, EVENTS, LAST, EpochEvent, Scores, TrialOrder, TrialResult
 from .showing import show
 from .tasks import TASKS
 from .training import Epoch, fit
-from .writing import Writing
 
 
 def run_trial(order: TrialOrder) -> TrialResult:
@@ -118,10 +116,6 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
         journal.append(dataclasses.asdict(record.events[-1]))
         return _told_to_stop(order)
 
-    def before_epoch(epochs: int) -> None:
-        if isinstance(learner, Writing):
-            learner.model.decoder.forcing.assign(forcing(configuration, epochs))
-
     ending = fit(
         learner,
         training,
@@ -133,7 +127,6 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
         objective=task.objective(prepared.meta),
         score=score,
         ended=ended,
-        before_epoch=before_epoch,
     )
     checkpoint.offer(learner, record, now=True)
     best = state.load_arrays(folder / BEST)

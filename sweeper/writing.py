@@ -20,12 +20,23 @@ class Writing(Fitting):
     Args:
         model: built.
         smoothing: see `Fitting`.
+        forced: the share of true symbols among those that training shows the decoder, after so many epochs.
     """
 
     model: EncoderDecoder
 
-    def __init__(self, model: EncoderDecoder, optimizer: keras.optimizers.Optimizer, smoothing: float = 0.0) -> None:
+    def __init__(
+        self,
+        model: EncoderDecoder,
+        optimizer: keras.optimizers.Optimizer,
+        smoothing: float = 0.0,
+        forced: Callable[[int], float] = lambda epochs: 1.0,
+    ) -> None:
         super().__init__(model, optimizer, several=True, smoothing=smoothing)
+        self.forced = forced
+
+    def begin_epoch(self) -> None:
+        self.model.decoder.forcing.assign(self.forced(self.progress.epoch))
 
     def logits(self, inputs: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, *, training: bool) -> tf.Tensor:
         return self.model(inputs, labels, weights > 0, training=training)["logits"]

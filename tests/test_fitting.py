@@ -130,6 +130,14 @@ def test_it_stops_when_nothing_improves_and_not_before(reviews_card):
     assert len(epochs) == last_gain + 3 < 40
 
 
+def test_each_epoch_is_begun_with_how_many_there_were(reviews_card):
+    fitting, run, _ = ready(reviews_card)
+    seen = []
+    fitting.begin_epoch = lambda: seen.append(fitting.progress.epoch)
+    run(3)
+    assert seen == [0, 1, 2]
+
+
 def test_it_stops_when_told_and_says_so(reviews_card):
     _, run, _ = ready(reviews_card)
     ending, epochs = run(9, ended=lambda epoch: epoch.number == 2)
