@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+import os
+import threading
 
 import numpy as np
 import pandas as pd
@@ -500,3 +502,14 @@ def test_two_files_of_different_lengths_are_refused_with_both(tmp_path):
         aligned(tmp_path, "a\nb\nc\n", "d\ne\n")
     with pytest.raises(DataError, match="a.en:2: the target is empty"):
         aligned(tmp_path, "a\nb\nc\n", "d\n\ne\n")
+
+
+def test_a_pipe_is_read_once_and_whole(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    writing = threading.Thread(target=(tmp_path / "pipe").write_text, args=["one text of several words\ntwo\n"])
+    writing.start()
+    assert [line for _, line in Document(tmp_path / "pipe", "-").lines(("utf-8",))][:2] == [
+        "one text of several words",
+        "two",
+    ]
+    writing.join(10)

@@ -44,8 +44,8 @@ class Document:
         Raises:
             DataError: the bytes are in none of them (the first encoding's complaint is shown), or one is NUL.
         """
-        self._refuse_packed()
-        content = self._bytes()
+        content = self._bytes()  # once: it may be a pipe
+        self._refuse_packed(content)
         first: UnicodeDecodeError | None = None
         for encoding in encodings:
             try:
@@ -69,7 +69,7 @@ class Document:
 
     def streamed(self, encodings: tuple[str, ...]) -> Iterator[tuple[int, str]]:
         """As `lines`, of a file that may be larger than memory likes."""
-        self._refuse_packed()
+        self._refuse_packed(self._bytes(16))
         for encoding in encodings:
             try:
                 whole = not any("\0" in line for line in self._stream(encoding))
@@ -84,8 +84,8 @@ class Document:
             for number, line in enumerate(file):
                 yield (line if number else line.removeprefix(MARK)).rstrip("\n")
 
-    def _refuse_packed(self) -> None:
-        if PACKED.match(self._bytes(16)):
+    def _refuse_packed(self, content: bytes) -> None:
+        if PACKED.match(content):
             raise DataError(f"{self.name}: is compressed, as its first bytes say; unpack it, and name what is in it")
 
     def _bytes(self, most: int = -1) -> bytes:

@@ -128,16 +128,20 @@ def parts_of(path: Path) -> dict[str, Path]:
     """
     if not path.is_dir():
         return {}
-    visible = sorted(one for one in path.iterdir() if not is_hidden(one.name))
+    visible = _visible(path)
     folders = [one for one in visible if one.is_dir()]
     return _folders_of_parts(path, folders) if folders or not visible else _files_of_parts(path, visible)
+
+
+def _visible(folder: Path) -> list[Path]:
+    return sorted(one for one in folder.iterdir() if not is_hidden(one.name))
 
 
 def _folders_of_parts(path: Path, folders: Sequence[Path]) -> dict[str, Path]:
     found = {folder.name: folder for folder in folders}
     if "train" in found and found.keys() <= set(PARTS):
         return {part: found[part] for part in PARTS if part in found}
-    if any(folder.name in PARTS and any(one.is_dir() for one in folder.iterdir()) for folder in folders):
+    if any(folder.name in PARTS and any(map(Path.is_dir, _visible(folder))) for folder in folders):
         raise UsageError(
             f"--data: {path.name}: holds the folders {listed(sorted(found))}; parts are train, validation and test, train at least: rename what is another, or move it away"
         )
