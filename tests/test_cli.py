@@ -68,6 +68,7 @@ def write_parts(work):
     write(work / "conll" / ".DS_Store", "x")
     write(work / "stars.tsv", "".join(f"text{n}\t{n % 5 + 1}\n" for n in range(60)))
     write(work / "people.tsv", people().replace(" ", "\t"))
+    write(work / "gaps.tsv", "tweet\tpolarity\n" + "some words\ta\n\nmore words\tb\n" * 9)
     write(work / "numbered.conll", "1\tAnna\tB\tO\n2-3\tis\tO\tO\n2\tis\tO\tO\n\n" * 20)
     write(work / "degrees.csv", "text,score\n" + "".join(f"text {n},{n % 3 - 1}\n" for n in range(60)))
     write(work / "signs.csv", "text,label\n" + "".join(f"text {n},{n % 2 * 2 - 1}\n" for n in range(60)))
@@ -204,6 +205,7 @@ MISTAKES = [
     ),
     ("sweep --data western.csv", "or pass --encoding cp1252"),
     ("sweep --data cyrillic.csv", "or pass --encoding cp1251, if it was written in that"),
+    ("sweep --data gaps.tsv", "--text COLUMN is needed: the file has the columns 'tweet', 'polarity'"),
     ("sweep --data shards", "shards: holds the files test-0.csv, train-0.csv, valid-0.csv, and no folders of classes"),
     ("sweep --data numbered.conll", "its first column numbers the words of each sentence; say in a card which"),
     ("sweep --dataset reviews.csv", "reviews.csv: a declaration is a .toml file; data of your own are given by --data"),
