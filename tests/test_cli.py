@@ -66,6 +66,8 @@ def write_parts(work):
         write(work / "conll" / f"{part}.txt", people(count))
         write(work / "shards" / f"{part}-0.csv", "text,label\n")
     write(work / "conll" / ".DS_Store", "x")
+    write(work / "noted" / "train.csv", "text,label\n")
+    write(work / "noted" / "notes.csv", "what is this\n")
     write(work / "stars.tsv", "".join(f"text{n}\t{n % 5 + 1}\n" for n in range(60)))
     write(work / "people.tsv", people().replace(" ", "\t"))
     write(work / "gaps.tsv", "tweet\tpolarity\n" + "some words\ta\n\nmore words\tb\n" * 9)
@@ -205,6 +207,7 @@ MISTAKES = [
     ),
     ("sweep --data western.csv", "or pass --encoding cp1252"),
     ("sweep --data cyrillic.csv", "or pass --encoding cp1251, if it was written in that"),
+    ("sweep --data noted", "noted: holds the files notes.csv, train.csv, and no folders of classes; name one of them"),
     ("sweep --data gaps.tsv", "--text COLUMN is needed: the file has the columns 'tweet', 'polarity'"),
     ("sweep --data shards", "shards: holds the files test-0.csv, train-0.csv, valid-0.csv, and no folders of classes"),
     ("sweep --data numbered.conll", "its first column numbers the words of each sentence; say in a card which"),
