@@ -77,6 +77,8 @@ TAGGERS_BY_CHARACTER: dict[str, Values] = {
     "GRU": {"cell": "gru"},
     "forward only": {"direction": "forward"},
     "two layers": {"depth": 2},
+    "averaged weights": {"averaging": 0.99},
+    "vectors of the training texts": {"input": "pretrained", "vectors": "in_domain"},
 }
 
 

@@ -175,7 +175,7 @@ class Search:
         each = [self._takes(repeat.number) for repeat in due]
         if self._fitting(due) is None and not self.history.repeats:
             return False  # nor will it be, unless shorter trials turn out to be the best
-        needed = sum(each) / self.settings.workers + max(each)
+        needed = sum(each) / self.workers.count + max(each)
         return time.time() + min(needed, REPEATING * self.settings.budget) >= self.deadline
 
     def _repeat(self, due: Sequence[Repeat]) -> TrialOrder | None:

@@ -194,10 +194,8 @@ def test_weights_stay_of_the_best_ten_and_of_those_that_may_win_by_their_mean():
 
 def search(*trials, left, budget=90.0, seeds=None, limit=None, running=()):
     """A search whose trials are (score, seconds), or (score, seconds, which they repeat), with so many seconds left."""
-    settings = Settings(budget=budget, workers=2, seeds=seeds, trials=limit)
-    found = Search(
-        None, settings, SimpleNamespace(folder=None), "accuracy", Folder(), SimpleNamespace(running=running), None
-    )
+    settings, workers = Settings(budget=budget, seeds=seeds, trials=limit), SimpleNamespace(running=running, count=2)
+    found = Search(None, settings, SimpleNamespace(folder=None), "accuracy", Folder(), workers, None)
     for number, (score, seconds, *of) in enumerate(trials):
         found.history._asked(order(number, repeats=of[0] if of else None, seed=6 if of else 5))
         found.history._told(dataclasses.replace(result(number, score, "done"), seconds=seconds))
