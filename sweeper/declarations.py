@@ -51,7 +51,7 @@ def find(kind: str, word: str, name: str) -> Path:
     Raises:
         DeclarationError: there is none; the nearest names are given.
     """
-    path = Path(name).expanduser()
+    path = Path(os.path.expanduser(name))
     if kind == "datasets" and path.suffix not in ("", ".toml") and path.exists():
         raise DeclarationError(f"{name}: a declaration is a .toml file; data of your own are given by --data {name}")
     if path.suffix == ".toml" or os.sep in name:

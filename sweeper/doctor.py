@@ -47,8 +47,9 @@ def _store() -> tuple[bool, str]:
     """Whether it can be reached, and where it is."""
     shown = without_secrets(store())
     if store().startswith(SQLITE):
-        folder = Path(store().removeprefix(SQLITE)).parent
-        writable = folder.is_dir() and os.access(folder, os.W_OK)
+        database = Path(store().removeprefix(SQLITE))
+        place = next(one for one in database.parents if one.exists())  # MLflow makes folders that are not there
+        writable = place.is_dir() and os.access(place, os.W_OK)
         return writable, shown if writable else f"{shown}: its folder may not be written"
     try:
         address = urllib.parse.urlparse(store())

@@ -223,9 +223,15 @@ class SweepFolder:
     def together(self) -> Together | None:
         """The trials that answer as one, if the sweep's export is of several."""
         facts = self.facts
-        if len(facts.get("trials", ())) < 2 or facts.get("validation") is None:
+        if len(facts.get("trials", ())) < 2:
             return None
-        return Together(tuple(facts["trials"]), facts["validation"], facts["test"])
+        return Together(tuple(facts["trials"]), self.validation or {}, facts["test"])
+
+    @property
+    def validation(self) -> Scores | None:
+        """See `note_winner`."""
+        found: Scores | None = self.facts.get("validation") or self.facts.get("together")  # as it was called once
+        return found
 
     @property
     def differences(self) -> Differences | None:

@@ -126,7 +126,18 @@ def replacing(path: Path) -> Iterator[BinaryIO]:
 
 def half_written(folder: Path) -> list[Path]:
     """What processes that were killed in `replacing` have left in a folder."""
-    return [path for path in folder.glob(".*.*") if path.name.rpartition(".")[2].isdigit() and path.is_file()]
+    return [path for path in folder.glob(".*.*") if path.is_file() and _is_gone(path.name.rpartition(".")[2])]
+
+
+def _is_gone(process: str) -> bool:
+    """Whether a number is of no process that lives."""
+    try:
+        os.kill(int(process), 0)
+    except ProcessLookupError:
+        return True
+    except (ValueError, OverflowError, OSError):  # no number at all; somebody else's
+        return False
+    return False
 
 
 def write_atomically(path: Path, text: str) -> None:

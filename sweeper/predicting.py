@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -140,7 +141,7 @@ def _line(text: str, answer: Mapping[str, Any], *, goes_on: bool) -> str:
 def _lines(file: str) -> list[str]:
     from .adapters import Document
 
-    path = Path("/dev/stdin" if file == "-" else file).expanduser()
+    path = Path("/dev/stdin" if file == "-" else os.path.expanduser(file))
     if not path.exists() or path.is_dir():
         raise UsageError(f"--file: {file}: no such file")
     try:

@@ -118,7 +118,7 @@ def page(
     """The whole sweep as one HTML page; every text of the data is escaped.
 
     Args:
-        constant: columns of the leaderboard that are the same in every trial and are left out.
+        constant: columns of the leaderboard that have one value in all trials that use them, and are left out.
         lessons: what the trials say about the parameters.
         differences: of the winner and the strongest baseline.
     """

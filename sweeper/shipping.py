@@ -68,7 +68,7 @@ def as_shipped(found: Outcome, folder: SweepFolder) -> Outcome:
         chance=Chance(**facts["chance"]) if facts.get("chance") else None,
         differences=folder.differences,
         together=folder.together,
-        shipped=facts.get("validation"),
+        shipped=folder.validation,
         export=folder.path / facts["export"],
         model=facts["model"],
     )

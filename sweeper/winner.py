@@ -23,7 +23,7 @@ from .writing import Writing
 DECODINGS = ((1, 0.0), *((width, penalty) for width in (3, 6) for penalty in (0.0, 0.5, 1.0)))
 """Beam widths and length penalties that are tried once a search is over."""
 
-SEARCHED = 2_000  # validation examples that they are tried on
+SEARCHED = 2_000  # sources of the validation split that they are tried on
 
 
 def choose_decoding(order: TrialOrder) -> dict[str, float]:

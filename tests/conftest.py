@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import os
 import shutil
+import sqlite3
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -177,6 +179,10 @@ def finished(_swept: Path, tmp_path: Path) -> SweepFolder:
     from sweeper.folders import find_folder
 
     shutil.copytree(_swept, tmp_path, dirs_exist_ok=True)
-    facts = Path("sweeps/s/sweep.json")
-    facts.write_text(facts.read_text().replace(str(_swept), str(tmp_path)))
+    for name in ("sweep.json", "history.jsonl"):
+        kept = Path("sweeps/s") / name
+        kept.write_text(kept.read_text().replace(str(_swept), str(tmp_path)))
+    with contextlib.closing(sqlite3.connect("mlflow.db")) as database, database:
+        for table, column in (("experiments", "artifact_location"), ("runs", "artifact_uri")):
+            database.execute(f"UPDATE {table} SET {column} = replace({column}, ?, ?)", (str(_swept), str(tmp_path)))
     return find_folder("s")

@@ -128,3 +128,9 @@ def test_evaluation_takes_fewer_at_a_time_where_attention_makes_much_of_each_pai
     assert sorted(np.concatenate([batch.rows for batch in batches])) == list(range(len(training)))
     assert len(batches) > 2 * len(list(training.evaluation()))
     assert split(prepared, attention="concat", attention_units=64).looks == 0, "a classifier looks once"
+
+
+def test_a_tagger_with_attention_by_concat_looks_from_each_token_at_each(people_card):
+    prepared = prepare(cards.load_card(str(people_card)))
+    assert split(prepared, attention="concat", attention_units=48).looks == 48
+    assert split(prepared, attention="dot").looks == 0

@@ -260,3 +260,13 @@ def test_a_trial_that_was_taken_up_takes_as_long_as_all_of_its_epochs():
     again = search(*BEST, (0.9, 4.0, 0), left=19)
     again.history.results[4] = dataclasses.replace(again.history.results[4], seconds=1.0, fit_seconds=4.0)
     assert again._takes(0) == 4.0
+
+
+def test_ten_failures_for_one_reason_and_nothing_else_are_hopeless():
+    found = search(left=None)
+    for number in range(10):
+        assert not found._hopeless()
+        failed = dataclasses.replace(result(number, None, "failed"), error=f"the loss is nan in epoch {number + 1}")
+        found.history._asked(order(number))
+        found.history._told(failed)
+    assert found._hopeless()

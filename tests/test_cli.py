@@ -70,6 +70,8 @@ def write_parts(work):
     write(work / "noted" / "notes.csv", "what is this\n")
     write(work / "stars.tsv", "".join(f"text{n}\t{n % 5 + 1}\n" for n in range(60)))
     write(work / "people.tsv", people().replace(" ", "\t"))
+    write(work / "ids.tsv", "id\ttweet\tpolarity\n" + "1\tsome words\ta\n\n2\tmore words\tb\n" * 9)
+    write(work / "eleven.csv", "text,label\n" + "".join(f"text {n},{n % 11}\n" for n in range(110)))
     write(work / "gaps.tsv", "tweet\tpolarity\n" + "some words\ta\n\nmore words\tb\n" * 9)
     write(work / "numbered.conll", "1\tAnna\tB\tO\n2-3\tis\tO\tO\n2\tis\tO\tO\n\n" * 20)
     write(work / "degrees.csv", "text,score\n" + "".join(f"text {n},{n % 3 - 1}\n" for n in range(60)))
@@ -208,6 +210,10 @@ MISTAKES = [
     ("sweep --data western.csv", "or pass --encoding cp1252"),
     ("sweep --data cyrillic.csv", "or pass --encoding cp1251, if it was written in that"),
     ("sweep --data noted", "noted: holds the files notes.csv, train.csv, and no folders of classes; name one of them"),
+    ("sweep --data ids.tsv", "--text COLUMN is needed: the file has the columns 'id', 'tweet', 'polarity'"),
+    ("sweep --data '~$reviews.csv'", "--data: ~$reviews.csv: no such file"),
+    ("sweep --dataset '~nobody-at-all/x.toml'", "~nobody-at-all/x.toml: no such file"),
+    ("predict broken --json --file '~nobody-at-all/x'", "~nobody-at-all/x: no such file"),
     ("sweep --data gaps.tsv", "--text COLUMN is needed: the file has the columns 'tweet', 'polarity'"),
     ("sweep --data shards", "shards: holds the files test-0.csv, train-0.csv, valid-0.csv, and no folders of classes"),
     ("sweep --data numbered.conll", "its first column numbers the words of each sentence; say in a card which"),
@@ -315,6 +321,7 @@ def test_a_mistake_is_one_clear_message_and_leaves_nothing_behind(files, capfd, 
         ),
         ("--data tables", "tables: labelled, text in 'text', label in 'label'; 4 labels (0, 1, 2, 3); task: text"),
         ("--data tables", "because 'label' numbers classes from 0; if they are stars, sweeper sweep sentiment reads"),
+        ("--data eleven.csv", "task: text, because 'label' numbers classes from 0"),
         ("--data conll", "conll: columns, word in the first column, tag in the last; 3 labels"),
         ("--data people.tsv", "people.tsv: columns, word in the first column, tag in the last; 3 labels"),
         ("tagging --data stars.tsv", "stars.tsv: columns"),
@@ -391,10 +398,13 @@ def test_a_server_that_does_not_answer_is_missing(monkeypatch):
     assert not _store()[0]
 
 
-def test_a_store_in_a_folder_that_is_not_there_is_missing(monkeypatch, tmp_path):
+def test_a_store_that_cannot_be_written_is_missing(monkeypatch, tmp_path):
     assert _store()[0]
-    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/nowhere/mlflow.db")
-    assert _store() == (False, f"sqlite:///{tmp_path}/nowhere/mlflow.db: its folder may not be written")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/new/mlflow.db")
+    assert _store() == (True, f"sqlite:///{tmp_path}/new/mlflow.db"), "MLflow makes it"
+    write(tmp_path / "file", "x")
+    monkeypatch.setenv("MLFLOW_TRACKING_URI", f"sqlite:///{tmp_path}/file/mlflow.db")
+    assert _store() == (False, f"sqlite:///{tmp_path}/file/mlflow.db: its folder may not be written")
 
 
 def test_lists_are_tables_and_json_on_demand(capsys):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import tempfile
 from concurrent.futures import Future
 from pathlib import Path
@@ -190,10 +191,17 @@ def test_a_file_may_be_named_again_without_the_task_that_was_said(tmp_path, tiny
 
 def test_what_a_killed_process_had_begun_to_write_is_removed_and_nothing_else(tmp_path):
     kept = ["sweep.json", "trials/000/best.npz", "trials/000/events.jsonl", "export/labels.json"]
-    strays = [".sweep.json.77", "trials/000/.best.npz.77", "trials/000/.last.npz.78", ".export-1/labels.json"]
-    strays += [".leaderboard.csv.5", ".tracking.json.6", "trials/000/.decoding.json.7"]
+    strays = [
+        ".sweep.json.99999999",
+        "trials/000/.best.npz.99999999",
+        "trials/000/.last.npz.99999999",
+        ".export-1/labels.json",
+    ]
+    strays += [".leaderboard.csv.99999999", ".tracking.json.99999999", "trials/000/.decoding.json.99999999"]
     for name in (*kept, *strays):
         write(tmp_path / name, "x")
+    kept.append(f".tracking.json.{os.getpid()}")  # which a process that lives is writing
+    write(tmp_path / kept[-1], "x")
     SweepFolder(tmp_path).remove_strays()
     assert sorted(path.relative_to(tmp_path).as_posix() for path in tmp_path.rglob("*") if path.is_file()) == sorted(
         kept

@@ -103,8 +103,8 @@ def left_out(document: Document, options: Options) -> int:
 def _selected(document: Document, options: Options) -> Iterator[tables.ROW]:
     """The rows that are asked for."""
     layout = tables.Layout(options.encoding, options.separator, options.quotes, options.skip_lines)
-    wanted = (*_asked(options), *options.where)
-    for line, row in tables.rows(document, layout, wanted, may_lack=options.missing == "leave_out"):
+    may_lack = options.missing == "leave_out"
+    for line, row in tables.rows(document, layout, _asked(options), options.where, may_lack=may_lack):
         if all(plain(row[column]) == value for column, value in options.where.items()):
             yield line, row
 

@@ -88,12 +88,12 @@ def _halves(document: Document, options: Options) -> Iterator[tuple[int, str, st
         named = (options.source, options.target)
         layout = tables.Layout(options.encoding, options.separator, options.quotes)
         for number, row in tables.rows(document, layout, named, may_lack=options.missing == "leave_out"):
-            cells = ("" if tables.is_nothing(row[name]) else row[name] for name in named)
+            lacks = [tables.is_nothing(row[name]) for name in named]
             source, target = (
-                tables.cell(one, name, f"{document.name}:{number}").strip()
-                for name, one in zip(named, cells, strict=True)
+                "" if nothing else tables.cell(row[name], name, f"{document.name}:{number}").strip()
+                for name, nothing in zip(named, lacks, strict=True)
             )
-            if source or target:
+            if source or target or any(lacks):  # else it is as a blank line
                 yield number, source, target
     else:
         yield from _lines(document, options)

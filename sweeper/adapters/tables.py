@@ -99,27 +99,31 @@ def plain(value: Any) -> str | None:
     return None
 
 
-def rows(document: Document, layout: Layout, wanted: Sequence[str], *, may_lack: bool = False) -> Iterator[ROW]:
+def rows(
+    document: Document, layout: Layout, wanted: Sequence[str], also: Iterable[str] = (), *, may_lack: bool = False
+) -> Iterator[ROW]:
     """Line numbers and rows, in order.
 
     Args:
-        wanted: columns that are asked for; others may be missing, or have one name.
-        may_lack: the first JSON line may lack a name too; any other one that does has nothing there.
+        wanted: columns that are asked for; others may be missing, or have one name. A JSON line that lacks one has nothing
+            there.
+        also: further ones, which no JSON line may lack.
+        may_lack: the first JSON line may lack a wanted name too, by which it is seen else that no line has it.
 
     Raises:
         DataError: a missing column, a row of another length, or a file that is not of its format.
     """
-    ending = document.path.suffix.lower()
+    ending, every = document.path.suffix.lower(), (*wanted, *also)
     if ending == ".parquet":
-        found = _parquet(document, wanted)
+        found = _parquet(document, every)
     elif ending in JSON_LINES:
         found = _jsonl(document, layout)
     else:
-        found = _delimited(document, layout, wanted)
+        found = _delimited(document, layout, every)
     for place, (line, given) in enumerate(found):
         lacks = ending in JSON_LINES and (may_lack or place > 0)
         row = {**dict.fromkeys(wanted), **given} if lacks else given
-        check_columns(wanted, row, f"{document.name}:{line}")
+        check_columns(every, row, f"{document.name}:{line}")
         yield line, row
 
 

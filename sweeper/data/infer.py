@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -52,7 +53,7 @@ def infer_card(
         UsageError: the file's kind is unknown, or a column must be named.
         DataError, SourceError: as reading it would.
     """
-    path = Path(data).expanduser()
+    path = Path(os.path.expanduser(data))  # which leaves alone what begins with ~ and is nobody's home
     if not path.exists():
         near = sorted(p.name for p in path.parent.glob(f"*{path.suffix}")) if path.parent.is_dir() else []
         raise UsageError(f"--data: {data}: no such file{f'; {path.parent} has {listed(near)}' if near else ''}")
@@ -220,12 +221,17 @@ def _card(path: Path, adapter: dict[str, object], task: str) -> Card:
         f"task  = {_quoted(task)}",
         "",
         "[source]",
-        f"file = {_where(path.absolute())}",
+        f"file = {_where(_whole(path))}",
         "",
         "[adapter]",
     ]
     lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in adapter.items()]
     return card_from_text("\n".join(lines) + "\n", as_name(path.stem), path.parent)
+
+
+def _whole(path: Path) -> Path:
+    """The path from the root on; its own name stays, though it is a link, since its ending says what it holds."""
+    return path.absolute().parent.resolve() / path.name if path.name not in ("", "..") else path.resolve()
 
 
 def _where(path: Path) -> str:
@@ -265,7 +271,7 @@ def _task(card: Card, labels: Sequence[str], column: str) -> tuple[str, str]:
         spans = schemes.infer_scheme(labels) != "none"
         return "tagging", "every token has a tag" + (" and the tags mark spans" if spans else "")
     if are_stars(labels):
-        if column.strip().lower() in CODED and sorted(labels) == [str(code) for code in range(len(labels))]:
+        if column.strip().lower() in CODED and set(labels) == {str(code) for code in range(len(labels))}:
             return (
                 "text",
                 f"{column!r} numbers classes from 0; if they are stars, sweeper sweep sentiment reads them so",

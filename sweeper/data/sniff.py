@@ -98,10 +98,10 @@ def comment_mark(lines: Sequence[str]) -> str:
 
 
 def holds_sentences(lines: Sequence[str]) -> bool:
-    """Whether lines begin with single words, and empty lines part them."""
-    first = [line.split("\t")[0].strip() for line in lines if line.strip()]
-    single = sum(" " not in word for word in first)
-    return len(first) < len(lines) - 1 and 10 * single > 9 * len(first)
+    """Whether lines are single words between tabs, and empty lines part them."""
+    cells = [cell.strip() for line in lines if line.strip() for cell in line.split("\t")]
+    single = sum(" " not in cell for cell in cells)
+    return not all(line.strip() for line in lines[:-1]) and 10 * single > 9 * len(cells)
 
 
 def numbers_its_words(lines: Sequence[str]) -> bool:

@@ -63,7 +63,7 @@ def fingerprint(card: Card) -> str:
 def _files(card: Card, where: Where | None) -> Iterator[tuple[Document, str]]:
     """Each file, and its path below what the card names, which stays the same when all of it moves."""
     for part, written in _by_part(where):
-        path = card.folder / Path(written).expanduser()
+        path = card.folder / os.path.expanduser(written)
         if path.is_dir():
             found = sorted(
                 p for p in path.rglob("*") if not (p.is_dir() and not p.is_symlink()) and not _hidden(p, path)
