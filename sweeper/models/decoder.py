@@ -14,7 +14,7 @@ from keras import ops
 
 from ..layers.attention import LuongAttention
 from ..records import BOUNDARY, UNKNOWN, Configuration
-from .recurrent import apart, recurrent_layers
+from .recurrent import read_on, recurrent_layers, step_on
 
 IMPOSSIBLE = -1e9  # as a log-probability
 
@@ -140,7 +140,7 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         context, firsts = self.begin(memory)
         x = self._inputs(context, previous)
         for reader, between, first in zip(self.readers, self.between, firsts, strict=True):
-            x = between(self._read(reader, x, real, first), training=training)
+            x = between(read_on(reader, x, real, first, self.width)[0], training=training)
         fused, attention = self._look(x, memory)
         return self.head(fused), attention
 
@@ -202,9 +202,9 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         x = self._inputs(context, previous[:, None], fed)[:, 0]
         after = []
         for layer, between, state in zip(self.recurrent, self.between, states, strict=True):
-            x, found = layer.cell(x, apart(state, self.width))
-            after.append(ops.concatenate(found, axis=-1) if isinstance(found, (list, tuple)) else found)
-            x = between(x, training=training)
+            found, last = step_on(layer, x, state, self.width)
+            after.append(last)
+            x = between(found, training=training)
         fused, looked = self._look(x[:, None], memory)
         return self.head(fused)[:, 0], looked[:, 0], after, fused[:, 0]
 
@@ -247,11 +247,6 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         if self.feeds:
             parts.append(fed[:, None])
         return ops.concatenate(parts or [ops.zeros_like(everywhere[:, :, :1])], axis=-1)
-
-    def _read(self, reader: Any, x: Any, real: Any, first: Any) -> Any:
-        if reader in self.recurrent:
-            return reader(x, mask=real, initial_state=apart(first, self.width))[0]
-        return reader(x, real, [first])[0]
 
     def _look(self, states: Any, memory: Memory) -> tuple[Any, Any]:
         """What symbols are scored from, float (batch, time, width), and attention."""

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from ..records import BOUNDARY, UNKNOWN, Configuration
-from .recurrent import apart, recurrent_layers
+from .recurrent import read_on, recurrent_layers, step_on
 
 
 class Generator(keras.Model):  # type: ignore[misc]
@@ -85,11 +85,8 @@ class Generator(keras.Model):  # type: ignore[misc]
         """What the head looks at, float (batch, time, units), and the states after each row's last real step."""
         x, after = self._inputs(before, conditions, begins), []
         for level, (reader, dropout, first) in enumerate(zip(self.readers, self.dropouts, states, strict=True)):
-            if reader is self.recurrent[level]:
-                found, *last = reader(x, mask=real, initial_state=apart(ops.cast(first, x.dtype), self.units))
-            else:
-                found, *last = reader(x, real, [first])
-            after.append(ops.cast(ops.concatenate(last, axis=-1), "float32"))
+            found, last = read_on(reader, x, real, ops.cast(first, x.dtype), self.units)
+            after.append(ops.cast(last, "float32"))
             x = dropout(x + found if self.residual and level else found, training=training)
         return x, after
 
@@ -101,8 +98,7 @@ class Generator(keras.Model):  # type: ignore[misc]
         """
         x, after = self._inputs(before[:, None], conditions, tf.constant(value=False))[:, 0], []
         for level, (layer, state) in enumerate(zip(self.recurrent, states, strict=True)):
-            found, last = layer.cell(x, apart(ops.cast(state, x.dtype), self.units))
-            last = ops.concatenate(last, axis=-1) if isinstance(last, (list, tuple)) else last
+            found, last = step_on(layer, x, ops.cast(state, x.dtype), self.units)
             after.append(ops.cast(last, "float32"))
             x = x + found if self.residual and level else found
         return self.head(x), after

@@ -201,6 +201,29 @@ def packed_layer(layer: keras.layers.Layer, *, rows: bool = False) -> keras.laye
     return PackedRecurrent(layer, rows=rows, name=f"packed_{layer.name}")
 
 
+def read_on(reader: keras.layers.Layer, x: Any, real: Any, state: Any, units: int) -> tuple[Any, Any]:
+    """Read a whole sequence from a state on.
+
+    Args:
+        reader: one of those that `recurrent_layers` gives.
+        x: float (batch, time, features).
+        real: bool (batch, time), False on padding, which is on the right.
+        state: float (batch, units), or (batch, 2 * units) for lstm, with its cell state beside it.
+
+    Returns:
+        States, float (batch, time, units), and the last one, as `state`.
+    """
+    stock = isinstance(reader, tuple(CELLS.values()))
+    found, *last = reader(x, mask=real, initial_state=apart(state, units)) if stock else reader(x, real, [state])
+    return found, ops.concatenate(last, axis=-1)
+
+
+def step_on(layer: keras.layers.Layer, x: Any, state: Any, units: int) -> tuple[Any, Any]:
+    """As `read_on`, one step, x float (batch, features), by a stock layer's cell."""
+    found, last = layer.cell(x, apart(state, units))
+    return found, ops.concatenate(last, axis=-1) if isinstance(last, list | tuple) else last
+
+
 def apart(state: Any, units: int) -> list[Any]:
     """A state, and an LSTM's cell state beside it, as Keras wants them: one or two of (batch, units)."""
     return [state[:, start : start + units] for start in range(0, state.shape[-1], units)]
