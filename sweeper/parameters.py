@@ -371,7 +371,7 @@ TABLE: tuple[Known, ...] = (
         "averaging",
         0.0,
         Real(0, 0.99999),
-        "weights that are scored and exported are a running average with this momentum, such as 0.998; 0 for none",
+        "weights that are scored and exported are a running average with this momentum, such as 0.998, and less in the first steps; 0 for none",
     ),
     Known(
         "clip_norm",
