@@ -214,7 +214,7 @@ BEST = (0.9, 5.0), (0.8, 5.0), (0.7, 5.0), (0.6, 50.0)
 
 
 def test_the_end_of_a_budget_is_for_training_the_best_again():
-    assert repeated(search(*BEST, left=40)) is None, "six more, two at once, take 15 seconds, and one may begin late"
+    assert repeated(search(*BEST, left=25)) is None, "six more, two at once, take 15 seconds, and one may begin late"
     assert repeated(search(*BEST, left=19)) == (0, 6)
     assert repeated(search(*BEST, left=19, seeds=1)) is None
     slow = [(score, 25.0) for score, _ in BEST]
