@@ -50,7 +50,7 @@ def pipeline(folder: Path) -> Iterator[Row]:
             batches = [
                 batch.ids.shape for batch in split.training(configuration["batch_size"], np.random.default_rng(number))
             ]
-            tokens = int(split.lengths.sum()) * split.passes
+            tokens = int(split.lengths.sum()) * split.passes()
             rates.append(tokens / (time.perf_counter() - started) / 1e6)
             padding.append(100 * (1 - tokens / sum(rows * columns for rows, columns in batches)))
         yield Row(f"{name}: batches from disk, no training", spread(rates, "million tokens a second"))

@@ -15,7 +15,7 @@ from .data import cards
 from .data.cards import Card
 from .errors import UsageError
 from .quiet import let_go
-from .spaces import SearchSpace
+from .spaces import SearchSpace, load_space  # noqa: F401 - the latter for those who call us
 from .wording import visible
 
 if TYPE_CHECKING:
@@ -106,7 +106,10 @@ def sweep(
         card, found, settings = as_begun(folder)
         if trials is not None and budget is None:
             anew["budget"] = None  # as in a new sweep: trials alone set no time
-            anew.setdefault("seeds", settings.seeds_in_all)  # a new best trial has to win against means
+            if (
+                settings.budget is not None
+            ):  # by which several seeds are usual: a new best trial has to win against means
+                anew.setdefault("seeds", settings.seeds_in_all)
         elif budget is not None and trials is None:
             anew["trials"] = None  # nor does a budget alone set how many
         settings = dataclasses.replace(settings, **anew)
@@ -161,8 +164,8 @@ def load_dataset(name: str) -> pd.DataFrame:
 
 def leaderboard(sweep: str | None = None) -> pd.DataFrame:
     """The leaderboard of a sweep, the newest by default; see `report.leaderboard`."""
-    from . import report
     from .folders import find_folder
+    from .outcome import leaderboard_of
     from .tasks import Baseline
 
     folder = find_folder(sweep)
@@ -170,12 +173,8 @@ def leaderboard(sweep: str | None = None) -> pd.DataFrame:
     results = history.standing(facts["settings"]["epochs"])
     if not results:
         raise UsageError(f"{folder.name}: has no finished trial yet")
-    baselines = Baseline.of_facts(facts)
-    together = folder.together
-    test = {facts["winner"]: facts["test"]} if "winner" in facts and together is None else {}
-    objective = facts["objective"]
-    candidates = history.candidates(objective)
-    return report.leaderboard(results, baselines, objective, test, candidates, history.repeats, together)
+    baselines, test = Baseline.of_facts(facts), facts.get("test", {})
+    return leaderboard_of(history, results, facts["objective"], baselines, folder.together, facts.get("winner"), test)
 
 
 def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Path:
@@ -228,7 +227,7 @@ def _export_now(folder: SweepFolder, trials: Sequence[int], *, to: str) -> None:
     from .baselines import baselines_of
     from .pool import Workers
     from .resume import as_begun
-    from .shipping import card_facts, choose_decoding_in_worker, export_in_worker, score_validation_in_worker
+    from .shipping import card_facts
     from .sweeps import load
 
     card, space, _ = as_begun(folder)
@@ -238,8 +237,8 @@ def _export_now(folder: SweepFolder, trials: Sequence[int], *, to: str) -> None:
     orders = [asked[number] for number in trials]
     with Workers(1, folder.path / "workers.log") as workers:
         baselines = workers.insist(baselines_of, str(prepared.folder))
-        workers.insist(choose_decoding_in_worker, orders[0])
+        workers.insist("winner.choose_decoding", orders[0])
         # Test data score the winner of a sweep that has ended, once, and no other trial, lest they choose.
-        scores = workers.insist(score_validation_in_worker, orders)
+        scores = workers.insist("winner.score_validation", orders)
         facts = card_facts(card, folder.name, "validation", scores, baselines)
-        workers.insist(export_in_worker, orders, str(Path(to).resolve()), facts)
+        workers.insist("exports.export_trials", orders, str(Path(to).resolve()), facts)

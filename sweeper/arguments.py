@@ -42,8 +42,8 @@ def card_of(
     say: Callable[[str], None],
 ) -> Card:
     """The data that are meant: a declared dataset, a file of one's own, or the task's own example."""
-    if task is not None and task not in parameters.tasks():
-        raise UsageError(unknown("task", task, parameters.tasks()))
+    if task is not None and task not in parameters.EVERY_TASK:
+        raise UsageError(unknown("task", task, parameters.EVERY_TASK))
     if data is not None:
         if dataset is not None:
             raise UsageError("--data and --dataset: give one of them; a card for your own file is --dataset mine.toml")
@@ -57,7 +57,7 @@ def card_of(
             raise UsageError(f"{flag}: describes a file of your own; give it with --data, or write a card")
     if task is None and dataset is None:
         raise UsageError(
-            f"name a task ({', '.join(parameters.tasks())}), a --dataset, or a file of your own: --data reviews.csv --text review --label stars"
+            f"name a task ({', '.join(parameters.EVERY_TASK)}), a --dataset, or a file of your own: --data reviews.csv --text review --label stars"
         )
     card = cards.load_card(dataset or DEFAULT_DATASETS[str(task)])
     if card.task == VECTORS:

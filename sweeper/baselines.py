@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .data.store import open_prepared
-from .journal import sealed, unsealed, write_atomically
+from .files import sealed, unsealed, write_atomically
 from .tasks import TASKS, Baseline
 
 KEPT = "baselines.json"

@@ -23,12 +23,14 @@ class Candidate:
     Args:
         number: the trial that the search asked for, whose model is exported if it wins.
         scores: the objective on the validation split, one a seed, that of `number` first.
+        loss: on the validation split, the mean of the seeds; of equal scores the lower one wins.
         unsteady: with another seed it gave no model.
         short: time cut it short itself, so that it is not trained again.
     """
 
     number: int
     scores: tuple[float, ...]
+    loss: float = 0.0
     unsteady: bool = False
     short: bool = False
 
@@ -56,7 +58,7 @@ def candidates(orders: Mapping[int, TrialOrder], results: Mapping[int, TrialResu
     """All configurations that have a score, the winner first.
 
     Those that were trained again come first, by their means, and then the others by the score that they have, those that
-    gave no model with another seed last; of equals the earlier one.
+    gave no model with another seed last; of equals that with the lower loss, and the earlier one.
     """
     again: dict[int, list[TrialResult]] = {}
     for number, order in orders.items():
@@ -67,13 +69,18 @@ def candidates(orders: Mapping[int, TrialOrder], results: Mapping[int, TrialResu
         for number, result in results.items()
         if result.counts and orders[number].repeats is None
     ]
-    return sorted(found, key=lambda one: (not one.is_finalist, one.unsteady, -one.mean, one.number))
+    return sorted(found, key=lambda one: (not one.is_finalist, one.unsteady, -one.mean, one.loss, one.number))
 
 
 def _candidate(result: TrialResult, again: Sequence[TrialResult], objective: str) -> Candidate:
-    whole = [one.scores[objective] for one in again if one.state == "done"]  # not those that time cut short
-    unsteady = any(one.state == "failed" for one in again)
-    return Candidate(result.number, (result.scores[objective], *whole), unsteady, result.state == "stopped")
+    whole = [result, *(one for one in again if one.state == "done")]  # not those that time cut short
+    return Candidate(
+        result.number,
+        tuple(one.scores[objective] for one in whole),
+        loss=statistics.fmean(one.scores.get("loss", 0.0) for one in whole),
+        unsteady=any(one.state == "failed" for one in again),
+        short=result.state == "stopped",
+    )
 
 
 def overlooked(found: Sequence[Candidate]) -> Candidate | None:

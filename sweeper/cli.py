@@ -53,7 +53,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         print(f"sweeper: {visible(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print("sweeper: interrupted", file=sys.stderr)
+        print(
+            "sweeper: interrupted; if no sweep was named above, none had begun: give the same command again",
+            file=sys.stderr,
+        )
         return do.INTERRUPTED
     except OSError as error:
         return _refused(error)

@@ -23,35 +23,15 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 HIGHEST_PORT = 65_535
-MOST_LESSONS = 3  # that are printed; the report has all
+MOST_LESSONS, MOST_ROWS = 3, 12  # that are printed; the report has all
 AS_THE_FIELD_SAYS = ("bits_per_character", "perplexity")  # scores that are shown beside the one that ranks
 
 
 def sweep(options: argparse.Namespace) -> int:
     from . import api
 
-    names = (
-        "task",
-        "dataset",
-        "data",
-        "text",
-        "label",
-        "encoding",
-        "space",
-        "algorithm",
-        "trials",
-        "budget",
-        "epochs",
-        "trial_limit",
-        "workers",
-        "seed",
-        "seeds",
-        "ensemble",
-        "name",
-        "resume",
-        "gradients",
-    )
-    outcome = api.sweep(**{name: getattr(options, name) for name in names})
+    given = {name: value for name, value in vars(options).items() if name not in ("run", "json")}
+    outcome = api.sweep(**given)
     _show_outcome(outcome)
     if options.json:
         print(as_json(_outcome(outcome)))
@@ -73,7 +53,13 @@ def _show_outcome(outcome: Outcome) -> None:
     say = console()
     mean = "mean " if outcome.finalists else ""
     say.print(f"\n{ENDED[outcome.ended]}. Leaderboard, best {mean}validation {outcome.objective} first:", markup=False)
-    say.print(leaderboard_table(outcome.leaderboard, _columns(outcome), say.width))
+    table = outcome.leaderboard
+    shown = (table.index < MOST_ROWS) | ~table["trial"].str.isdecimal()  # baselines, wherever they stand
+    say.print(leaderboard_table(table[shown], _columns(outcome), say.width))
+    if not shown.all():
+        say.print(
+            f"and {(~shown).sum()} more trials: sweeper leaderboard {sweep_called(outcome.folder)}\n", markup=False
+        )
     if outcome.ended == "interrupted":
         say.print(f"take it up again:  sweeper sweep --resume {sweep_called(outcome.folder)}", markup=False)
         return
@@ -111,7 +97,7 @@ def _telling(table: pd.DataFrame) -> list[str]:
     from . import parameters
     from .report import varying
 
-    named = [name for task in parameters.tasks() for name in parameters.known(task)]
+    named = [name for task in parameters.EVERY_TASK for name in parameters.known(task)]
     first = (
         "extra",
         "head",
@@ -208,7 +194,7 @@ def leaderboard(options: argparse.Namespace) -> int:
         seeds = ["repeats", "seeds", *(name for name in table.columns if name.startswith("mean_val_")), "spread"]
         wanted = ["trial", "state", *seeds, *ranked, *_telling(table), "best_epoch", "seconds", "parameters", *scores]
         columns = [name for name in dict.fromkeys(wanted) if name in table.columns and table[name].notna().any()]
-        say.print(leaderboard_table(table, columns, say.width, rows=len(table)))
+        say.print(leaderboard_table(table, columns, say.width))
     return 0
 
 

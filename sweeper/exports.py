@@ -7,10 +7,8 @@ import html
 import itertools
 import json
 import os
-import shutil
 import subprocess
 import sys
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
@@ -24,6 +22,7 @@ from .data.store import Meta
 from .data.texts import load_texts, told_labels
 from .ensembles import Finished
 from .errors import ExportError
+from .files import replacing_folder
 from .folders import check_free
 from .learners import decoding
 from .records import UNKNOWN, TrialOrder
@@ -54,9 +53,7 @@ def export_trials(orders: Sequence[TrialOrder], to: str, card: Mapping[str, Any]
     """
     target = Path(to)
     check_free(target)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
+    with replacing_folder(target) as place:
         finished = Finished(orders)
         module, prepared = finished.module(), finished.prepared
         tf.saved_model.save(module, str(place), signatures=module.signatures())
@@ -70,12 +67,6 @@ def export_trials(orders: Sequence[TrialOrder], to: str, card: Mapping[str, Any]
         if prepared.meta.kind == "texts":
             (place / "drawing.json").write_text(json.dumps({**answer.DRAWING, **drawing}), encoding="utf-8")
         (place / "model_card.md").write_text(model_card(orders, prepared.meta, card), encoding="utf-8")
-        place.chmod(0o755)
-        if target.exists():
-            target.rmdir()
-        place.rename(target)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
     return str(target)
 
 
@@ -129,7 +120,9 @@ def _going_on(finished: Finished, module: Any) -> tuple[list[Any], list[dict[str
     meta, texts = prepared.meta, load_texts(prepared, "validation", order.configuration)
     shortest = max(1, min(PROMPTED, int(texts.lengths[:COMPARED].min()) // 2))
     prompts = [texts.symbols[start : start + shortest] for start in texts.starts[:COMPARED]]
-    prompts = [prompt for prompt in prompts if prompt.min() > 1 and prompt.max() < texts.known]  # whole, and known
+    prompts = [
+        prompt for prompt in prompts if prompt.min() > UNKNOWN and prompt.max() < texts.known
+    ]  # whole, and known
     beginnings = [meta.written(prompt) for prompt in prompts]
     labels = told_labels(meta, order.configuration)
     asked = {**answer.DRAWING, **({"label": labels[0]} if labels else {})}

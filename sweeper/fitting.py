@@ -236,7 +236,6 @@ class Fitting(Learner[Split]):
         return self.model(inputs, training=False)["logits"]
 
     def train_epoch(self, split: Split, batch_size: int, generator: np.random.Generator) -> tuple[float, int]:
-        """See `Learner`."""
         losses, tokens = [], 0
         for batch in split.training(batch_size, generator):
             losses.append(self.checked(self.step(batch.inputs, batch.labels, batch.weights)))
@@ -244,7 +243,6 @@ class Fitting(Learner[Split]):
         return float(np.mean(losses)), tokens
 
     def predict(self, split: Split) -> Predictions:
-        """See `Learner`."""
 
         def ask(batch: Batch) -> tuple[tf.Tensor, Iterable[np.ndarray]]:
             loss, labels = self.evaluate(batch.inputs, batch.labels, batch.weights)
@@ -253,7 +251,6 @@ class Fitting(Learner[Split]):
         return predicted(split, ask)
 
     def asked(self, split: Split) -> Callable[[], Any]:
-        """See `Learner`."""
         batch = split.batch(np.argsort(split.lengths)[len(split) // 2 : len(split) // 2 + 1])
         if self.crf is None:
             return lambda: self.answer(batch.inputs).numpy()

@@ -16,7 +16,6 @@ import dataclasses
 import itertools
 import json
 import shutil
-import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,8 +24,8 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from .errors import UsageError, unknown
+from .files import half_written, replacing_folder, write_atomically
 from .history import History
-from .journal import half_written, write_atomically
 from .records import (
     BEST,
     HISTORY,
@@ -282,25 +281,19 @@ def new_folder(name: str, facts: dict[str, Any], card: str, space: str) -> Sweep
     path = SWEEPS / name
     if SWEEPS.is_file():
         raise UsageError(f"{SWEEPS}: is a file, where the folder of all sweeps should be; move it away")
-    SWEEPS.mkdir(exist_ok=True)
     if path.exists():
         raise _taken(path)
-    place = Path(tempfile.mkdtemp(prefix=f".{name}-", dir=SWEEPS))
+    declared = {"card.toml": card, "space.toml": space}
     try:
-        (place / "trials").mkdir()
-        declared = {"card.toml": card, "space.toml": space}
-        for file, text in declared.items():
-            (place / file).write_text(text, encoding="utf-8")
-        write_atomically(place / "sweep.json", json.dumps({**facts, **declared}, indent=1, ensure_ascii=False))
-        place.chmod(0o755)
-        try:
-            place.rename(path)
-        except OSError:
-            if path.exists():  # by now
-                raise _taken(path) from None
-            raise
-    finally:
-        shutil.rmtree(place, ignore_errors=True)
+        with replacing_folder(path) as place:
+            (place / "trials").mkdir()
+            for file, text in declared.items():
+                (place / file).write_text(text, encoding="utf-8")
+            write_atomically(place / "sweep.json", json.dumps({**facts, **declared}, indent=1, ensure_ascii=False))
+    except OSError:
+        if path.exists():  # by now
+            raise _taken(path) from None
+        raise
     return SweepFolder(path)
 
 
@@ -347,12 +340,5 @@ def check_free(target: Path) -> None:
 
 def copy_whole(source: Path, target: Path) -> None:
     """Copy a folder; `target` is there when all of it is."""
-    target.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
-    try:
+    with replacing_folder(target) as place:
         shutil.copytree(source, place, dirs_exist_ok=True)
-        if target.exists():
-            target.rmdir()  # an empty one
-        place.rename(target)
-    finally:
-        shutil.rmtree(place, ignore_errors=True)

@@ -83,8 +83,10 @@ class History:
             self._asked(dataclasses.replace(order, configuration={**defaults, **order.configuration}))
         elif "vain" in event:
             self.happened.append(VAIN)
-        elif "told" in event or "spent" not in event:
+        elif "told" in event:
             self._told(TrialResult(**event["told"]))
+        elif "spent" not in event:
+            raise ValueError("an event of no known kind")
         self.spent = float(event.get("spent", self.spent))
 
     def standing(self, epochs: int) -> list[TrialResult]:

@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import contextlib
-import hashlib
 import json
 import os
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 from .errors import DataError
-
-SEAL = "sealed"  # the name under which a text keeps the checksum of the rest
 
 
 @dataclass
@@ -84,63 +81,3 @@ class Journal:
     def _whole(self) -> int:
         """Bytes of the whole lines."""
         return self.path.read_bytes().rfind(b"\n") + 1
-
-
-def sealed(facts: Mapping[str, Any]) -> str:
-    """Facts as JSON, with a checksum of themselves."""
-    plain = json.loads(json.dumps(facts))
-    return json.dumps({**plain, SEAL: _checksum(plain)}, ensure_ascii=False, indent=1)
-
-
-def unsealed(text: str) -> dict[str, Any]:
-    """What `sealed` made a text of.
-
-    Raises:
-        ValueError: the text was altered since.
-    """
-    facts = json.loads(text)
-    if not isinstance(facts, dict) or facts.pop(SEAL, None) != _checksum(facts):
-        raise ValueError("was altered since it was written")
-    return facts
-
-
-def _checksum(facts: Mapping[str, Any]) -> str:
-    return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
-
-
-@contextlib.contextmanager
-def replacing(path: Path) -> Iterator[BinaryIO]:
-    """A file to fill, which takes the place of `path` in one step: a reader sees the old one or the new one, never half
-    of it, after a loss of power too."""
-    temporary = path.with_name(f".{path.name}.{os.getpid()}")
-    try:
-        with temporary.open("wb") as file:
-            yield file
-            file.flush()
-            os.fsync(file.fileno())
-        temporary.replace(path)
-    except BaseException:
-        temporary.unlink(missing_ok=True)
-        raise
-
-
-def half_written(folder: Path) -> list[Path]:
-    """What processes that were killed in `replacing` have left in a folder."""
-    return [path for path in folder.glob(".*.*") if path.is_file() and _is_gone(path.name.rpartition(".")[2])]
-
-
-def _is_gone(process: str) -> bool:
-    """Whether a number is of no process that lives."""
-    try:
-        os.kill(int(process), 0)
-    except ProcessLookupError:
-        return True
-    except (ValueError, OverflowError, OSError):  # no number at all; somebody else's
-        return False
-    return False
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """See `replacing`."""
-    with replacing(path) as file:
-        file.write(text.encode())

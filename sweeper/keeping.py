@@ -26,7 +26,7 @@ class Keeping:
 
     def __init__(self, objective: str, settings: Settings, folder: SweepFolder, history: History) -> None:
         self.objective, self.settings, self.folder, self.history = objective, settings, folder, history
-        self._kept: list[tuple[float, int]] = []  # a heap of scores and negative numbers: the worst is the first
+        self._kept: list[tuple[float, float, int]] = []  # a heap of `_standing`: the worst is the first
         self._untidy: list[TrialResult] = []  # whose state and weights may still be needed
 
     def ended(self, result: TrialResult, proposer: Proposer | None) -> None:
@@ -44,17 +44,21 @@ class Keeping:
             self._untidy.remove(ended)
             self.folder.drop_weights(ended.number, state_only=ended.counts)
             if ended.counts:
-                heapq.heappush(self._kept, (ended.scores[self.objective], -ended.number))
+                heapq.heappush(self._kept, self._standing(ended))
             if len(self._kept) > KEPT:
-                worst = -heapq.heappop(self._kept)[1]
+                worst = -heapq.heappop(self._kept)[-1]
                 if worst not in self.history.repeats:  # which may win by its mean
                     self.folder.drop_weights(worst)
 
     def finalists(self) -> list[int]:
         """The trials with the best scores, each of another configuration that gave a model each time, the best first."""
-        waiting = [(result.scores[self.objective], -result.number) for result in self._untidy if result.counts]
-        best_first = (-number for _, number in sorted([*self._kept, *waiting], reverse=True))
+        waiting = [self._standing(result) for result in self._untidy if result.counts]
+        best_first = (-number for *_, number in sorted([*self._kept, *waiting], reverse=True))
         return self.history.different(filter(self._may_be_trained_again, best_first), FINALISTS)
+
+    def _standing(self, result: TrialResult) -> tuple[float, float, int]:
+        """What is greater for the better of two trials; of equals as `choosing.candidates`."""
+        return result.scores[self.objective], -result.scores.get("loss", 0.0), -result.number
 
     def _may_be_trained_again(self, number: int) -> bool:
         """Whether it was trained to its end, as it will be again, and gave a model each time."""

@@ -67,8 +67,7 @@ def build_learner(order: TrialOrder, prepared: Prepared, steps: int | None, kern
 def sizes(order: TrialOrder, prepared: Prepared, kernel: str) -> Sizes:
     """What the data settle for this configuration's model."""
     configuration, meta = order.configuration, prepared.meta
-    writes = meta.kind in ("sequences", "texts")
-    labels = min(len(meta.labels), configuration["max_vocabulary"]) if writes else len(meta.labels)
+    labels = min(len(meta.labels), configuration["max_vocabulary"]) if meta.writes else len(meta.labels)
     read = None if meta.kind == "texts" else read_vocabulary(prepared, configuration)
     shared = configuration.get("target_embedding") == "shared"
     return Sizes(

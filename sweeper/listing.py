@@ -78,8 +78,8 @@ def show_spaces(options: argparse.Namespace) -> int:
         )
     if options.action == "parameters":
         task = _named(options, "task")
-        if task not in parameters.tasks():
-            raise UsageError(unknown("task", task, parameters.tasks()))
+        if task not in parameters.EVERY_TASK:
+            raise UsageError(unknown("task", task, parameters.EVERY_TASK))
         return _print_rows(
             options, "parameters", list(parameters.describe(task)), ("parameter", "default", "values", "when", "about")
         )

@@ -16,7 +16,7 @@ from .chance import Chance
 from .choosing import Candidate
 from .data.cards import Card
 from .data.store import Prepared
-from .journal import write_atomically
+from .files import write_atomically
 from .lessons import Lesson, learned
 from .records import Differences, Scores, Settings, Together, TrialResult
 from .spaces import SearchSpace
@@ -98,10 +98,8 @@ def close(
         results: all, as they stand.
         changed: settings that are no longer those of the parent run's parameters, which nobody can change.
     """
-    test = {found.best.number: found.test} if found.best and not found.together else {}
-    table = report.leaderboard(
-        results, found.baselines, found.objective, test, found.finalists, history.repeats, found.together
-    )
+    winner = found.best.number if found.best else None
+    table = leaderboard_of(history, results, found.objective, found.baselines, found.together, winner, found.test)
     files = [found.folder / "leaderboard.csv", found.folder / "report.html", *found.pictures]
     write_atomically(files[0], table.to_csv(index=False))
     meta = prepared.meta
@@ -120,6 +118,25 @@ def close(
     tags = {"sweeper.ended": found.ended, **{f"sweeper.{name}": str(value) for name, value in changed.items()}}
     missed = tracker.sweep_ended(summary(found, results, again), tags, files, status)
     return dataclasses.replace(found, leaderboard=table, missed=missed or found.missed, lessons=lessons)
+
+
+def leaderboard_of(
+    history: History,
+    results: Sequence[TrialResult],
+    objective: str,
+    baselines: Sequence[Baseline],
+    together: Together | None,
+    winner: int | None,
+    test: Scores,
+) -> pd.DataFrame:
+    """The leaderboard of a sweep as it stands; see `report.leaderboard`.
+
+    Args:
+        together: trials that answer as one, whose are then the scores on test data; else they are the winner's.
+    """
+    of_winner = {} if winner is None or together else {winner: test}
+    candidates = history.candidates(objective)
+    return report.leaderboard(results, baselines, objective, of_winner, candidates, history.repeats, together)
 
 
 def summary(found: Outcome, results: Sequence[TrialResult], again: Set[int] = frozenset()) -> dict[str, float]:

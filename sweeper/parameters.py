@@ -433,10 +433,6 @@ def known(task: str) -> dict[str, Known]:
     return {p.name: p for p in TABLE if task in p.tasks}
 
 
-def tasks() -> tuple[str, ...]:
-    return EVERY_TASK
-
-
 def lookup(task: str, name: str) -> Known:
     """The parameter `name` of `task`.
 

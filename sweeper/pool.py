@@ -140,18 +140,21 @@ class Workers:
         """Start the processes now; they import TensorFlow while the caller does something else."""
         self.call(worker.nothing)
 
-    def call(self, function: Callable[..., Any], *arguments: Any, limit: float | None = None) -> Future[Any]:
-        """Run a function of a module in a worker, for at most `limit` seconds."""
+    def call(self, function: Callable[..., Any] | str, *arguments: Any, limit: float | None = None) -> Future[Any]:
+        """Run a function of a module in a worker, for at most `limit` seconds.
+
+        Args:
+            function: or where it stands, such as "winner.score_test": whoever calls it need not import its module,
+                and TensorFlow with it.
+        """
         if not self._pool.active:  # it gives up when its last worker is killed between two calls
             self._pool.stop()  # type: ignore[no-untyped-call]
             self._pool.join()
             self._pool = self._new_pool()
-        return self._pool.schedule(
-            worker.call, args=[function.__module__, function.__qualname__, *arguments], timeout=limit
-        )
+        return self._pool.schedule(worker.call, args=[*_place(function), *arguments], timeout=limit)
 
-    def insist(self, function: Callable[..., Any], *arguments: Any, begun: Future[Any] | None = None) -> Any:
-        """Run a function of a module in a worker and wait; once more if the worker is killed under it.
+    def insist(self, function: Callable[..., Any] | str, *arguments: Any, begun: Future[Any] | None = None) -> Any:
+        """As `call`, and wait; once more if the worker is killed under it.
 
         Args:
             begun: such a call, where it was made before.
@@ -188,7 +191,7 @@ class Workers:
         """The epochs that ended since the last call, in order within each trial."""
         for running in list(self._running.values()):
             running.over = running.future.done()  # asked before its last epochs are read
-            for event in map(_event, running.events.news()):
+            for event in (EpochEvent(**kept) for kept in running.events.news()):
                 if event.epoch > running.epochs:  # not told before its first worker died
                     running.epochs = event.epoch
                     yield event
@@ -224,7 +227,8 @@ class Workers:
             if error.worth_another and running.count_death():
                 self._begin_again(running)
                 return None
-        return TrialResult(order.number, order.configuration, "failed", error=reason)
+        seconds = time.monotonic() - running.began
+        return TrialResult(order.number, order.configuration, "failed", error=reason, seconds=seconds)
 
     def _begin_again(self, running: _Running) -> None:
         again = self._begun(running.order)
@@ -233,8 +237,12 @@ class Workers:
         )
 
 
-def _event(kept: dict[str, Any]) -> EpochEvent:
-    return EpochEvent(**kept)
+def _place(function: Callable[..., Any] | str) -> tuple[str, str]:
+    """The module and the name of a function; see `Workers.call`."""
+    if not isinstance(function, str):
+        return function.__module__, function.__qualname__
+    module, _, name = function.rpartition(".")
+    return f"{__package__}.{module}", name
 
 
 def answer(future: Future[Any]) -> Any:

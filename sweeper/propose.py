@@ -42,14 +42,6 @@ class Proposal:
     initial_epoch: int = 0
 
 
-class Wait:
-    """Nothing to try until a running trial ends."""
-
-
-class Exhausted:
-    """Nothing is left to try."""
-
-
 class Proposer:
     """Asks an oracle for configurations and tells it how they did.
 
@@ -62,39 +54,39 @@ class Proposer:
         self.space = space
         self.objective = objective
         self.oracle = _oracle(space, algorithm, objective, epochs, seed)
-        self._scores: dict[tuple[Any, ...], float | Wait | None] = {}  # by what was tried; Wait while it runs
+        self._scores: dict[tuple[Any, ...], float | None] = {}  # by what has ended
+        self._running: set[tuple[Any, ...]] = set()
         self._failed: list[Any] = []
         if algorithm == "bayesian":
             _count_failures_as_the_worst(self.oracle, self._failed)
 
-    def ask(self) -> Proposal | Wait | Exhausted:
-        """The next configuration.
+    def ask(self) -> Proposal | None:
+        """The next configuration; None where nothing is left to try, or nothing until a running trial ends.
 
         What was tried already, as it may be in a space with conditions, is told again, or nothing where it still runs, and
         another one asked for, so that no trial is run twice.
         """
         for _ in range(MOST_REPEATS):
             trial = self.oracle.create_trial(f"asker-{len(self.oracle.trials)}")
-            if trial.status == "IDLE":
-                return Wait()
             if trial.status != "RUNNING":
-                return Exhausted()
+                return None
             proposal = self._proposal(trial)
             tried = _identity(proposal)
-            if tried not in self._scores:
-                self._scores[tried] = Wait()
-                return proposal
-            known = self._scores[tried]
-            if isinstance(known, Wait):
+            if tried in self._running:
                 trial.status = "FAILED"
                 self.oracle.end_trial(trial)
+            elif tried in self._scores:
+                self.tell(proposal, self._scores[tried])
             else:
-                self.tell(proposal, known)
-        return Exhausted()
+                self._running.add(tried)
+                return proposal
+        return None
 
     def tell(self, proposal: Proposal, score: float | None) -> None:
         """Say how a proposal did; None if it failed."""
-        self._scores[_identity(proposal)] = score
+        tried = _identity(proposal)
+        self._running.discard(tried)
+        self._scores[tried] = score
         trial = self.oracle.trials[proposal.key]
         if score is None:
             self._failed.append(trial)
@@ -112,9 +104,7 @@ class Proposer:
             SweepError: the oracle proposes something else; the space, the seed or a version differs.
         """
         asked = self.ask()
-        if not isinstance(asked, Proposal) or any(
-            configuration.get(name) != value for name, value in asked.values.items()
-        ):
+        if asked is None or any(configuration.get(name) != value for name, value in asked.values.items()):
             raise SweepError(
                 "the oracle no longer proposes what it proposed; was a package updated since the sweep began? Start a new sweep"
             )

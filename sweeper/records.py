@@ -130,8 +130,8 @@ class TrialResult:
         scores: of the best epoch on the validation split; empty unless it counts.
         best_epoch: counted from 1; 0 where there is none.
         epochs: epochs trained in all.
-        seconds: wall-clock time of the trial in the process that ended it.
-        fit_seconds: in training and validation, in all processes.
+        seconds: wall-clock time of the trial, in all processes that it ran in.
+        fit_seconds: of these in training and validation.
         parameters: number of weights, trained or not.
         latency_ms: one example of middle length through the model, or so many symbols of a text (`telling.ASKED`), batch 1,
             milliseconds.

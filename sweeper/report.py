@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from types import MappingProxyType
 from typing import Any
 
+import numpy as np
 import pandas as pd
 
 from .choosing import Candidate
@@ -58,14 +59,29 @@ def leaderboard(
     for name in table.columns:  # baselines have no such cells, which would make whole numbers fractions
         if {type(value) for value in (row.get(name) for row in rows) if value is not None} == {int}:
             table[name] = table[name].astype("Int64")
-    ranked = [name for name in (f"mean_val_{objective}", f"val_{objective}") if name in table.columns]
     several = [name for name in ("seeds", f"mean_val_{objective}", "spread", "repeats") if name in table.columns]
     scores = [name for name in table.columns if name.startswith(("val_", "test_"))]
     first = ["trial", "state", *several, *scores]
     table = table[[*first, *(name for name in table.columns if name not in first)]]
-    if not ranked:
-        return table
-    return table.sort_values(ranked, ascending=False, kind="stable", na_position="last").reset_index(drop=True)
+    return table.loc[_ranked(table, objective, len(ordered), [str(one.number) for one in candidates])].reset_index(
+        drop=True
+    )
+
+
+def _ranked(table: pd.DataFrame, objective: str, trials: int, candidates: Sequence[str]) -> list[int]:
+    """The rows of a leaderboard in order: trials with several seeds by their means, then the others by their score, equal
+    ones as `candidates` has them; and what follows the `trials` before the first of them that has less."""
+    if f"val_{objective}" not in table.columns:
+        return list(table.index)
+    alone = table[f"val_{objective}"]
+    mean = table.get(f"mean_val_{objective}", alone * np.nan)
+    score, place = mean.fillna(alone), {trial: place for place, trial in enumerate(candidates)}
+    keys = {"single": mean.isna(), "below": -score, "place": table["trial"].map(lambda one: place.get(one, len(place)))}
+    order = list(pd.DataFrame(keys)[:trials].sort_values(list(keys), kind="stable").index)
+    for row in table.index[trials:]:
+        lower = (place for place, other in enumerate(order) if not score[other] >= score[row])
+        order.insert(next(lower, len(order)), row)
+    return order
 
 
 def _seeds(
@@ -143,7 +159,7 @@ th, td {{ padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: left;
 {f"<h2>What the trials say</h2><ul>{said}</ul>" if said else ""}
 {"" if differences is None else _errors(differences)}
 <h2>Leaderboard</h2>
-<div class="wide">{shown.to_html(index=False, na_rep="", float_format=_plainly, border=0, escape=True)}</div>
+<div class="wide">{shown.astype(object).where(shown.notna(), "").to_html(index=False, float_format=_plainly, border=0, escape=True)}</div>
 </html>
 """
 

@@ -7,7 +7,6 @@ import dataclasses
 import itertools
 import re
 import signal
-import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import Future
@@ -21,6 +20,7 @@ from .keeping import Keeping
 from .pool import Workers, answer
 from .quiet import without_chatter
 from .records import Settings, TrialOrder, TrialResult
+from .signals import handling
 from .spaces import SearchSpace
 from .terminal import Screen
 
@@ -142,11 +142,8 @@ class Search:
         if not self.history.orders and self.settings.algorithm != "hyperband":
             # The oracle will propose just this first; training need not wait for its import.
             return self._order(None, self.space.first())
-        proposer = self._oracle()
-        from .propose import Proposal
-
-        asked = proposer.ask()
-        if isinstance(asked, Proposal):
+        asked = self._oracle().ask()
+        if asked is not None:
             return self._order(asked, asked.values)
         self.history.asked_in_vain()
         self._vain = True
@@ -207,9 +204,9 @@ class Search:
     def _takes(self, number: int) -> float:
         """Seconds that a trial would take once more, from its first epoch on: the shortest that it took."""
         order, result = self.history.orders[number], self.history.results[number]
-        first = _took(result) * order.epochs / (order.epochs - order.initial_epoch)
+        first = result.seconds * order.epochs / (order.epochs - order.initial_epoch)
         again = (self.history.results.get(one) for one in self.history.repeats.get(number, ()))
-        return min([first, *(_took(one) for one in again if one is not None and one.state == "done")])
+        return min([first, *(one.seconds for one in again if one is not None and one.state == "done")])
 
     # ------------------------------------------------------------ ask the oracle
 
@@ -323,16 +320,8 @@ class Search:
             self.folder.stop_file.touch()
 
         self.folder.stop_file.unlink(missing_ok=True)  # of a process that was killed while it stopped
-        ours = threading.current_thread() is threading.main_thread()  # only there may handlers be set
-        before = {number: signal.signal(number, stop) for number in (signal.SIGINT, signal.SIGTERM)} if ours else {}
         try:
-            yield
+            with handling(stop, signal.SIGINT, signal.SIGTERM):
+                yield
         finally:
-            for number, handler in before.items():
-                signal.signal(number, handler)
             self.folder.stop_file.unlink(missing_ok=True)
-
-
-def _took(result: TrialResult) -> float:
-    """Seconds that a trial took, in all processes where it was taken up."""
-    return max(result.seconds, result.fit_seconds)

@@ -28,7 +28,7 @@ class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         import tensorflow as tf
 
-        ask, texts = self.loaded.signatures["serving_default"], tf.constant(model_input["text"].tolist())
+        ask, texts = self.loaded.signatures["serving_default"], tf.constant(model_input["text"].tolist(), tf.string)
         if self.drawing is None:
             answers = ask(text=texts)
         else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from .errors import SweeperError, TrackingError
 from .folders import SweepFolder
 from .outcome import Outcome
 from .pool import Workers
-from .records import Differences, Scores, TrialOrder
+from .records import Scores, TrialOrder
 from .tasks import Baseline
 from .versions import versions
 
@@ -40,12 +40,12 @@ def ship(
     """
     trials = [order.number for order in orders]
     if folder.shipped(trials) is None:
-        answers_otherwise = len(orders) > 1 or workers.insist(choose_decoding_in_worker, orders[0])
-        (test, chance), target = workers.insist(score_in_worker, orders), folder.new_export()
-        validation = workers.insist(score_validation_in_worker, orders) if answers_otherwise else None
+        answers_otherwise = len(orders) > 1 or workers.insist("winner.choose_decoding", orders[0])
+        (test, chance), target = workers.insist("winner.score_test", orders), folder.new_export()
+        validation = workers.insist("winner.score_validation", orders) if answers_otherwise else None
         facts = card_facts(card, folder.name, "test", test, found.baselines)
-        workers.insist(export_in_worker, orders, str(target), facts)
-        differences = workers.insist(compare_in_worker, orders)
+        workers.insist("exports.export_trials", orders, str(target), facts)
+        differences = workers.insist("comparing.compare", orders)
         folder.note_winner(trials, test, validation, chance and chance._asdict(), differences, target.name)
     target = folder.path / folder.facts["export"]
     if folder.facts["model"] is None:
@@ -90,48 +90,12 @@ def gradients_of(order: TrialOrder, folder: SweepFolder, workers: Workers, say: 
     place = folder.path / "gradients"
     shutil.rmtree(place, ignore_errors=True)
     try:
-        picture = workers.insist(gradients_in_worker, order, str(place))
+        picture = workers.insist("gradients.draw_gradients", order, str(place))
     except SweeperError as error:  # the model is there all the same
         say(f"no picture of gradients: {error}")
         return []
     say(f"how far gradients reach: {picture}")
     return [Path(picture)]
-
-
-def gradients_in_worker(order: TrialOrder, folder: str) -> str:
-    from .gradients import draw_gradients
-
-    return draw_gradients(order, folder)
-
-
-def choose_decoding_in_worker(order: TrialOrder) -> dict[str, float]:
-    from .winner import choose_decoding
-
-    return choose_decoding(order)
-
-
-def score_in_worker(orders: Sequence[TrialOrder]) -> tuple[Scores, Chance | None]:
-    from .winner import score_test
-
-    return score_test(orders)
-
-
-def score_validation_in_worker(orders: Sequence[TrialOrder]) -> Scores:
-    from .winner import score_validation
-
-    return score_validation(orders)
-
-
-def compare_in_worker(orders: Sequence[TrialOrder]) -> Differences | None:
-    from .comparing import compare
-
-    return compare(orders)
-
-
-def export_in_worker(orders: Sequence[TrialOrder], to: str, card: Mapping[str, Any]) -> str:
-    from .exports import export_trials
-
-    return export_trials(orders, to, card)
 
 
 def example_of(prepared: Prepared) -> str:

@@ -11,8 +11,8 @@ from typing import Any, Literal
 
 from . import declarations, parameters
 from .declarations import Fields
-from .domains import Real
-from .errors import DeclarationError, unknown
+from .domains import Real, Whole
+from .errors import DeclarationError, listed, unknown
 from .parameters import Facts
 from .ranges import Choice, Float, Int, Parameter, When
 
@@ -109,8 +109,8 @@ def load_space(name: str) -> SearchSpace:
 def parse_space(fields: Fields, name: str) -> SearchSpace:
     """Check a declaration that has been read."""
     header = fields.into(_Header, ignore=("parameters",))
-    if header.task not in parameters.tasks():
-        raise fields.error("task", unknown("task", header.task, parameters.tasks()))
+    if header.task not in parameters.EVERY_TASK:
+        raise fields.error("task", unknown("task", header.task, parameters.EVERY_TASK))
     declared = fields.table("parameters")
     if not declared.values:
         raise declared.error(None, "declares no parameter")
@@ -161,6 +161,8 @@ def _parameter(fields: Fields, task: str) -> Parameter:
     if isinstance(parameter, Choice) and isinstance(documented.domain, Real):
         # 0 beside 0.1 is a number like the others.
         parameter = replace(parameter, values=tuple(_as_float(value) for value in parameter.values))
+    if isinstance(parameter, Float) and isinstance(documented.domain, Whole):
+        raise fields.error(given[0], f"{name} is a whole number; write int = {{ low = ..., high = ... }}")
     for key, value in (*((given[0], one) for one in parameter.extremes()), ("default", parameter.default)):
         refusal = "" if value is None else documented.domain.refuses(value)
         if refusal:
@@ -220,7 +222,10 @@ def _with_intrinsic_conditions(fields: Fields, found: Mapping[str, Parameter], t
         if name in found:
             when[name] = tuple(value for value in when.get(name, useful) if value in useful)
             if not when[name]:
-                raise fields.error("when", f"has an effect only when {name} is {' or '.join(map(str, useful))}")
+                raise fields.error(
+                    "when",
+                    f"has an effect only when {name} is {' or '.join(map(str, useful))}, found {listed(map(repr, parameter.when[name]))}",
+                )
     return replace(parameter, when=when)
 
 

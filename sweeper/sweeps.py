@@ -7,7 +7,6 @@ import dataclasses
 import itertools
 import json
 import signal
-import threading
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +26,7 @@ from .pool import Workers
 from .records import Settings, TrialResult
 from .search import Search
 from .shipping import as_shipped, example_of, gradients_of, ship
+from .signals import handling
 from .spaces import SearchSpace
 from .tasks import TASKS, Baseline
 from .terminal import Board, Screen
@@ -79,7 +79,7 @@ def run_sweep(
     objective = TASKS[card.task].objective(prepared.meta)
     space = space.for_data(prepared.meta.facts)
     with (
-        ending_like_an_interrupt(),
+        handling(_interrupt, signal.SIGTERM),  # ends a sweep as Ctrl-C does, so that what is open is closed
         saying_how_to_go_on(folder, say),
         folder.held(),
         Workers(useful(settings), folder.path / "workers.log", limit=settings.trial_limit) as workers,
@@ -117,20 +117,8 @@ def run_sweep(
     return found
 
 
-@contextlib.contextmanager
-def ending_like_an_interrupt() -> Iterator[None]:
-    """Let SIGTERM end a sweep as Ctrl-C does, so that what is open is closed."""
-
-    def interrupt(*_: object) -> None:
-        raise KeyboardInterrupt
-
-    ours = threading.current_thread() is threading.main_thread()  # only there may handlers be set
-    before = signal.signal(signal.SIGTERM, interrupt) if ours else None
-    try:
-        yield
-    finally:
-        if ours:
-            signal.signal(signal.SIGTERM, before)
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def useful(settings: Settings) -> int:
@@ -280,6 +268,9 @@ def what_was_left_out(search: Search, found: Outcome, together: Sequence[int]) -
             yield "trained again with another seed, the best gave no model"
         else:
             yield "no time was left to train the best again, with other seeds; a longer --budget has it"
+    tied = sum(one.mean == candidates[0].mean for one in candidates) - 1 if candidates else 0
+    if tied:
+        yield f"{tied} other configuration{'s' * (tied > 1)} scored {candidates[0].mean:.4f} as well: {search.prepared.meta.counts['validation']:,} validation examples cannot tell them apart, and the lower loss decided"
     late = overlooked(candidates)
     if late is not None:
         more = "a new --budget" if settings.seeds_in_all > 1 else "--seeds 3"

@@ -69,7 +69,6 @@ class Telling(Learner[Texts]):
         return self.model.write(prompts, lengths, conditions, **drawing)
 
     def train_epoch(self, split: Texts, batch_size: int, generator: np.random.Generator) -> tuple[float, int]:
-        """See `Learner`."""
         losses, counts = [], []
         for window, found in self._read(self.step, split.training(batch_size, generator)):
             losses.append(self.checked(found))

@@ -44,6 +44,7 @@ class Board:
         deadline: when the budget ends, seconds since the epoch; None for no budget.
         most: the most trials; None for no limit.
         baseline: the strongest baseline's validation score, once it is known.
+        scores: the best of each trial so far, those left out that failed, were interrupted, or train one again.
         done, again: trials that count, those apart that train another one's configuration again.
     """
 
@@ -51,8 +52,7 @@ class Board:
     deadline: float | None
     most: int | None
     baseline: float | None = None
-    best: float | None = None
-    best_trial: int | None = None
+    scores: dict[int, float] = field(default_factory=dict)
     done: int = 0
     again: int = 0
     failed: int = 0
@@ -66,7 +66,8 @@ class Board:
         self.epochs[event.trial] = event
         order = self.running.get(event.trial)
         if order is None or order.repeats is None:
-            self._offer(event.trial, event.metrics[f"val_{self.objective}"])
+            score = event.metrics[f"val_{self.objective}"]
+            self.scores[event.trial] = max(score, self.scores.get(event.trial, score))
 
     def ended(self, result: TrialResult) -> None:
         order = self.running.pop(result.number, None)
@@ -74,12 +75,10 @@ class Board:
         self.again += result.counts and again
         self.done += result.counts and not again
         self.failed += result.state == "failed"
-        if result.counts and not again:
-            self._offer(result.number, result.scores[self.objective])
-
-    def _offer(self, trial: int, score: float) -> None:
-        if self.best_trial is None or self.best is None or (score, -trial) > (self.best, -self.best_trial):
-            self.best, self.best_trial = score, trial
+        if not result.counts:
+            self.scores.pop(result.number, None)
+        elif not again:
+            self.scores[result.number] = result.scores[self.objective]
 
     def headline(self) -> str:
         parts = [
@@ -88,8 +87,9 @@ class Board:
             f"{len(self.running)} running",
             f"{self.failed} failed",
         ]
-        if self.best is not None:
-            parts.append(f"best {self.objective} {self.best:.4f} (trial {self.best_trial})")
+        if self.scores:
+            best = max(self.scores, key=lambda trial: (self.scores[trial], -trial))
+            parts.append(f"best {self.objective} {self.scores[best]:.4f} (trial {best})")
         if self.baseline is not None:
             parts.append(f"baseline {self.baseline:.4f}")
         if self.deadline is not None:
@@ -182,26 +182,25 @@ class Screen:
             self.say(line)
 
 
-def leaderboard_table(table: Any, columns: Sequence[str], width: int, rows: int = 12) -> Table:
-    """The top of a leaderboard for the terminal.
+def leaderboard_table(table: Any, columns: Sequence[str], width: int) -> Table:
+    """A leaderboard for the terminal.
 
     Args:
-        table: as `report.leaderboard` gives it.
+        table: as `report.leaderboard` gives it, or some of its rows.
         columns: the most telling first; those that no longer fit into `width` are left out.
     """
     shown = Table(box=box.SIMPLE_HEAD, pad_edge=False, padding=(0, 1))
-    top = table.head(rows)
     used = 0
     kept: list[list[str]] = []
     for name in columns:
-        cells = [_shown(value) for value in top[name]]
+        cells = [_shown(value) for value in table[name]]
         used += max(map(len, (*cells, *name.split("_")))) + 3
         if used > width:
             break
         kept.append(cells)
         shown.add_column(name.replace("_", " "))
     for number, line in enumerate(zip(*kept, strict=True)):
-        shown.add_row(*line, style="dim" if str(top["trial"].iloc[number]).startswith("baseline") else None)
+        shown.add_row(*line, style="dim" if str(table["trial"].iloc[number]).startswith("baseline") else None)
     return shown
 
 

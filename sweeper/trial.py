@@ -56,12 +56,14 @@ class _Record:
     Args:
         scores: of the best epoch on the validation split.
         fit_seconds: in training and validation.
+        seconds: in all, in the processes before this one.
         note: what a person should know of how it went.
     """
 
     events: list[EpochEvent] = field(default_factory=list)
     scores: Scores = field(default_factory=dict)
     fit_seconds: float = 0.0
+    seconds: float = 0.0
     note: str = ""
 
     def as_text(self) -> str:
@@ -70,7 +72,7 @@ class _Record:
     @classmethod
     def from_text(cls, text: str) -> _Record:
         kept = json.loads(text)
-        return cls([EpochEvent(**event) for event in kept["events"]], kept["scores"], kept["fit_seconds"], kept["note"])
+        return cls(**{**kept, "events": [EpochEvent(**event) for event in kept["events"]]})
 
 
 @dataclass
@@ -100,14 +102,16 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
     record, checkpoint, journal = _taken_up(order, learner), _Checkpoint(folder / LAST), Journal(folder / EVENTS)
     for event in record.events:
         journal.append(dataclasses.asdict(event))
+    started -= record.seconds
     answers: Answers | None = None  # of the best epoch, on the validation split
 
     def score(predictions: Predictions) -> Scores:
-        return task.scores(prepared.meta, validation.truth(), predictions.answers, validation.groups)
+        return task.scores(prepared.meta, validation.truth(), predictions.answers)
 
     def ended(epoch: Epoch) -> bool:
         nonlocal answers
         record.fit_seconds += epoch.seconds
+        record.seconds = time.perf_counter() - started
         if epoch.improved:
             record.scores, answers = {**epoch.scores, "loss": epoch.validation.loss}, epoch.validation.answers
             state.save_arrays(folder / BEST, {**learner.values(), "epoch": np.array(epoch.number)})

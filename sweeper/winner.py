@@ -14,7 +14,7 @@ from .chance import Chance, intervals
 from .data.batches import Answers, Split
 from .data.store import Meta
 from .ensembles import Finished
-from .journal import write_atomically
+from .files import write_atomically
 from .learners import DECODING, load, trained
 from .records import Scores, TrialOrder
 from .tasks import TASKS
@@ -36,7 +36,7 @@ def choose_decoding(order: TrialOrder) -> dict[str, float]:
     assert isinstance(split, Split)
     split = split.some(SEARCHED, np.random.default_rng(order.seed))
     answers, truth, objective = learner.searched(split), split.truth(), task.objective(prepared.meta)
-    scores = {one: task.scores(prepared.meta, truth, answers(*one), split.groups)[objective] for one in DECODINGS}
+    scores = {one: task.scores(prepared.meta, truth, answers(*one))[objective] for one in DECODINGS}
     width, penalty = max(DECODINGS, key=lambda one: scores[one])
     chosen = {"beam_width": width, "length_penalty": penalty}
     write_atomically(Path(order.folder) / DECODING, json.dumps(chosen))
@@ -60,8 +60,8 @@ def score_validation(orders: Sequence[TrialOrder]) -> Scores:
     return _scored(Finished(orders), "validation")[1]
 
 
-def _scored(finished: Finished, part: str) -> tuple[tuple[Meta, Answers, Answers, np.ndarray | None], Scores]:
+def _scored(finished: Finished, part: str) -> tuple[tuple[Meta, Answers, Answers], Scores]:
     """What a task is asked about a split (see `Task.scores`), and its scores."""
     split, predictions = finished.predict(part)
-    asked = finished.prepared.meta, split.truth(), predictions.answers, split.groups
+    asked = finished.prepared.meta, split.truth(), predictions.answers
     return asked, {**TASKS[finished.orders[0].task].scores(*asked), "loss": predictions.loss}

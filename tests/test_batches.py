@@ -35,7 +35,7 @@ def test_an_epoch_holds_every_example_once_and_batches_are_of_like_length(prepar
     training = split(prepared)
     batches = list(training.training(16, np.random.default_rng(0)))
     rows = np.concatenate([batch.rows for batch in batches])
-    assert sorted(rows) == sorted(list(range(len(training))) * training.passes)
+    assert sorted(rows) == sorted(list(range(len(training))) * training.passes())
     padding = 1 - sum(np.count_nonzero(batch.ids) for batch in batches) / sum(batch.ids.size for batch in batches)
     assert padding < 0.1
     lengths = [batch.ids.shape[1] for batch in batches]
@@ -44,9 +44,9 @@ def test_an_epoch_holds_every_example_once_and_batches_are_of_like_length(prepar
 
 def test_a_small_split_is_gone_over_several_times_an_epoch_and_a_large_one_once(prepared):
     training = split(prepared)
-    assert 2_000 <= training.passes * len(training) < 2_000 + len(training)
+    assert 2_000 <= training.passes() * len(training) < 2_000 + len(training)
     large = dataclasses.replace(training, starts=np.zeros(5_000, int), lengths=np.ones(5_000, int))
-    assert large.passes == 1
+    assert large.passes() == 1
 
 
 def test_the_order_depends_on_the_seed_alone(prepared):
@@ -109,7 +109,7 @@ def test_a_token_counts_alike_in_short_and_in_long_sentences(people_card):
     weights = np.concatenate([batch.weights[batch.weights > 0] for batch in batches])
     assert len({batch.ids.shape[1] for batch in batches}) > 1
     assert (weights == weights[0]).all()
-    assert weights.sum() == pytest.approx(training.passes * len(training), rel=1e-4)
+    assert weights.sum() == pytest.approx(training.passes() * len(training), rel=1e-4)
 
 
 def test_some_sources_come_with_all_their_targets(prepared):

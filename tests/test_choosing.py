@@ -15,6 +15,7 @@ from sweeper.journal import Journal
 from sweeper.keeping import Keeping
 from sweeper.records import Settings, TrialOrder, TrialResult
 from sweeper.search import Search
+from sweeper.tasks import Baseline
 
 
 def order(number, *, seed=5, repeats=None):
@@ -93,6 +94,30 @@ def test_the_leaderboard_begins_with_the_means_and_says_which_trial_repeats_whic
     assert table["mean_val_accuracy"].tolist()[:2] == pytest.approx([0.825, 0.75])
     assert table["seeds"].tolist()[:2] == [2, 2]
     assert table["repeats"].dropna().tolist() == [0, 1]
+
+
+def test_of_equal_scores_the_lower_loss_wins():
+    def scored(number, loss, state="done"):
+        return TrialResult(number, {}, state, {"accuracy": 0.8, "loss": loss})
+
+    results = {number: scored(number, loss) for number, loss in enumerate((0.6, 0.4, 0.5, 0.9))}
+    orders = {number: order(number, repeats=1 if number == 3 else None) for number in results}
+    alone = {number: orders[number] for number in range(3)}
+    assert [one.number for one in candidates(alone, {n: results[n] for n in alone}, "accuracy")] == [1, 2, 0]
+    chosen = candidates({**orders, 4: order(4, repeats=2)}, {**results, 4: scored(4, 0.7)}, "accuracy")
+    assert [one.number for one in chosen] == [2, 1, 0], "0.6 in the mean of its seeds, and 0.65"
+    table = report.leaderboard(list(results.values()), [], "accuracy", {}, chosen)
+    assert table["trial"].tolist()[:3] == ["2", "1", "0"]
+
+
+def test_a_baseline_stands_above_whatever_it_beats():
+    trials = (0.9, "done"), (0.8, "done"), (0.7, "done", 1), (0.7, "done", 0), (None, "failed")
+    results = [result(number, *trial[:2]) for number, trial in enumerate(trials)]
+    scores = {"strong": 0.85, "equal": 0.8, "between": 0.76, "weak": 0.1}
+    baselines = [Baseline(name, {"accuracy": score}, {}) for name, score in scores.items()]
+    table = report.leaderboard(results, baselines, "accuracy", {}, found(*trials), {0: [3], 1: [2]})
+    named = [name.removeprefix("baseline: ") for name in table["trial"]]
+    assert named == ["strong", "0", "equal", "between", "1", "2", "3", "weak", "4"]
 
 
 def test_the_leaderboard_of_nothing_is_empty():
@@ -250,16 +275,6 @@ def test_a_trial_that_came_too_late_to_be_trained_again_is_noted_if_it_did_bette
     assert overlooked(found((0.8, "done"), again, (0.9, "done"), (None, "failed", 2))) is None
     assert overlooked(found((0.8, "done"), (0.9, "done"))) is None, "there was no time for any"
     assert overlooked(found((0.8, "done"), again, (0.9, "stopped"))) is None, "nobody will train it again"
-
-
-def test_a_trial_that_was_taken_up_takes_as_long_as_all_of_its_epochs():
-    taken_up = search(*BEST, left=19)
-    for number, one in taken_up.history.results.items():
-        taken_up.history.results[number] = dataclasses.replace(one, seconds=1.0, fit_seconds=one.seconds)
-    assert taken_up._takes(0) == 5.0
-    again = search(*BEST, (0.9, 4.0, 0), left=19)
-    again.history.results[4] = dataclasses.replace(again.history.results[4], seconds=1.0, fit_seconds=4.0)
-    assert again._takes(0) == 4.0
 
 
 def test_ten_failures_for_one_reason_and_nothing_else_are_hopeless():

@@ -109,6 +109,7 @@ def files(tmp_path):
     write(work / "broken" / "saved_model.pb", "junk")
     write(work / "torn.conll", "a O\nb O\n\nlonely\n")
     write(work / "notes.doc", "x")
+    write(work / "notes.xlsx", "x")
     (work / "latin.csv").write_bytes("text,label\nna\u00efve,x\n".encode("latin-1"))
     write(work / "gone.toml", card_text("nowhere.csv"))
     write(
@@ -154,6 +155,7 @@ MISTAKES = [
     ("sweep --data review.csv", "review.csv: no such file; . has"),
     ("sweep --data reviews.csv --dataset imdb", "give one of them"),
     ("sweep --data notes.doc", "no adapter for the ending '.doc'"),
+    ("sweep --data notes.xlsx --text body", "no adapter for the ending '.xlsx'; save the sheet as .csv"),
     ("sweep --data reviews.csv", "--label COLUMN is needed: the file has the columns 'review', 'verdict'"),
     (
         "sweep --data reviews.csv --text revew --label verdict",
@@ -167,7 +169,7 @@ MISTAKES = [
         "sweep --data topics.csv --text topic --label topic",
         "must be another column than --text, found 'topic' for both",
     ),
-    ("sweep --data same.csv", "of 40 examples, of which 36 equal one of another split and were dropped, none is left"),
+    ("sweep --data same.csv", "of 40 examples, none is left for the validation split; 39 repeat another one"),
     ("sweep --data empty.csv", "empty.csv: the file is empty; a table begins with the names of its columns"),
     ("sweep --data one.csv", "every example has the label 'x'"),
     ("sweep --data latin.csv", "latin.csv:2: byte 0xef at offset 2 of the line is not utf-8; declare the encoding"),
@@ -354,6 +356,14 @@ def test_the_task_is_inferred_and_said_aloud(files, capfd, line, said):
     assert said in capfd.readouterr().err
 
 
+def test_blanks_around_the_name_of_a_column_may_be_left_out(tmp_path):
+    path = write(tmp_path / "spaced.csv", "id, text, label\n" + "1, a,x\n" * 3)
+    card, _ = infer_card(str(path), "text", "label")
+    assert (card.options.text, card.options.label) == (" text", " label")
+    with pytest.raises(UsageError, match="no column is called 'txt'"):
+        infer_card(str(path), "txt", "label")
+
+
 def test_folders_that_are_parts_are_the_parts(files):
     card, _ = infer_card("parts")
     counts = prepare(card, encodings=()).meta.counts
@@ -383,6 +393,8 @@ def test_a_time_may_be_written_as_on_the_command_line():
 
 def test_what_there_is_is_listed():
     assert {"sweep", "export", "leaderboard", "load_dataset", "load_space", "__version__"} == set(dir(sweeper))
+    assert all(callable(getattr(sweeper, name)) for name in sweeper.__all__)
+    assert sweeper.load_space("text-quick").task == "text"
 
 
 def test_a_server_that_does_not_answer_is_missing(monkeypatch):

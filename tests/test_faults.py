@@ -324,6 +324,13 @@ def test_a_damaged_checkpoint_is_said_and_the_trial_begins_anew(order):
     assert again.note.endswith("; the trial began anew")
 
 
+def test_a_trial_that_is_taken_up_counts_the_time_of_both_processes(order):
+    first, started = run_trial(order(0, 2)), time.perf_counter()
+    again = run_trial(order(0, 3))
+    assert again.seconds > time.perf_counter() - started
+    assert again.seconds > again.fit_seconds > first.fit_seconds
+
+
 @pytest.mark.parametrize("file", ["last.npz", "best.npz"])
 def test_a_damaged_checkpoint_of_the_trial_that_one_goes_on_with_is_said_and_it_begins_anew(order, file):
     run_trial(order(0, 1))

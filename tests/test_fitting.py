@@ -44,7 +44,7 @@ def ready(card, **values):
     )
 
     def score(predictions):
-        return task.scores(prepared.meta, validation.truth(), predictions.answers, validation.groups)
+        return task.scores(prepared.meta, validation.truth(), predictions.answers)
 
     def run(epochs, ended=lambda epoch: False, patience=50):
         seen: list[Epoch] = []

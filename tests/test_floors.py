@@ -9,8 +9,8 @@ import pytest
 
 PACKAGE = Path(__file__).parent.parent / "sweeper"
 FLOORS = [  # ground floor first
-    {"errors", "quiet", "versions", "wording", "chance", "answer", "served"},
-    {"devices", "journal"},
+    {"errors", "quiet", "signals", "versions", "wording", "chance", "answer", "served"},
+    {"devices", "files", "journal"},
     {"records"},
     {"registry", "declarations", "domains", "ranges", "choosing"},
     {"parameters"},

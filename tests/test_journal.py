@@ -6,7 +6,8 @@ import os
 
 import pytest
 
-from sweeper.journal import Journal, replacing, write_atomically
+from sweeper.files import replacing, write_atomically
+from sweeper.journal import Journal
 
 
 def test_what_is_appended_is_read_once_and_in_order(tmp_path):

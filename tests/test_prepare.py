@@ -123,10 +123,22 @@ def test_what_is_odd_is_said(tmp_path):
     meta = prepare(table(tmp_path, rows)).meta
     said = " ".join(meta.warnings)
     assert "differ only by case, blanks or how a number is written are kept apart: '1', '1.0', 'Good', 'good'" in said
-    assert "equal one of another split and were dropped" in said
     assert "texts are empty" in said
-    dropped = re.search(r"(\d+) examples equal one of another split", said)
-    assert sum(meta.counts.values()) + int(dropped[1]) == len(rows)
+    assert "dropped" not in said
+    assert sum(meta.counts.values()) == len(rows)
+
+
+def test_texts_under_several_labels_and_texts_that_are_targets_are_said(tmp_path):
+    rows = [(f"text {n}", "xy"[n % 2]) for n in range(40)]
+    said = prepare(table(tmp_path, [*rows, ("text 0", "y"), ("text 2 ", "y")])).meta.warnings
+    assert said == ("2 texts have different labels in different rows; no model can be right about all of them",)
+    (said, *_) = prepare(
+        table(
+            tmp_path,
+            [(f"word {n}", f"Wort {n // 3 * 2}") for n in range(20)] + [(f"w {n}", f"v {n}") for n in range(9)],
+        )
+    ).meta.warnings
+    assert said.startswith("there are 16 labels for 29 texts, so that few can be learned; where the label is a text")
 
 
 @pytest.mark.parametrize(

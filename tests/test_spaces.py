@@ -41,6 +41,10 @@ HEAD = 'about = "x"\ntask = "sentiment"\n'
             "needs exactly one of choice, int, float, fixed, found choice, fixed",
         ),
         ("[parameters.dropout]\nfloat = { low = 0.1, high = 0.5, step = 1 }", "a float has no step"),
+        (
+            "[parameters.units]\nfloat = { low = 32, high = 128 }",
+            "units is a whole number; write int = { low = ..., high = ... }",
+        ),
         ("[parameters.dropout]\nfloat = { low = 0.5, high = 0.1 }", "need low < high"),
         ("[parameters.dropout]\nfloat = { low = 0.0, high = 0.5, scale = 'log' }", "a log scale needs low > 0"),
         (
@@ -219,7 +223,7 @@ def test_any_space_gives_legal_configurations_or_is_refused_with_its_line(tmp_pa
 
 
 @pytest.mark.parametrize(
-    ("task", "name"), [(task, name) for task in parameters.tasks() for name in parameters.known(task)]
+    ("task", "name"), [(task, name) for task in parameters.EVERY_TASK for name in parameters.known(task)]
 )
 def test_every_parameter_can_be_declared_alone_where_the_defaults_give_it_a_meaning(task, name, tmp_path):
     parameter = parameters.known(task)[name]

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.data.cards import Split
-from sweeper.data.splits import divide, divide_groups
+from sweeper.data.splits import divide
 
 TEXTS = st.lists(st.tuples(st.sampled_from("abcdefghij"), st.sampled_from("xyz")), min_size=1, max_size=60)
 
@@ -21,12 +21,17 @@ def cut(examples, **split):
 
 
 @given(TEXTS)
-def test_no_example_is_in_two_splits_and_none_is_lost_unsaid(rows):
+def test_no_example_is_in_two_splits_and_none_is_lost(rows):
     examples = table(rows)
     divided = cut(examples)
     assert (divided.examples.groupby("text")["split"].nunique() == 1).all()
-    assert len(divided.examples) + divided.dropped == len(examples)
-    assert set(divided.examples["text"]) == set(examples["text"])
+    assert len(divided.examples) == len(examples)
+    assert (divided.different, divided.dropped) == (examples["text"].nunique(), 0)
+
+
+def test_repeated_texts_make_no_split_small():
+    examples = table([(f"canned answer {n % 60}", "xyz"[n % 3]) for n in range(600)])
+    assert cut(examples).examples["split"].value_counts().to_dict() == {"train": 480, "validation": 60, "test": 60}
 
 
 @given(TEXTS, st.integers(0, 5))
@@ -70,7 +75,7 @@ def test_rows_with_one_key_stay_together_and_none_is_lost_also_where_a_test_part
     training = table([(f"s{n % 200}", "x") for n in range(1_000)], "train")
     test = table([(f"t{n}", "x") for n in range(50)], "test")
     for examples in (pd.concat([training, test], ignore_index=True), training.assign(split="all")):
-        divided = divide_groups(examples, Split(), examples["text"])
+        divided = divide(examples, Split(), None, examples["text"])
         assert divided.dropped == 0
         parts = divided.examples.groupby("text")["split"]
         assert (parts.nunique() == 1).all()

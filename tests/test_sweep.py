@@ -23,7 +23,7 @@ from sweeper.data import prepare
 from sweeper.errors import DataError, SweepError, TrackingError, UsageError
 from sweeper.folders import find_folder, free_name
 from sweeper.history import History
-from sweeper.records import TrialResult
+from sweeper.records import EpochEvent, TrialResult
 from sweeper.terminal import Board
 from sweeper.track.store import store
 from sweeper.winner import score_validation
@@ -458,7 +458,16 @@ def test_of_equal_trials_the_earlier_one_wins_everywhere():
     board = Board("accuracy", None, 2)
     for result in (one, two):
         board.ended(result)
-    assert (board.best_trial, board.done) == (0, 2)
+    assert board.headline() == "2 done of 2 · 0 running · 0 failed · best accuracy 0.5000 (trial 0)"
+
+
+def test_the_best_so_far_is_no_trial_that_was_interrupted():
+    board = Board("accuracy", None, None)
+    for number, score in ((0, 0.5), (1, 0.7), (1, 0.6)):
+        board.epoch(EpochEvent(number, 1, {"val_accuracy": score}, 0.0))
+    assert board.headline().endswith("best accuracy 0.7000 (trial 1)")
+    board.ended(TrialResult(1, {}, "interrupted", {"accuracy": 0.7}))
+    assert board.headline().endswith("best accuracy 0.5000 (trial 0)")
 
 
 def test_a_file_of_ones_own_may_be_named_again(tmp_path, tiny_space):

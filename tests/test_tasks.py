@@ -102,7 +102,7 @@ def test_rows_of_one_source_are_scored_as_one_source():
     meta = Meta("n", "seq2seq", "d", ("<stop>", "<unk>", "A", "B"), "sequences", False, {}, target_tokens="symbols")
     truth = Answers.of([np.array(row) for row in ([2, 0], [3, 0], [2, 3, 0])])
     written = Answers.of([np.array(row) for row in ([3], [3], [2, 2])])
-    found = TASKS["seq2seq"].scores(meta, truth, written, np.array([0, 0, 1]))
+    found = TASKS["seq2seq"].scores(meta, truth._replace(groups=np.array([0, 0, 1])), written)
     assert found == {"exact": 0.5, "sequence_error_rate": 0.5, "symbol_error_rate": 1 / 3}
 
 

@@ -27,10 +27,13 @@ class Answers(NamedTuple):
     Args:
         labels: int32, of all examples end to end; where texts are told, what is said of each symbol, float32.
         lengths: int64 (examples,): how many each has.
+        groups: int64 (examples,), of true ones: examples of one number have the same source, and each other's labels
+            are right too; None where each stands for itself.
     """
 
     labels: np.ndarray
     lengths: np.ndarray
+    groups: np.ndarray | None = None
 
     @classmethod
     def of(cls, apart: Sequence[np.ndarray]) -> Answers:
@@ -81,8 +84,7 @@ class Split:
         vocabulary: ids from this number on are read as <unk>.
         truncated: examples that `max_length` cut.
         symbols: label ids from this number on are read as <unk>; None for none.
-        groups: int64 (examples,): examples of one number have the same source and are right if any one is; None
-            where each stands for itself.
+        groups: see `Answers`.
         scores: float32 (examples, labels): of a linear classifier, where a model reads them.
         spellings: of words, where a model reads them.
         looks: numbers that attention makes of each pair of a label and a token, if they are many; else 0.
@@ -132,7 +134,6 @@ class Split:
     def _mean_length(self) -> np.float32:
         return np.float32(self.label_lengths.mean())
 
-    @property
     def passes(self) -> int:
         """How often one epoch goes over a training split: once, or more where it is small.
 
@@ -142,17 +143,12 @@ class Split:
 
     def steps(self, batch_size: int) -> int:
         """How many batches an epoch has."""
-        return -(-len(self) * self.passes // batch_size)
+        return -(-len(self) * self.passes() // batch_size)
 
     def training(self, batch_size: int, generator: np.random.Generator) -> Iterator[Batch]:
         """One epoch in random order: examples of like length share a batch, batches are shuffled."""
-        order = np.concatenate([generator.permutation(len(self)) for _ in range(self.passes)])
-        together = batch_size * SHUFFLED_TOGETHER
-        batches: list[np.ndarray] = []
-        for start in range(0, len(order), together):
-            part = order[start : start + together]
-            part = part[np.argsort(self.lengths[part], kind="stable")]
-            batches.extend(part[i : i + batch_size] for i in range(0, len(part), batch_size))
+        order = np.concatenate([generator.permutation(len(self)) for _ in range(self.passes())])
+        batches = of_like_length(order, self.lengths, batch_size)
         for i in generator.permutation(len(batches)):
             yield self.batch(batches[i])
 
@@ -185,7 +181,15 @@ class Split:
     def truth(self) -> Answers:
         """The labels of all examples, in order."""
         parts = [self.labels[s : s + n] for s, n in zip(self.label_starts, self.label_lengths, strict=True)]
-        return Answers(np.concatenate(parts), self.label_lengths)
+        return Answers(np.concatenate(parts), self.label_lengths, self.groups)
+
+
+def of_like_length(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+    """Examples in random order as batches, those of like length together, a batch's own from the lowest length on."""
+    together = batch_size * SHUFFLED_TOGETHER
+    parts = (order[start : start + together] for start in range(0, len(order), together))
+    by_length = (part[np.argsort(lengths[part], kind="stable")] for part in parts)
+    return [part[start : start + batch_size] for part in by_length for start in range(0, len(part), batch_size)]
 
 
 def _padded(flat: np.ndarray, starts: np.ndarray, lengths: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

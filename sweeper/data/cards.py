@@ -142,8 +142,8 @@ def summaries() -> list[Mapping[str, str]]:
 def parse_card(fields: Fields, name: str) -> Card:
     """Check a card that has been read."""
     header = fields.into(_Header, ignore=TABLES)
-    if header.task not in (*parameters.tasks(), VECTORS):
-        raise fields.error("task", unknown("task", header.task, (*parameters.tasks(), VECTORS)))
+    if header.task not in (*parameters.EVERY_TASK, VECTORS):
+        raise fields.error("task", unknown("task", header.task, (*parameters.EVERY_TASK, VECTORS)))
     source = _source(fields.table("source"))
     adapter = fields.table("adapter")
     form = str(adapter.values.get("format", ""))

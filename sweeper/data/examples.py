@@ -16,6 +16,7 @@ from ..quiet import without_chatter
 from ..records import TaggedSentence
 from . import sources
 from .cards import PARTS, Card
+from .splits import Divided
 
 FEWEST = 10  # examples, below which no split has a meaning
 SENTENCE_ENDS, CLAUSE_ENDS = frozenset("。！？!?.；;…"), frozenset("，,、：:")
@@ -176,13 +177,21 @@ def are_stars(names: Sequence[str]) -> bool:
 
 
 def warnings(
-    card: Card, table: pd.DataFrame, examples: pd.DataFrame, sizes: dict[str, int], dropped: int, counts: dict[str, int]
+    card: Card, table: pd.DataFrame, divided: Divided, sizes: dict[str, int], counts: dict[str, int]
 ) -> Iterator[str]:
+    """What a person should know of a table of examples and how it was divided.
+
+    Raises:
+        DataError: a split is empty.
+    """
+    examples, different, dropped = divided
     for part in PARTS:
         if not sizes[part]:
             equal = f", of which {dropped} equal one of another split and were dropped" if dropped else ""
             if "label" in table and (table["label"].value_counts() == 1).mean() > 0.5:
                 cure = f"most of the {table['label'].nunique()} labels have a single example: give each of them several"
+            elif 2 * different < len(table):
+                cure = f"{len(table) - different} repeat another one, and equal ones stay in one split: give more that differ"
             elif dropped:
                 cure = "remove the repetitions, or give more data"
             else:
@@ -192,11 +201,17 @@ def warnings(
         several, what = counts["left out"] > 1, "one of its texts" if card.task == "seq2seq" else "a text or a label"
         yield f"{counts['left out']:,} row{'s' * several} without {what} {'were' if several else 'was'} left out"
     if dropped:
-        yield f"{dropped:,} examples equal one of another split and were dropped from the earlier of the two (training first)"
+        what = (
+            "examples equal one of another split and were"
+            if dropped > 1
+            else "example equals one of another split and was"
+        )
+        yield f"{dropped:,} {what} dropped from the earlier of the two (training first)"
     if counts["repaired"]:
         yield f"{counts['repaired']:,} tags follow one that their scheme forbids and were read as the official scorers read them"
     if counts["cut"]:
-        yield f"{counts['cut']:,} sentences are longer than {card.options.longest} tokens and were split at sentence ends"
+        what = "sentences are" if counts["cut"] > 1 else "sentence is"
+        yield f"{counts['cut']:,} {what} longer than {card.options.longest} tokens, split at sentence ends"
     if counts.get("long"):
         yield f"{counts['long']:,} pairs were left out, whose targets have more than {card.options.longest} {card.options.target_tokens}"
     if card.task in ("tagging", "seq2seq"):
@@ -212,6 +227,12 @@ def warnings(
         yield f"no training example has the label {listed(unseen)}; {what}"
     if generated:
         return
+    names, kinds = set(examples["label"]), examples.groupby(examples["text"].str.strip())["label"].nunique()
+    if 2 * len(names) > len(examples):
+        yield f"there are {len(names):,} labels for {len(examples):,} texts, so that few can be learned; where the label is a text to be written, the task is seq2seq"
+    unsure = int((kinds > 1).sum())
+    if unsure:
+        yield f"{unsure:,} text{'s have' if unsure > 1 else ' has'} different labels in different rows; no model can be right about all of them"
     once = sorted(label for label, count in Counter(examples["label"]).items() if count == 1)
     if once:
         yield f"only one example has the label {listed(once)}; it is trained on or tested, not both"

@@ -30,6 +30,11 @@ from .sniff import (
 TABLES = (".csv", ".tsv", ".tab", ".jsonl", ".ndjson", ".parquet")
 TABBED = (".tsv", ".tab")  # which may hold words with their tags as well
 COLUMNS = (".conll", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".txt")
+NO_TABLES = (".conllu", *COLUMNS)
+CURES = {
+    ".json": "; write one object a line, as .jsonl",
+    **dict.fromkeys((".xlsx", ".xls"), "; save the sheet as .csv"),
+}
 SHOWN = 30  # characters of a text in a sentence of ours
 FEELINGS = frozenset("positive negative neutral pos neg neu good bad mixed 正面 负面 中性 积极 消极 好评 差评".split())
 TEXT_NAMES = ("text", "sentence", "review", "content", "comment", "body", "文本", "内容", "评论")
@@ -145,7 +150,7 @@ def _adapter(
     path: Path, text: str | None, label: str | None, encoding: str | None, task: str | None
 ) -> dict[str, object]:
     ending = path.suffix.lower()
-    if (text or label) and (path.is_dir() or ending not in TABLES):
+    if (text or label) and (path.is_dir() or ending in NO_TABLES):
         raise UsageError(
             f"{'--text' if text else '--label'}: names a column of a table, and {path.name} is none; leave it out"
         )
@@ -159,9 +164,8 @@ def _adapter(
         return {"format": "conllu", **common}
     if ending in COLUMNS or tagged:
         return {**_columns(path, _lines(path, common)), **common}
-    cure = "; write one object a line, as .jsonl" if ending == ".json" else ""
     raise UsageError(
-        f"--data: {path.name}: no adapter for the ending {ending!r}{cure}; known: {', '.join((*TABLES, '.conllu', *COLUMNS))}, or a folder of texts for each class"
+        f"--data: {path.name}: no adapter for the ending {ending!r}{CURES.get(ending, '')}; known: {', '.join((*TABLES, *NO_TABLES))}, or a folder of texts for each class"
     )
 
 
@@ -203,9 +207,10 @@ def _lines(path: Path, common: Mapping[str, object]) -> list[str]:
 
 def _column(flag: str, given: str | None, usual: tuple[str, ...], header: list[str]) -> str:
     if given is not None:
-        if given not in header:
+        alike = [name for name in header if name.strip() == given.strip()]  # `make` takes blanks off
+        if given not in header and len(alike) != 1:
             raise UsageError(f"{flag}: {unknown('column', given, header)}")
-        return given
+        return given if given in header else alike[0]
     for name in header:
         if name.strip().lower() in usual:
             return name

@@ -18,6 +18,7 @@ import pandas as pd
 from ..adapters import schemes
 from ..errors import DataError
 from ..quiet import without_chatter
+from ..records import BOUNDARY, UNKNOWN
 from . import sources, splits
 from .cards import PARTS, VECTORS, Card
 from .derived import cut, write_encoding, write_linear, write_spelling
@@ -37,7 +38,7 @@ from .store import (
     write_whole,
 )
 
-FORMAT = 11  # raise it when what prepared folders hold, or how it is computed, is no longer the same
+FORMAT = 12  # raise it when what prepared folders hold, or how it is computed, is no longer the same
 FEW_CHARACTERS = 1.5  # of a token on average, up to which it is a character rather than a word
 
 
@@ -118,7 +119,7 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
     examples = divided.examples
     sizes = {part: int((examples["split"] == part).sum()) for part in PARTS}
     labels = _labels(card, table, examples)
-    found = warnings(card, table, examples, sizes, divided.dropped, counts)
+    found = warnings(card, table, divided, sizes, counts)
     np.save(place / "labels.npy", labels.ids)
     np.save(place / "label_offsets.npy", np.concatenate([[0], np.cumsum(labels.lengths)]).astype(np.int64))
     if card.task == "seq2seq":
@@ -181,7 +182,7 @@ def _divided(card: Card, table: pd.DataFrame) -> splits.Divided:
         case "tagging":
             return splits.divide(table, card.split, None, table["tokens"].map("\x1f".join))
         case "seq2seq":
-            return splits.divide_groups(table, card.split, table["source"])
+            return splits.divide(table, card.split, None, table["source"])
         case "generation":
             several = table["label"].value_counts().median() >= 3  # else most labels have no text to spare
             strata = table["label"] if several else None
@@ -250,8 +251,8 @@ def _symbols(targets: pd.Series, tokens: str, training: int, kind: str) -> _Labe
     unseen = tuple(sorted(name.decode() for name in others)) if kind == "sequences" else ()
     ids = {name.encode(): number for number, name in enumerate((*names, *unseen)) if number >= len(SYMBOLS)}
     ends = np.cumsum(counts)
-    found = np.array([ids.get(symbol, 1) for symbol in flat.tolist()], np.int32)
-    return _Labels(names, np.insert(found, ends, 0), counts + 1, kind, unseen)
+    found = np.array([ids.get(symbol, UNKNOWN) for symbol in flat.tolist()], np.int32)
+    return _Labels(names, np.insert(found, ends, BOUNDARY), counts + 1, kind, unseen)
 
 
 def _cut_targets(targets: pd.Series, tokens: str) -> tuple[np.ndarray, np.ndarray]:

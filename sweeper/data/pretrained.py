@@ -12,7 +12,7 @@ import numpy as np
 
 from .. import adapters, declarations
 from ..errors import DeclarationError, unknown
-from ..journal import replacing, write_atomically
+from ..files import replacing, write_atomically
 from ..quiet import without_chatter
 from ..records import UNKNOWN
 from . import cards, sources

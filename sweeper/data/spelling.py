@@ -7,6 +7,7 @@ from collections.abc import Iterable
 
 import tensorflow as tf
 
+from ..records import PADDING
 from .tokens import ranked
 
 FIRST, LAST = 12, 12  # characters of a word that are read; a longer one loses its middle
@@ -41,7 +42,7 @@ def spelled(words: tf.Tensor, table: tf.lookup.StaticHashTable) -> tf.Tensor:
     words = tf.strings.unicode_transcode(words, "UTF-8", "UTF-8")
     characters = tf.strings.unicode_split(words, "UTF-8")
     shown = tf.concat([characters[:, :FIRST], characters[:, FIRST:][:, -LAST:]], axis=1)
-    ids = shown.with_flat_values(table.lookup(shown.flat_values)).to_tensor(0, shape=[None, FIRST + LAST])
+    ids = shown.with_flat_values(table.lookup(shown.flat_values)).to_tensor(PADDING, shape=[None, FIRST + LAST])
     return tf.concat([casing(words)[:, None], ids], axis=1)
 
 

@@ -13,20 +13,13 @@ from .cards import PARTS, Split
 class Divided(NamedTuple):
     """Args:
     examples: the table, training rows first, then validation, then test.
+    different: how many of the rows differ from each other.
     dropped: rows left out because another split has an equal one.
     """
 
     examples: pd.DataFrame
+    different: int
     dropped: int
-
-
-def divide_groups(examples: pd.DataFrame, split: Split, key: pd.Series) -> Divided:
-    """As `divide`, but rows with equal keys stay together, and none is dropped where the split is ours to make."""
-    group = examples.groupby([examples["split"], key], sort=False).ngroup()
-    first = ~group.duplicated()
-    settled = _settled(examples["split"][first], split, None)
-    part_of = dict(zip(group[first], settled, strict=True))
-    return _in_one_part(examples.assign(split=group.map(part_of)), key)
 
 
 def divide(examples: pd.DataFrame, split: Split, strata: pd.Series | None, key: pd.Series) -> Divided:
@@ -41,10 +34,14 @@ def divide(examples: pd.DataFrame, split: Split, strata: pd.Series | None, key: 
         key: what makes two examples equal, by row.
 
     Returns:
-        Rows of "all" are divided at random; a missing validation part is taken from the
-        training part. Of equal rows in two splits, test keeps its own, then validation.
+        Rows of "all" are divided at random, equal ones together; a missing validation part is taken from the
+        training part likewise. Of equal rows in two splits that were given, test keeps its own, then validation.
     """
-    return _in_one_part(examples.assign(split=_settled(examples["split"], split, strata)), key)
+    group = examples.groupby([examples["split"], key], sort=False).ngroup()
+    first = ~group.duplicated()
+    settled = _settled(examples["split"][first], split, None if strata is None else strata[first])
+    part_of = dict(zip(group[first], settled, strict=True))
+    return _in_one_part(examples.assign(split=group.map(part_of)), key)
 
 
 def _settled(given: pd.Series, split: Split, strata: pd.Series | None) -> np.ndarray:
@@ -69,7 +66,7 @@ def _in_one_part(divided: pd.DataFrame, key: pd.Series) -> Divided:
     rank = divided["split"].map({name: position for position, name in enumerate(PARTS)})
     kept = rank == rank.groupby(key).transform("max")
     order = rank[kept].sort_values(kind="stable").index
-    return Divided(divided.loc[order].reset_index(drop=True), int((~kept).sum()))
+    return Divided(divided.loc[order].reset_index(drop=True), key.nunique(), int((~kept).sum()))
 
 
 def _assign(

@@ -30,7 +30,6 @@ import hashlib
 import itertools
 import json
 import shutil
-import tempfile
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -40,8 +39,9 @@ import numpy as np
 import pandas as pd
 
 from ..errors import NoSpace, SourceError, listed
-from ..journal import sealed, unsealed
+from ..files import replacing_folder, sealed, unsealed
 from ..parameters import Facts
+from ..records import BOUNDARY
 from .cards import PARTS
 from .downloads import sha256
 from .linear import Linear, Texts
@@ -91,11 +91,18 @@ class Meta:
 
     def written(self, symbols: Iterable[int]) -> str:
         """Symbols, to the first `<stop>`, as text."""
-        return self.separator.join(self._names[symbol] for symbol in itertools.takewhile(bool, symbols))
+        return self.separator.join(
+            self._names[symbol] for symbol in itertools.takewhile(lambda symbol: symbol != BOUNDARY, symbols)
+        )
 
     @functools.cached_property
     def _names(self) -> tuple[str, ...]:
         return (*self.labels, *self.unseen)
+
+    @property
+    def writes(self) -> bool:
+        """Whether symbols are written, and no names given."""
+        return self.kind in ("sequences", "texts")
 
     @property
     def described(self) -> str:
@@ -175,7 +182,7 @@ def open_prepared(folder: Path) -> Prepared:
     """A prepared folder that is known to be whole."""
     raw = unsealed(_there(folder / "meta.json").read_text(encoding="utf-8"))
     return Prepared(
-        folder, Meta(**{**raw, **{name: tuple(raw[name]) for name in ("labels", "warnings", "conditions")}})
+        folder, Meta(**{**raw, **{name: tuple(raw[name]) for name in ("labels", "unseen", "warnings", "conditions")}})
     )
 
 
@@ -298,20 +305,11 @@ def no_space(path: Path, error: OSError) -> NoSpace:
 
 def write_whole(folder: Path, write: Callable[[Path], dict[str, Any]]) -> None:
     """Let `write` fill a new folder and return its meta data, then put it in place in one step."""
-    folder.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix=f".{folder.name}-", dir=folder.parent))
     try:
-        try:
+        with replacing_folder(folder) as place:
             meta = write(place)
             meta["checksums"] = {path.name: sha256(path) for path in sorted(place.iterdir())}
             (place / "meta.json").write_text(sealed(meta), encoding="utf-8")
-        except OSError as error:
+    except OSError as error:
+        if not (folder / "meta.json").is_file():  # else another sweep has put an equal one there in the meantime
             raise no_space(folder, error) from None
-        place.chmod(0o755)
-        try:
-            place.rename(folder)
-        except OSError:  # another sweep has put an equal one there in the meantime
-            if not (folder / "meta.json").is_file():
-                raise
-    finally:
-        shutil.rmtree(place, ignore_errors=True)

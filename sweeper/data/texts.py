@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..records import BOUNDARY, UNKNOWN, Configuration
-from .batches import SHUFFLED_TOGETHER, Answers
+from .batches import Answers, of_like_length
 from .store import Meta, Prepared
 
 SMALLEST_EPOCH = 400  # windows; texts that give fewer are gone over several times an epoch
@@ -65,7 +65,6 @@ class Texts:
     window: int
     of_unknown: float = 0.0
     truncated: int = 0
-    groups: None = None
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -91,13 +90,7 @@ class Texts:
 
     def _batches(self, batch_size: int, generator: np.random.Generator) -> list[np.ndarray]:
         """All texts in random order, those of like length together, the longest of a batch first."""
-        order, together = generator.permutation(len(self)), batch_size * SHUFFLED_TOGETHER
-        batches: list[np.ndarray] = []
-        for start in range(0, len(order), together):
-            part = order[start : start + together]
-            part = part[np.argsort(-self.lengths[part], kind="stable")]
-            batches.extend(part[i : i + batch_size] for i in range(0, len(part), batch_size))
-        return batches
+        return of_like_length(generator.permutation(len(self)), -self.lengths, batch_size)
 
     def evaluation(self) -> Iterator[Window]:
         """Every text once, the longest first."""

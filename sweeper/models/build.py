@@ -14,7 +14,7 @@ from keras import ops
 from ..layers.attention import LuongAttention
 from ..layers.crf import CRF
 from ..layers.ordinal import OrdinalHead
-from ..records import Configuration
+from ..records import PADDING, Configuration
 from .bigrams import bigrams
 from .decoder import Decoder
 from .encoder_decoder import EncoderDecoder
@@ -197,7 +197,7 @@ def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any, An
     `recurrent_stack` returns."""
     keras.utils.set_random_seed(sizes.seed)
     ids = keras.Input((None,), dtype="int32", name="ids")
-    inputs, mask = [ids], ops.not_equal(ids, 0)
+    inputs, mask = [ids], ops.not_equal(ids, PADDING)
     stack = {
         key: configuration[key]
         for key in ("cell", "direction", "depth", "units", "dropout", "dropout_masks", "recurrent_dropout", "l2")

@@ -7,6 +7,7 @@ from typing import Any
 import keras
 from keras import ops
 
+from ..records import PADDING
 from .recurrent import last_state, recurrent_stack
 
 CASING, CHARACTERS = "casing", "characters"  # names of the lookups
@@ -41,7 +42,7 @@ def spell(
     """
     of_casing = keras.layers.Embedding(casings, CASING_UNITS, name=CASING)(spellings[:, 0])
     ids = spellings[:, 1:]
-    real = ops.not_equal(ids, 0)
+    real = ops.not_equal(ids, PADDING)
     initializer = keras.initializers.RandomUniform(-0.3, 0.3, seed=seed)  # of variance 3 / 100
     x = keras.layers.Embedding(alphabet, CHARACTER_UNITS, embeddings_initializer=initializer, name=CHARACTERS)(ids)
     if characters == "cnn":

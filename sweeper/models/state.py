@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..journal import replacing
+from ..files import replacing
 from .recurrent import FURTHER
 
 DAMAGES = (

@@ -68,20 +68,13 @@ class Task(ABC):
         """Which score chooses the best trial; more is better."""
 
     @abstractmethod
-    def scores(self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None) -> Scores:
-        """The field's own scores.
-
-        Args:
-            groups: int (examples,): examples of one number have the same source, and each other's truth is right too;
-                None where each stands for itself.
-        """
+    def scores(self, meta: Meta, truth: Answers, predicted: Answers) -> Scores:
+        """The field's own scores."""
 
     @abstractmethod
-    def tallies(
-        self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None
-    ) -> np.ndarray | None:
-        """float64 (examples, k): what the objective is computed from once it is summed, so that it can be asked what it
-        would be for other examples; None where it cannot. `groups` as in `scores`: then one row a source."""
+    def tallies(self, meta: Meta, truth: Answers, predicted: Answers) -> np.ndarray | None:
+        """float64 (examples, k), or a row for each group of them: what the objective is computed from once it is summed,
+        so that it can be asked what it would be for other examples; None where it cannot."""
 
     def of_tallies(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
         """The objective, float (...,), from sums of tallies, float (..., k); a share, where a task has no other."""
@@ -92,12 +85,9 @@ class Task(ABC):
     ) -> Baseline:
         """The scores of what a simple method answers on validation and test."""
         meta = prepared.meta
-        groups = {part: prepared.groups()[prepared.rows(part)] if meta.kind == "sequences" else None for part in truth}
-        validation, test = (
-            self.scores(meta, truth[part], found[part], groups[part]) for part in ("validation", "test")
-        )
-        tallies = self.tallies(meta, truth["test"], found["test"], groups["test"])
-        answers = None if meta.kind in ("sequences", "texts") else found["validation"].labels
+        validation, test = (self.scores(meta, truth[part], found[part]) for part in ("validation", "test"))
+        tallies = self.tallies(meta, truth["test"], found["test"])
+        answers = None if meta.writes else found["validation"].labels
         return Baseline(name, validation, test, tallies, answers)
 
     @abstractmethod

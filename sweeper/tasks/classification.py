@@ -31,7 +31,7 @@ class Classification(Task):
     def objective(self, meta: Meta) -> str:
         return "accuracy"
 
-    def scores(self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None) -> Scores:
+    def scores(self, meta: Meta, truth: Answers, predicted: Answers) -> Scores:
         table = confusion(truth.labels, predicted.labels, len(meta.labels))
         found = {"accuracy": accuracy(table), "macro_f1": macro_f1(table)}
         if meta.ordered:
@@ -39,8 +39,7 @@ class Classification(Task):
             found["mae"] = float(np.abs(values[truth.labels] - values[predicted.labels]).mean())
         return found
 
-    def tallies(self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None) -> np.ndarray:
-        """See `Task`."""
+    def tallies(self, meta: Meta, truth: Answers, predicted: Answers) -> np.ndarray:
         return right_of_all(truth, predicted)
 
     def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
@@ -49,7 +48,6 @@ class Classification(Task):
         return build_classifier(configuration, sizes)
 
     def serving(self, models: Sequence[Served], prepared: Prepared) -> Any:
-        """See `Task`."""
         from .linear_scores import LinearScores
         from .serving import ClassifierModule, TextReader, as_one
 

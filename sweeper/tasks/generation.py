@@ -35,13 +35,12 @@ class Generation(Task):
     takes = "takes the beginning of a text, and a label where texts have one, and goes on with it"
 
     def named(self, meta: Meta) -> dict[str, Sequence[str]]:
-        """See `Task`."""
         return {"labels": meta.conditions, "symbols": meta.labels} if meta.conditions else {"symbols": meta.labels}
 
     def objective(self, meta: Meta) -> str:
         return "probability"
 
-    def scores(self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None) -> Scores:
+    def scores(self, meta: Meta, truth: Answers, predicted: Answers) -> Scores:
         """See `Task`.
 
         Args:
@@ -52,13 +51,11 @@ class Generation(Task):
             return {"probability": math.exp(-nats), "bits_per_character": nats / math.log(2)}
         return {"probability": math.exp(-nats), "perplexity": math.exp(min(nats, 700.0))}
 
-    def tallies(self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None) -> np.ndarray:
-        """See `Task`."""
+    def tallies(self, meta: Meta, truth: Answers, predicted: Answers) -> np.ndarray:
         nats = [float(one.sum(dtype=np.float64)) for one in predicted.apart()]
         return np.stack([nats, predicted.lengths], axis=1).astype(np.float64)
 
     def of_tallies(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
-        """See `Task`."""
         return np.asarray(np.exp(-sums[..., 0] / sums[..., 1]))
 
     def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
@@ -67,7 +64,6 @@ class Generation(Task):
         return build_generator(configuration, sizes)
 
     def serving(self, models: Sequence[Served], prepared: Prepared) -> Any:
-        """See `Task`."""
         from .serving_writers import TellerModule
 
         (one,) = models

@@ -30,14 +30,13 @@ class Seq2Seq(Task):
     takes = "takes a raw source and writes its target"
 
     def named(self, meta: Meta) -> dict[str, Sequence[str]]:
-        """See `Task`."""
         return {"symbols": meta.labels}
 
     def objective(self, meta: Meta) -> str:
         return "chrf" if meta.target_tokens == "words" else "exact"
 
-    def scores(self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None) -> Scores:
-        targets, found = _by_source(truth, predicted, groups)
+    def scores(self, meta: Meta, truth: Answers, predicted: Answers) -> Scores:
+        targets, found = _by_source(truth, predicted)
         scores = edit_scores(targets, found)
         if meta.target_tokens != "words":
             return scores
@@ -45,13 +44,11 @@ class Seq2Seq(Task):
         texts = [meta.written(symbol for symbol in one if symbol != NONE) for one in found]
         return {**scores, **translation_scores(words, texts)}
 
-    def tallies(
-        self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None
-    ) -> np.ndarray | None:
+    def tallies(self, meta: Meta, truth: Answers, predicted: Answers) -> np.ndarray | None:
         """See `Task`; chrF is no function of sums that are kept here."""
         if self.objective(meta) != "exact":
             return None
-        right = [written in some for some, written in zip(*_by_source(truth, predicted, groups), strict=True)]
+        right = [written in some for some, written in zip(*_by_source(truth, predicted), strict=True)]
         return np.stack([right, np.ones(len(right))], axis=1).astype(np.float64)
 
     def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
@@ -60,7 +57,6 @@ class Seq2Seq(Task):
         return build_encoder_decoder(configuration, sizes)
 
     def serving(self, models: Sequence[Served], prepared: Prepared) -> Any:
-        """See `Task`."""
         from .serving_writers import WriterModule
 
         (one,) = models
@@ -77,11 +73,9 @@ class Seq2Seq(Task):
 SEQ2SEQ = Seq2Seq()
 
 
-def _by_source(
-    truth: Answers, predicted: Answers, groups: np.ndarray | None
-) -> tuple[list[list[tuple[int, ...]]], list[tuple[int, ...]]]:
+def _by_source(truth: Answers, predicted: Answers) -> tuple[list[list[tuple[int, ...]]], list[tuple[int, ...]]]:
     """For each source, in the order in which they come, all right targets, and what was written."""
-    groups = np.arange(len(truth.lengths)) if groups is None else groups
+    groups = np.arange(len(truth.lengths)) if truth.groups is None else truth.groups
     targets: dict[int, list[tuple[int, ...]]] = {}
     found: dict[int, tuple[int, ...]] = {}
     for group, target, written in zip(groups.tolist(), truth.apart(), predicted.apart(), strict=True):
@@ -150,7 +144,8 @@ def _sources(prepared: Prepared, part: str) -> Iterator[np.ndarray]:
 def _targets(prepared: Prepared, part: str) -> Answers:
     offsets, rows = prepared.label_offsets(), prepared.rows(part)
     lengths = np.diff(offsets)[rows]
-    return Answers(np.asarray(prepared.labels()[offsets[rows.start] : offsets[rows.stop]]), lengths)
+    symbols = np.asarray(prepared.labels()[offsets[rows.start] : offsets[rows.stop]])
+    return Answers(symbols, lengths, prepared.groups()[rows])
 
 
 def _of_the_nearest(prepared: Prepared) -> dict[str, Answers]:

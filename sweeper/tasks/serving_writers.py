@@ -111,7 +111,7 @@ class TellerModule(tf.Module):  # type: ignore[misc]
         ]
         with tf.control_dependencies([rule for rule in rules if rule is not None]):
             tokens = self._tokens(prompt)
-        ids = tokens.with_flat_values(self.table.lookup(tokens.flat_values)).to_tensor(0)
+        ids = tokens.with_flat_values(self.table.lookup(tokens.flat_values)).to_tensor(PADDING)
         written = self._model().write(
             ids,
             tf.cast(tokens.row_lengths(), tf.int32),

@@ -27,26 +27,23 @@ class Tagging(Task):
     takes = "takes raw text, or its tokens, and answers with a tag for each token"
 
     def named(self, meta: Meta) -> dict[str, Sequence[str]]:
-        """See `Task`."""
         return {"tags": meta.labels}
 
     def objective(self, meta: Meta) -> str:
         return "f1" if meta.kind == "entities" else "accuracy"
 
-    def scores(self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None) -> Scores:
+    def scores(self, meta: Meta, truth: Answers, predicted: Answers) -> Scores:
         table = confusion(truth.labels, predicted.labels, len(meta.labels))
         if meta.kind != "entities":
             return {"accuracy": accuracy(table), "macro_f1": macro_f1(table)}
         return {**span_scores(*_sentences(meta, truth, predicted)), "token_accuracy": accuracy(table)}
 
-    def tallies(self, meta: Meta, truth: Answers, predicted: Answers, groups: np.ndarray | None = None) -> np.ndarray:
-        """See `Task`."""
+    def tallies(self, meta: Meta, truth: Answers, predicted: Answers) -> np.ndarray:
         if meta.kind != "entities":
             return right_of_all(truth, predicted)
         return span_counts(*_sentences(meta, truth, predicted))
 
     def of_tallies(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
-        """See `Task`."""
         if meta.kind != "entities":
             return super().of_tallies(meta, sums)
         return np.asarray(2 * sums[..., 0] / np.maximum(sums[..., 1] + sums[..., 2], 1))
@@ -57,7 +54,6 @@ class Tagging(Task):
         return build_tagger(configuration, sizes)
 
     def serving(self, models: Sequence[Served], prepared: Prepared) -> Any:
-        """See `Task`."""
         from .serving import TaggerModule, TokenReader, as_one
 
         def reader(one: Served) -> TokenReader:

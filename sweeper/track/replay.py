@@ -30,7 +30,8 @@ from typing import Any, TypeVar
 import filelock
 
 from ..errors import TrackingError
-from ..journal import Journal, write_atomically
+from ..files import write_atomically
+from ..journal import Journal
 from ..records import TRACKED, EpochEvent, TrialResult
 from ..wording import first_line, without_secrets
 from .connection import Gone, Refused
