@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 BATCH = 64  # texts answered together
-DRAWING = {"label": "", "temperature": 0.7, "top_k": 0, "seed": 0, "length": 200}
+SAMPLING = {"label": "", "temperature": 0.7, "top_k": 0, "seed": 0, "length": 200}
 """What a model that goes on with prompts is asked for where nothing else is said."""
 
 
@@ -40,7 +40,7 @@ def load(folder: str, **drawing: Any) -> Callable[[Sequence[Any]], Iterator[dict
         ask = signatures["serving_default"]
         if "prompt" not in ask.structured_input_signature[1]:
             return dict(ask(text=tf.constant(texts)))
-        asked = {**DRAWING, **usual, **drawing}
+        asked = {**SAMPLING, **usual, **drawing}
         kinds = {"temperature": tf.float32, "top_k": tf.int32, "length": tf.int32}
         numbers = {name: tf.constant(asked[name], kind) for name, kind in kinds.items()}
         label, seed = tf.constant([asked["label"]] * len(texts)), tf.constant((asked["seed"] + start) % 2**31)

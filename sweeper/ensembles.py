@@ -10,11 +10,12 @@ import tensorflow as tf
 
 from .data.batches import Batch, Split
 from .data.texts import Texts
-from .fitting import Fitting, Predictions, most_probable, of_each, predicted, surprisal
 from .layers.opinions import pooled, pooled_crf
 from .learners import load, trained, vocabulary
+from .learners.base import Predictions, predicted
+from .learners.labels import LabelLearner, most_probable, of_each, surprisal
 from .records import TrialOrder
-from .tasks import TASKS, Served
+from .tasks import TASKS, TrainedModel
 
 
 class Finished:
@@ -28,13 +29,13 @@ class Finished:
         opened = [trained(order) for order in orders]
         self.orders, self.prepared = list(orders), opened[0][0]
         self.learners = [learner for _, learner in opened]
-        crfs = [learner.crf if isinstance(learner, Fitting) else None for learner in self.learners]
+        crfs = [learner.crf if isinstance(learner, LabelLearner) else None for learner in self.learners]
         self._crf = pooled_crf(crfs) if len(orders) > 1 else crfs[0]
 
     def module(self) -> Any:
         """See `Task.serving`."""
         models = [
-            Served(learner.model, vocabulary(order, self.prepared), order.configuration)
+            TrainedModel(learner.model, vocabulary(order, self.prepared), order.configuration)
             for order, learner in zip(self.orders, self.learners, strict=True)
         ]
         return TASKS[self.orders[0].task].serving(models, self.prepared)
@@ -63,7 +64,7 @@ class Finished:
         each = [
             learner.answer(split.batch(rows).inputs)
             for learner, split in zip(self.learners, splits, strict=True)
-            if isinstance(learner, Fitting)
+            if isinstance(learner, LabelLearner)
         ]
         return pooled(each) if len(each) > 1 else each[0]
 

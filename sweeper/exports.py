@@ -65,7 +65,7 @@ def export_trials(orders: Sequence[TrialOrder], to: str, card: Mapping[str, Any]
             json.dumps(_names(prepared.meta, labels), ensure_ascii=False), encoding="utf-8"
         )
         if prepared.meta.kind == "texts":
-            (place / "drawing.json").write_text(json.dumps({**answer.DRAWING, **drawing}), encoding="utf-8")
+            (place / "drawing.json").write_text(json.dumps({**answer.SAMPLING, **drawing}), encoding="utf-8")
         (place / "model_card.md").write_text(model_card(orders, prepared.meta, card), encoding="utf-8")
     return str(target)
 
@@ -125,7 +125,7 @@ def _going_on(finished: Finished, module: Any) -> tuple[list[Any], list[dict[str
     ]  # whole, and known
     beginnings = [meta.written(prompt) for prompt in prompts]
     labels = told_labels(meta, order.configuration)
-    asked = {**answer.DRAWING, **({"label": labels[0]} if labels else {})}
+    asked = {**answer.SAMPLING, **({"label": labels[0]} if labels else {})}
     inputs = [*beginnings, *ODD_PROMPTS]
     found = module.answer(
         inputs, [asked["label"]] * len(inputs), *(asked[name] for name in ("temperature", "top_k", "seed", "length"))

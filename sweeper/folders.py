@@ -34,8 +34,8 @@ from .records import (
     TRACKED,
     Difference,
     Differences,
+    Ensemble,
     Scores,
-    Together,
     TrialOrder,
     sweep_called,
 )
@@ -219,12 +219,12 @@ class SweepFolder:
         self._note(winner=trials[0], trials=list(trials), **said, export=export, model=None)
 
     @property
-    def together(self) -> Together | None:
+    def together(self) -> Ensemble | None:
         """The trials that answer as one, if the sweep's export is of several."""
         facts = self.facts
         if len(facts.get("trials", ())) < 2:
             return None
-        return Together(tuple(facts["trials"]), self.validation or {}, facts["test"])
+        return Ensemble(tuple(facts["trials"]), self.validation or {}, facts["test"])
 
     @property
     def validation(self) -> Scores | None:

@@ -15,15 +15,16 @@ from .data.batches import Split
 from .data.store import open_prepared
 from .data.texts import Texts
 from .errors import TrialError
-from .fitting import Fitting, Learner
 from .learners import load, trained
+from .learners.base import Learner
+from .learners.labels import LabelLearner
+from .learners.sequences import SequenceLearner
 from .models import EncoderDecoder, Generator
 from .models.bigrams import BIGRAMS
 from .models.spelling import CASING, CHARACTERS
 from .parameters import complete
 from .records import BEST, LAST, TrialOrder
 from .trial import run_trial
-from .writing import Writing
 
 EXAMPLES = 64  # over which the median is taken
 FURTHEST = 200  # steps back; longer examples are left out, or of texts only the beginning is read
@@ -98,13 +99,13 @@ def reach(order: TrialOrder) -> np.ndarray:
 
 def _of_examples(learner: Learner[Any], split: Split) -> tuple[np.ndarray, np.ndarray]:
     """Norms, float (examples, time), and lengths, of the longest examples that are not too long."""
-    assert isinstance(learner, Fitting)
+    assert isinstance(learner, LabelLearner)
     fitting = np.flatnonzero(split.lengths <= FURTHEST)
     rows = fitting if len(fitting) else np.argsort(split.lengths)[:EXAMPLES]
     rows = rows[np.argsort(-split.lengths[rows], kind="stable")][:EXAMPLES]
     batch, lengths = split.batch(rows), split.lengths[rows]
     weights = (batch.weights > 0).astype(np.float32)
-    if split.several and not isinstance(learner, Writing):
+    if split.several and not isinstance(learner, SequenceLearner):
         weights *= np.arange(weights.shape[1]) == lengths[:, None] - 1
 
     def logits() -> Any:

@@ -18,7 +18,7 @@ from .data.cards import Card
 from .data.store import Prepared
 from .files import write_atomically
 from .lessons import Lesson, learned
-from .records import Differences, Scores, Settings, Together, TrialResult
+from .records import Differences, Ensemble, Scores, Settings, TrialResult
 from .spaces import SearchSpace
 from .tasks import Baseline
 
@@ -60,7 +60,7 @@ class Outcome:
     test: Scores = field(default_factory=dict)
     chance: Chance | None = None
     differences: Differences | None = None
-    together: Together | None = None
+    together: Ensemble | None = None
     shipped: Scores | None = None
     baselines: Sequence[Baseline] = ()
     finalists: Sequence[Candidate] = ()
@@ -125,7 +125,7 @@ def leaderboard_of(
     results: Sequence[TrialResult],
     objective: str,
     baselines: Sequence[Baseline],
-    together: Together | None,
+    together: Ensemble | None,
     winner: int | None,
     test: Scores,
 ) -> pd.DataFrame:

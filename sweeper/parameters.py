@@ -19,7 +19,7 @@ EVERY_TASK = (*READING, "generation")
 
 
 @dataclass(frozen=True)
-class Known:
+class Parameter:
     """One documented parameter.
 
     Args:
@@ -47,20 +47,20 @@ SCORE_FUNCTIONS = ("dot", "general", "concat")
 
 SMOOTHING, SMOOTHED = Real(0, 0.5), "share of a true label's probability that training spreads over all labels"
 
-TABLE: tuple[Known, ...] = (
+TABLE: tuple[Parameter, ...] = (
     # What a token is.
-    Known(
+    Parameter(
         "tokens",
         "words",
         Words(("words", "characters")),
         "read words and punctuation, or single characters",
         CLASSIFICATION,
     ),
-    Known("lowercase", "yes", YES_NO, "lower-case the text first", READING),
-    Known(
+    Parameter("lowercase", "yes", YES_NO, "lower-case the text first", READING),
+    Parameter(
         "max_vocabulary", 20_000, Whole(10, 1_000_000), "most frequent training tokens kept, padding and <unk> included"
     ),
-    Known(
+    Parameter(
         "max_length",
         400,
         Whole(1, 100_000),
@@ -68,17 +68,17 @@ TABLE: tuple[Known, ...] = (
         (*CLASSIFICATION, "seq2seq"),
     ),
     # How a token enters.
-    Known(
+    Parameter(
         "input",
         "learned",
         Words(("learned", "one_hot", "pretrained")),
         "embedding learned from scratch, one-hot vectors, or pretrained vectors",
         READING,
     ),
-    Known(
+    Parameter(
         "input", "learned", Words(("learned", "one_hot")), "embedding learned from scratch, or one-hot", ("generation",)
     ),
-    Known(
+    Parameter(
         "characters",
         "none",
         Words(("none", "cnn", "rnn")),
@@ -87,7 +87,7 @@ TABLE: tuple[Known, ...] = (
         when={"input": ("learned", "pretrained")},
         only="spelled",
     ),
-    Known(
+    Parameter(
         "character_units",
         32,
         Whole(1, 512),
@@ -95,7 +95,7 @@ TABLE: tuple[Known, ...] = (
         ("tagging",),
         when={"characters": ("cnn", "rnn")},
     ),
-    Known(
+    Parameter(
         "bigrams",
         "no",
         YES_NO,
@@ -104,8 +104,8 @@ TABLE: tuple[Known, ...] = (
         when={"input": ("learned", "pretrained")},
         only="unspelled",
     ),
-    Known("bigram_units", 32, Whole(1, 512), "width of these vectors", ("tagging",), when={"bigrams": ("yes",)}),
-    Known(
+    Parameter("bigram_units", 32, Whole(1, 512), "width of these vectors", ("tagging",), when={"bigrams": ("yes",)}),
+    Parameter(
         "bigram_dropout",
         0.5,
         Real(0, 0.95),
@@ -113,7 +113,7 @@ TABLE: tuple[Known, ...] = (
         ("tagging",),
         when={"bigrams": ("yes",)},
     ),
-    Known(
+    Parameter(
         "embedding_units",
         64,
         Whole(1, 2_048),
@@ -121,7 +121,7 @@ TABLE: tuple[Known, ...] = (
         when={"input": ("learned",)},
         defaults={"tagging": 100},
     ),
-    Known(
+    Parameter(
         "vectors",
         "glove-6b-50d",
         Text("in_domain, a declared dataset of vectors, or a word2vec/GloVe text file"),
@@ -129,7 +129,7 @@ TABLE: tuple[Known, ...] = (
         READING,
         when={"input": ("pretrained",)},
     ),
-    Known(
+    Parameter(
         "vectors_training",
         "tuned",
         Words(("frozen", "tuned")),
@@ -138,17 +138,17 @@ TABLE: tuple[Known, ...] = (
         when={"input": ("pretrained",)},
     ),
     # The recurrent stack.
-    Known("cell", "lstm", Words(("simple_rnn", "gru", "lstm")), "recurrent cell"),
-    Known("direction", "both", Words(("forward", "backward", "both")), "reading direction", READING),
-    Known("depth", 1, Whole(1, 4), "recurrent layers, one on top of another"),
-    Known(
+    Parameter("cell", "lstm", Words(("simple_rnn", "gru", "lstm")), "recurrent cell"),
+    Parameter("direction", "both", Words(("forward", "backward", "both")), "reading direction", READING),
+    Parameter("depth", 1, Whole(1, 4), "recurrent layers, one on top of another"),
+    Parameter(
         "units",
         64,
         Whole(1, 2_048),
         "width of one direction of one layer",
         defaults={"tagging": 100, "generation": 128},
     ),
-    Known(
+    Parameter(
         "residual",
         "no",
         YES_NO,
@@ -156,7 +156,7 @@ TABLE: tuple[Known, ...] = (
         when={"depth": (2, 3, 4)},
     ),
     # From states to an answer.
-    Known(
+    Parameter(
         "attention",
         "none",
         Words(("none", *SCORE_FUNCTIONS)),
@@ -164,7 +164,7 @@ TABLE: tuple[Known, ...] = (
         READING,
         defaults={"seq2seq": "general"},
     ),
-    Known(
+    Parameter(
         "attention_units",
         64,
         Whole(1, 2_048),
@@ -172,7 +172,7 @@ TABLE: tuple[Known, ...] = (
         READING,
         when={"attention": ("concat",)},
     ),
-    Known(
+    Parameter(
         "pooling",
         "max",
         Words(("last", "max", "mean", "all")),
@@ -180,7 +180,7 @@ TABLE: tuple[Known, ...] = (
         CLASSIFICATION,
         when={"attention": ("none",)},
     ),
-    Known(
+    Parameter(
         "beside_attention",
         "nothing",
         Words(("nothing", "poolings")),
@@ -188,7 +188,7 @@ TABLE: tuple[Known, ...] = (
         CLASSIFICATION,
         when={"attention": ("dot", "general", "concat")},
     ),
-    Known(
+    Parameter(
         "head",
         "ordinal",
         Words(("softmax", "ordinal")),
@@ -196,21 +196,21 @@ TABLE: tuple[Known, ...] = (
         ("sentiment",),
         only="ordered",
     ),
-    Known(
+    Parameter(
         "head",
         "softmax",
         Words(("softmax", "crf")),
         "each tag by itself, or all tags of a sentence together (a conditional random field)",
         ("tagging",),
     ),
-    Known(
+    Parameter(
         "extra",
         "none",
         Words(("none", "ngrams")),
         "what joins the recurrent summary: nothing, or what a linear classifier says of the text's words and pairs of words",
         CLASSIFICATION,
     ),
-    Known(
+    Parameter(
         "weighting",
         "tfidf",
         Words(("tfidf", "naive_bayes")),
@@ -218,7 +218,7 @@ TABLE: tuple[Known, ...] = (
         CLASSIFICATION,
         when={"extra": ("ngrams",)},
     ),
-    Known(
+    Parameter(
         "fusion",
         "add",
         Words(("add", "concat", "mlp")),
@@ -227,21 +227,21 @@ TABLE: tuple[Known, ...] = (
         when={"extra": ("ngrams",)},
     ),
     # From a source to a target.
-    Known(
+    Parameter(
         "context",
         "last",
         Words(("last", "projected_last", "projected_all")),
         "what the decoder knows of the source: the encoder's last state, a learned transform of it, or of all states",
         ("seq2seq",),
     ),
-    Known(
+    Parameter(
         "decoder",
         "start_token",
         Words(("initial_state", "repeat", "feedback", "start_token")),
         "what it reads: nothing after the context as first state; the context at every step; that and the symbol before; or the symbol before, after the context as first state",
         ("seq2seq",),
     ),
-    Known(
+    Parameter(
         "target_embedding",
         "separate",
         Words(("separate", "shared")),
@@ -249,7 +249,7 @@ TABLE: tuple[Known, ...] = (
         ("seq2seq",),
         when={"decoder": ("feedback", "start_token"), "input": ("learned", "pretrained")},
     ),
-    Known(
+    Parameter(
         "fusion",
         "concat",
         Words(("add", "concat", "mlp")),
@@ -257,7 +257,7 @@ TABLE: tuple[Known, ...] = (
         ("seq2seq",),
         when={"attention": SCORE_FUNCTIONS},
     ),
-    Known(
+    Parameter(
         "input_feeding",
         "no",
         YES_NO,
@@ -265,7 +265,7 @@ TABLE: tuple[Known, ...] = (
         ("seq2seq",),
         when={"attention": SCORE_FUNCTIONS},
     ),
-    Known(
+    Parameter(
         "teacher_forcing",
         "always",
         Words(("always", "linear", "exponential", "inverse_sigmoid")),
@@ -273,7 +273,7 @@ TABLE: tuple[Known, ...] = (
         ("seq2seq",),
         when={"decoder": ("feedback", "start_token")},
     ),
-    Known(
+    Parameter(
         "forcing_decay",
         0.1,
         Real(1e-3, 0.999),
@@ -282,7 +282,7 @@ TABLE: tuple[Known, ...] = (
         when={"teacher_forcing": ("linear", "exponential", "inverse_sigmoid")},
     ),
     # From the symbols before to the next one.
-    Known(
+    Parameter(
         "condition",
         "every",
         Words(("none", "first", "every")),
@@ -290,7 +290,7 @@ TABLE: tuple[Known, ...] = (
         ("generation",),
         only="labelled",
     ),
-    Known(
+    Parameter(
         "window",
         64,
         Whole(2, 10_000),
@@ -298,7 +298,7 @@ TABLE: tuple[Known, ...] = (
         ("generation",),
     ),
     # Regularisation.
-    Known(
+    Parameter(
         "embedding_dropout",
         0.2,
         Real(0, 0.95),
@@ -306,7 +306,7 @@ TABLE: tuple[Known, ...] = (
         READING,
         defaults={"tagging": 0.1, "seq2seq": 0.0},
     ),
-    Known(
+    Parameter(
         "input_dropout",
         0.0,
         Real(0, 0.95),
@@ -314,81 +314,83 @@ TABLE: tuple[Known, ...] = (
         READING,
         when={"input": ("learned", "pretrained")},
     ),
-    Known(
+    Parameter(
         "dropout",
         0.4,
         Real(0, 0.95),
         "share of features dropped between recurrent layers and before the head, in seq2seq before attention",
         defaults={"seq2seq": 0.2, "generation": 0.2},
     ),
-    Known(
+    Parameter(
         "dropout_masks",
         "steps",
         Words(("steps", "sequence")),
         "whether what is dropped before and between layers is drawn for each step, or once for a whole sequence (variational)",
         CLASSIFICATION,
     ),
-    Known(
+    Parameter(
         "dropout_masks",
         "steps",
         Words(("steps", "sequence")),
         "whether what is dropped before, between and after layers is drawn for each step, or once for a whole sequence (variational)",
         ("tagging",),
     ),
-    Known("label_smoothing", 0.0, SMOOTHING, SMOOTHED, (*CLASSIFICATION, "seq2seq")),
-    Known("label_smoothing", 0.0, SMOOTHING, SMOOTHED, ("tagging",), when={"head": ("softmax",)}),
-    Known(
+    Parameter("label_smoothing", 0.0, SMOOTHING, SMOOTHED, (*CLASSIFICATION, "seq2seq")),
+    Parameter("label_smoothing", 0.0, SMOOTHING, SMOOTHED, ("tagging",), when={"head": ("softmax",)}),
+    Parameter(
         "recurrent_dropout",
         0.0,
         Real(0, 0.95),
         "share of the recurrent state dropped, the same for a whole sequence; of seq2seq in the encoder",
         READING,
     ),
-    Known("l2", 0.0, Real(0, 1), "L2 penalty on recurrent and output kernels; of seq2seq on the encoder's", READING),
+    Parameter(
+        "l2", 0.0, Real(0, 1), "L2 penalty on recurrent and output kernels; of seq2seq on the encoder's", READING
+    ),
     # Optimisation.
-    Known(
+    Parameter(
         "optimizer",
         "adam",
         Words(("adam", "adamw", "nadam", "rmsprop", "sgd")),
         "optimizer; sgd has Nesterov momentum 0.9",
     ),
-    Known(
+    Parameter(
         "learning_rate",
         2e-3,
         Real(1e-7, 10),
         "first learning rate",
         defaults={"tagging": 4e-3, "seq2seq": 4e-3, "generation": 4e-3},
     ),
-    Known("weight_decay", 0.004, Real(0, 1), "decoupled weight decay", when={"optimizer": ("adamw",)}),
-    Known(
+    Parameter("weight_decay", 0.004, Real(0, 1), "decoupled weight decay", when={"optimizer": ("adamw",)}),
+    Parameter(
         "schedule",
         "constant",
         Words(("constant", "linear", "cosine", "exponential")),
         "learning rate over the planned epochs; linear and cosine end at 0, exponential at a tenth",
     ),
-    Known("warm_up", 0.0, Real(0, 0.9), "share of the planned steps in which the learning rate rises from 0"),
-    Known(
+    Parameter("warm_up", 0.0, Real(0, 0.9), "share of the planned steps in which the learning rate rises from 0"),
+    Parameter(
         "averaging",
         0.0,
         Real(0, 0.99999),
         "weights that are scored and exported are a running average with this momentum, such as 0.998, and less in the first steps; 0 for none",
     ),
-    Known(
+    Parameter(
         "clip_norm",
         1.0,
         Real(1e-3, 1_000),
         "largest norm of the whole gradient, to which a larger one is scaled (Pascanu et al. 2013)",
     ),
-    Known(
+    Parameter(
         "batch_size", 64, Whole(1, 4_096), "examples a step", defaults={"tagging": 32, "seq2seq": 128, "generation": 16}
     ),
-    Known(
+    Parameter(
         "precision",
         "float32",
         Words(("float32", "mixed")),
         "arithmetic while training: float32, or for GPUs float16 with float32 weights; exports are float32",
     ),
-    Known(
+    Parameter(
         "patience",
         2,
         Whole(1, 100),
@@ -415,7 +417,7 @@ class Facts:
     def unspelled(self) -> bool:
         return not self.spelled
 
-    def allow(self, parameter: Known) -> bool:
+    def allow(self, parameter: Parameter) -> bool:
         """Whether the data give the parameter a meaning."""
         return not parameter.only or bool(getattr(self, parameter.only))
 
@@ -428,12 +430,12 @@ ONLY = {
 }
 
 
-def known(task: str) -> dict[str, Known]:
+def known(task: str) -> dict[str, Parameter]:
     """The parameters of `task` by name, in the order in which they are listed."""
     return {p.name: p for p in TABLE if task in p.tasks}
 
 
-def lookup(task: str, name: str) -> Known:
+def lookup(task: str, name: str) -> Parameter:
     """The parameter `name` of `task`.
 
     Raises:
@@ -445,7 +447,7 @@ def lookup(task: str, name: str) -> Known:
     return table[name]
 
 
-def is_active(parameter: Known, values: Mapping[str, Any], facts: Facts) -> bool:
+def is_active(parameter: Parameter, values: Mapping[str, Any], facts: Facts) -> bool:
     """Whether `parameter` matters, given the values of those listed before it."""
     if not facts.allow(parameter):
         return False

@@ -163,11 +163,11 @@ class Workers:
             WorkerDied: it was killed twice, or outgrew its memory.
         """
         try:
-            return answer(self.call(function, *arguments) if begun is None else begun)
+            return result_of(self.call(function, *arguments) if begun is None else begun)
         except WorkerDied as error:
             if not error.worth_another:
                 raise
-            return answer(self.call(function, *arguments))
+            return result_of(self.call(function, *arguments))
 
     def start(self, order: TrialOrder) -> None:
         """Hand out a trial; one that was interrupted goes on from its checkpoint, and reports all its epochs again."""
@@ -215,7 +215,7 @@ class Workers:
         """How a trial ended; None if it has begun again."""
         order = running.order
         try:
-            result: TrialResult = answer(running.future)
+            result: TrialResult = result_of(running.future)
             return result
         except TimeoutError:
             if time.monotonic() - running.began < (self.limit or 0.0):  # the machine slept, or its clock was set
@@ -245,7 +245,7 @@ def _place(function: Callable[..., Any] | str) -> tuple[str, str]:
     return f"{__package__}.{module}", name
 
 
-def answer(future: Future[Any]) -> Any:
+def result_of(future: Future[Any]) -> Any:
     """What a worker's call returns.
 
     Raises:

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from .answer import DRAWING
+from .answer import SAMPLING
 from .errors import DataError, UsageError, listed, unknown
 from .wording import as_json, first_line, visible, visible_line
 
@@ -93,7 +93,7 @@ def _drawing(options: argparse.Namespace) -> dict[str, Any] | None:
             )
         return None
     usual = _kept(described, dict)
-    for name, value in DRAWING.items():
+    for name, value in SAMPLING.items():
         if not isinstance(usual.get(name), (int, float) if isinstance(value, float) else type(value)):
             raise UsageError(
                 f"{described}: was damaged since it was exported: {name} is {usual.get(name)!r}; export it again"

@@ -16,7 +16,7 @@ from keras_tuner.engine import hyperparameters
 from keras_tuner.src.engine.conditions import Parent
 
 from .errors import SweepError
-from .ranges import Choice, Int, Parameter
+from .ranges import Choice, Int, Range
 from .spaces import SearchSpace
 
 MOST_REPEATS = 200  # proposals in a row that were tried before; then the space counts as exhausted
@@ -263,7 +263,7 @@ def _of_one_kind(values: Sequence[Any]) -> list[Any]:
     return [float(value) for value in values] if any(isinstance(value, float) for value in values) else list(values)
 
 
-def _declared(parameter: Parameter, default: Any) -> hyperparameters.HyperParameter:
+def _declared(parameter: Range, default: Any) -> hyperparameters.HyperParameter:
     """One parameter. Its conditions are given, not opened as scopes, which know only what was declared in the very same
     ones: neither two conditions nor one that depends on another could be said."""
     conditions = [Parent(name, _of_one_kind(values)) for name, values in parameter.when.items()]

@@ -107,4 +107,4 @@ class Float:
         return (self.low, self.high)
 
 
-Parameter = Choice | Int | Float
+Range = Choice | Int | Float

@@ -133,7 +133,7 @@ class TrialResult:
         seconds: wall-clock time of the trial, in all processes that it ran in.
         fit_seconds: of these in training and validation.
         parameters: number of weights, trained or not.
-        latency_ms: one example of middle length through the model, or so many symbols of a text (`telling.ASKED`), batch 1,
+        latency_ms: one example of middle length through the model, or so many symbols of a text (`learners.language_model.ASKED`), batch 1,
             milliseconds.
         truncated: training examples longer than `max_length`.
         kernel: how its recurrent layers were computed, see `models.kernels`.
@@ -202,7 +202,7 @@ class Differences(NamedTuple):
         )
 
 
-class Together(NamedTuple):
+class Ensemble(NamedTuple):
     """Trials whose models answer as one, and their scores on both splits."""
 
     trials: tuple[int, ...]

@@ -11,7 +11,7 @@ import numpy as np
 import pandas as pd
 
 from .choosing import Candidate
-from .records import Difference, Differences, Together, TrialResult
+from .records import Difference, Differences, Ensemble, TrialResult
 from .tasks import Baseline
 
 LONGEST = 300  # characters of an example that are shown
@@ -24,7 +24,7 @@ def leaderboard(
     test: Mapping[int, Mapping[str, float]],
     candidates: Sequence[Candidate] = (),
     repeats: Mapping[int, Sequence[int]] = MappingProxyType({}),
-    together: Together | None = None,
+    together: Ensemble | None = None,
 ) -> pd.DataFrame:
     """One row a trial and one a baseline, the best first; trials that failed last.
 

@@ -17,7 +17,7 @@ from .choosing import Repeat, still_to_repeat
 from .data.store import Prepared
 from .folders import SweepFolder
 from .keeping import Keeping
-from .pool import Workers, answer
+from .pool import Workers, result_of
 from .quiet import without_chatter
 from .records import Settings, TrialOrder, TrialResult
 from .signals import handling
@@ -92,7 +92,7 @@ class Search:
                 self._say_once_that_it_stops(screen)
                 self._note_spent(every=NOTED)
                 if screen.board.baseline is None and baselines.done() and not baselines.exception():
-                    self._note_baselines(answer(baselines), screen)
+                    self._note_baselines(result_of(baselines), screen)
                 self._record_news(screen)
                 ended = ended or self._reason_to_end() or self._hand_out(screen)
                 time.sleep(POLL_SECONDS)

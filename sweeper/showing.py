@@ -12,13 +12,13 @@ from . import pictures
 from .data.batches import Answers, Split
 from .data.store import Prepared
 from .data.texts import Texts, told_labels
-from .fitting import Learner
 from .learners import vocabulary
+from .learners.base import Learner
+from .learners.language_model import LanguageModelLearner
+from .learners.sequences import SequenceLearner
 from .records import EpochEvent, TrialOrder
 from .tasks import TASKS
 from .tasks.base import confusion
-from .telling import Telling
-from .writing import Writing
 
 DRAWN = (0.3, 0.6, 0.9)  # whose attention is drawn: examples by their place when sorted by length
 MOST_DRAWN = 60  # tokens of a source, and symbols of a target: a picture of hundreds could outgrow the memory
@@ -42,9 +42,9 @@ def show(
     """
     folder, meta = Path(order.folder), prepared.meta
     pictures.learning_curve(events, TASKS[order.task].objective(meta), folder / "learning_curve.png")
-    if isinstance(learner, Telling):
+    if isinstance(learner, LanguageModelLearner):
         (folder / "samples.txt").write_text(samples(order, prepared, learner), encoding="utf-8")
-    elif not isinstance(learner, Writing):
+    elif not isinstance(learner, SequenceLearner):
         table = confusion(validation.truth().labels, answers.labels, len(meta.labels))
         pictures.confusion_picture(table, meta.labels, folder / "confusion.png")
     elif order.configuration["attention"] != "none":
@@ -70,7 +70,7 @@ def _alignments(
         )
 
 
-def samples(order: TrialOrder, prepared: Prepared, learner: Telling) -> str:
+def samples(order: TrialOrder, prepared: Prepared, learner: LanguageModelLearner) -> str:
     """Texts from an empty prompt at three temperatures; each label in turn, where texts have one."""
     meta = prepared.meta
     labels, parts = told_labels(meta, order.configuration) or ("",), []

@@ -14,7 +14,7 @@ from .declarations import Fields
 from .domains import Real, Whole
 from .errors import DeclarationError, listed, unknown
 from .parameters import Facts
-from .ranges import Choice, Float, Int, Parameter, When
+from .ranges import Choice, Float, Int, Range, When
 
 
 @dataclass(frozen=True)
@@ -29,10 +29,10 @@ class SearchSpace:
     name: str
     about: str
     task: str
-    parameters: tuple[Parameter, ...]
+    parameters: tuple[Range, ...]
     text: str = ""
 
-    def __iter__(self) -> Iterator[Parameter]:
+    def __iter__(self) -> Iterator[Range]:
         return iter(self.parameters)
 
     def active(self, values: Mapping[str, Any]) -> dict[str, Any]:
@@ -54,7 +54,7 @@ class SearchSpace:
 
     def for_data(self, facts: Facts) -> SearchSpace:
         """This space without the parameters that these data leave inactive, and without those that depend on them."""
-        kept: list[Parameter] = []
+        kept: list[Range] = []
         for parameter in self.parameters:
             matters = facts.allow(parameters.lookup(self.task, parameter.name))
             if matters and all(name in {other.name for other in kept} for name in parameter.when):
@@ -128,7 +128,7 @@ class _Header:
 
 
 @dataclass(frozen=True)
-class _Range:
+class _Bounds:
     low: float
     high: float
     step: int | None = None
@@ -138,7 +138,7 @@ class _Range:
 KINDS = ("choice", "int", "float", "fixed")
 
 
-def _parameter(fields: Fields, task: str) -> Parameter:
+def _parameter(fields: Fields, task: str) -> Range:
     """One [parameters.NAME] table."""
     name = fields.keys[-1]
     try:
@@ -172,7 +172,7 @@ def _parameter(fields: Fields, task: str) -> Parameter:
     return parameter
 
 
-def _domain(fields: Fields, kind: str, name: str, when: When) -> Parameter:
+def _domain(fields: Fields, kind: str, name: str, when: When) -> Range:
     default = fields.values.get("default")
     value = fields.values[kind]
     if kind == "fixed":
@@ -181,7 +181,7 @@ def _domain(fields: Fields, kind: str, name: str, when: When) -> Parameter:
         if not isinstance(value, list):
             raise fields.error(kind, f"must be a list of values, found {value!r}")
         return Choice(name, tuple(value), when, default)
-    bounds = fields.table(kind).into(_Range)
+    bounds = fields.table(kind).into(_Bounds)
     if kind == "float":
         if bounds.step is not None:
             raise fields.table(kind).error("step", "a float has no step; write a choice of the values that you want")
@@ -205,7 +205,7 @@ def _when(fields: Fields) -> When:
     return {key: tuple(value) for key, value in table.values.items()}
 
 
-def _with_intrinsic_conditions(fields: Fields, found: Mapping[str, Parameter], task: str) -> Parameter:
+def _with_intrinsic_conditions(fields: Fields, found: Mapping[str, Range], task: str) -> Range:
     """Add the conditions under which the builder reads the parameter at all, so that no trial is wasted on it."""
     parameter = found[fields.keys[-1]]
     when = dict(parameter.when)
@@ -229,7 +229,7 @@ def _with_intrinsic_conditions(fields: Fields, found: Mapping[str, Parameter], t
     return replace(parameter, when=when)
 
 
-def _check_conditions(fields: Fields, parameter: Parameter, found: Mapping[str, Parameter]) -> None:
+def _check_conditions(fields: Fields, parameter: Range, found: Mapping[str, Range]) -> None:
     for name, values in parameter.when.items():
         if name not in found:
             raise fields.error(
@@ -240,9 +240,9 @@ def _check_conditions(fields: Fields, parameter: Parameter, found: Mapping[str, 
             raise fields.error("when", f"{name} is never {' or '.join(repr(value) for value in never)} in this space")
 
 
-def _in_order(declared: Fields, found: Mapping[str, Parameter]) -> tuple[Parameter, ...]:
+def _in_order(declared: Fields, found: Mapping[str, Range]) -> tuple[Range, ...]:
     """Each parameter after those on which it depends."""
-    done: dict[str, Parameter] = {}
+    done: dict[str, Range] = {}
     while len(done) < len(found):
         ready = [p for key, p in found.items() if key not in done and all(name in done for name in p.when)]
         if not ready:

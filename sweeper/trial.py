@@ -16,14 +16,14 @@ import tensorflow as tf
 from .data.batches import Answers
 from .data.store import open_prepared
 from .errors import DataError, TrialError
-from .fitting import Learner, Predictions, latency_ms, parameter_count
 from .journal import Journal
 from .learners import as_served, build_learner, load
+from .learners.base import Learner, Predictions, latency_ms, parameter_count
+from .learners.training import Epoch, fit
 from .models import kernels, state
 from .records import BEST, EVENTS, LAST, EpochEvent, Scores, TrialOrder, TrialResult
 from .showing import show
 from .tasks import TASKS
-from .training import Epoch, fit
 
 
 def run_trial(order: TrialOrder) -> TrialResult:

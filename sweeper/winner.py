@@ -16,9 +16,9 @@ from .data.store import Meta
 from .ensembles import Finished
 from .files import write_atomically
 from .learners import DECODING, load, trained
+from .learners.sequences import SequenceLearner
 from .records import Scores, TrialOrder
 from .tasks import TASKS
-from .writing import Writing
 
 DECODINGS = ((1, 0.0), *((width, penalty) for width in (3, 6) for penalty in (0.0, 0.5, 1.0)))
 """Beam widths and length penalties that are tried once a search is over."""
@@ -30,7 +30,7 @@ def choose_decoding(order: TrialOrder) -> dict[str, float]:
     """The beam search with the best validation score, of a finished trial that writes sequences; kept beside its
     weights. {} for one that does not."""
     prepared, learner = trained(order)
-    if not isinstance(learner, Writing):
+    if not isinstance(learner, SequenceLearner):
         return {}
     task, split = TASKS[order.task], load(order, prepared, "validation")
     assert isinstance(split, Split)

@@ -92,7 +92,7 @@ def nothing() -> None:
 
 def call(module: str, name: str, *arguments: Any) -> Any:
     """Run a function by name, and leave nothing of its graphs behind."""
-    from .fitting import release_memory
+    from .learners.base import release_memory
 
     try:
         return getattr(importlib.import_module(module), name)(*arguments)

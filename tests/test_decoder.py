@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sweeper.learners import _places
+from sweeper.learners.build import _places
+from sweeper.learners.sequences import SequenceLearner
 from sweeper.models import Sizes, build_encoder_decoder
 from sweeper.models.beam import search
 from sweeper.models.decoder import Memory
@@ -16,7 +17,6 @@ from sweeper.models.encoder_decoder import forcing
 from sweeper.models.optimizers import build_optimizer
 from sweeper.parameters import complete
 from sweeper.records import BOUNDARY, UNKNOWN
-from sweeper.writing import Writing
 
 DECODERS = ("initial_state", "repeat", "feedback", "start_token")
 SYMBOLS, TIME, LONGEST = 5, 6, 4
@@ -238,7 +238,7 @@ def test_attention_copies_and_reverses_twenty_symbols_and_a_first_state_alone_do
     values = {"decoder": decoder, "attention": attention, "cell": "gru", "units": 32, "embedding_units": 16}
     configuration = complete("seq2seq", {**SMALL, **values, "learning_rate": 0.006, "batch_size": 64})
     model = build_encoder_decoder(configuration, Sizes(12, 12, seed=1, kernel="packed", longest=21))
-    fitting = Writing(model, build_optimizer(configuration, 1_500))
+    fitting = SequenceLearner(model, build_optimizer(configuration, 1_500))
     everything = np.ones((64, 21), np.float32) / 21
 
     def batch(count):
@@ -261,7 +261,7 @@ def test_attention_copies_and_reverses_twenty_symbols_and_a_first_state_alone_do
 def test_an_epoch_shows_the_decoder_its_share_of_true_symbols():
     configuration = complete("seq2seq", SMALL)
     model = build_encoder_decoder(configuration, Sizes(12, 12, seed=1, kernel="keras", longest=21))
-    writing = Writing(model, build_optimizer(configuration, 10), forced=lambda epochs: 1 - epochs / 4)
+    writing = SequenceLearner(model, build_optimizer(configuration, 10), forced=lambda epochs: 1 - epochs / 4)
     for epochs, share in ((0, 1.0), (3, 0.25)):
         writing.progress.epoch = epochs
         writing.begin_epoch()

@@ -21,16 +21,16 @@ from sweeper.data.batches import load_split
 from sweeper.data.prepare import prepare
 from sweeper.ensembles import Finished
 from sweeper.errors import ExportError, UsageError
-from sweeper.fitting import Fitting
 from sweeper.folders import check_free
 from sweeper.learners import as_served, build_learner, trained
+from sweeper.learners.labels import LabelLearner
+from sweeper.learners.sequences import SequenceLearner
 from sweeper.models import kernels
 from sweeper.parameters import complete
 from sweeper.records import TrialOrder
-from sweeper.tasks import TASKS, Served
+from sweeper.tasks import TASKS, TrainedModel
 from sweeper.trial import run_trial
 from sweeper.winner import score_test
-from sweeper.writing import Writing
 
 from .conftest import card_text, reviews, write
 
@@ -152,7 +152,7 @@ def test_a_tagger_of_characters_exports_with_its_bigrams(tmp_path):
 def test_a_tagger_with_attention_reads_a_long_text_in_windows(tmp_path, people_card):
     order, _ = run(tmp_path, people_card, attention="dot")
     prepared, fitting = trained(order)
-    served = TASKS["tagging"].serving([Served(fitting.model, ["", "<unk>", "us"], order.configuration)], prepared)
+    served = TASKS["tagging"].serving([TrainedModel(fitting.model, ["", "<unk>", "us"], order.configuration)], prepared)
     tags = served.of_text(tf.constant(["us " * 1_300]))["tags"].numpy()[0]
     assert len(tags) == 1_300
     window = served.of_text(tf.constant(["us " * 512]))["tags"].numpy()[0]
@@ -190,7 +190,7 @@ def test_the_decoding_that_writes_most_of_the_validation_data_right_is_chosen(tm
         wrong = truth._replace(labels=truth.labels[::-1].copy())
         return lambda width, penalty: truth if (width, penalty) == (3, 0.5) else wrong
 
-    monkeypatch.setattr(Writing, "searched", searched)
+    monkeypatch.setattr(SequenceLearner, "searched", searched)
     assert winner.choose_decoding(order) == {"beam_width": 3, "length_penalty": 0.5}
 
 
@@ -221,7 +221,7 @@ def test_an_export_runs_where_there_is_no_gpu(tmp_path, spelled_card, cell):
 
 
 def test_the_winner_is_scored_with_the_weights_of_its_best_epoch(tmp_path, reviews_card, monkeypatch):
-    train = Fitting.train_epoch
+    train = LabelLearner.train_epoch
 
     def spoiled_in_the_end(fitting, *how):
         found = train(fitting, *how)
@@ -230,7 +230,7 @@ def test_the_winner_is_scored_with_the_weights_of_its_best_epoch(tmp_path, revie
                 variable.assign(-2.0 * variable)
         return found
 
-    monkeypatch.setattr(Fitting, "train_epoch", spoiled_in_the_end)
+    monkeypatch.setattr(LabelLearner, "train_epoch", spoiled_in_the_end)
     order, result = run(tmp_path, reviews_card)
     assert (result.best_epoch, result.epochs) == (1, 2)
     prepared, fitting = trained(order)

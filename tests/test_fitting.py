@@ -12,12 +12,13 @@ from sweeper.data import cards
 from sweeper.data.batches import load_split
 from sweeper.data.prepare import prepare
 from sweeper.errors import TrialError
-from sweeper.fitting import Fitting, parameter_count, release_memory
+from sweeper.learners.base import parameter_count, release_memory
+from sweeper.learners.labels import LabelLearner
+from sweeper.learners.training import Epoch, fit
 from sweeper.models import Sizes, kernels
 from sweeper.models.optimizers import build_optimizer
 from sweeper.parameters import complete
 from sweeper.tasks import TASKS
-from sweeper.training import Epoch, fit
 
 QUICK = {
     "units": 6,
@@ -36,7 +37,7 @@ def ready(card, **values):
     configuration = complete(prepared.meta.task, {**QUICK, **values})
     training, validation = (load_split(prepared, part, configuration) for part in ("train", "validation"))
     sizes = Sizes(training.vocabulary, len(prepared.meta.labels), seed=5, kernel=kernels.choose(configuration))
-    fitting = Fitting(
+    fitting = LabelLearner(
         task.build(configuration, sizes),
         build_optimizer(configuration, 50),
         several=training.several,

@@ -24,6 +24,7 @@ from sweeper.data.store import Meta
 from sweeper.data.texts import Texts
 from sweeper.errors import DataError
 from sweeper.learners import build_learner, load
+from sweeper.learners.language_model import LanguageModelLearner
 from sweeper.models import Generator
 from sweeper.models.optimizers import build_optimizer
 from sweeper.parameters import Facts, complete
@@ -32,7 +33,6 @@ from sweeper.records import BOUNDARY, UNKNOWN, TrialOrder
 from sweeper.tasks import TASKS
 from sweeper.tasks.ngrams import NGrams
 from sweeper.tasks.serving_writers import TellerModule
-from sweeper.telling import Telling
 from sweeper.trial import run_trial
 
 from .conftest import card_text, write
@@ -118,7 +118,9 @@ def test_states_that_are_carried_tell_a_text_as_if_it_were_read_whole(cell, valu
     for kernel, window in (("keras", 256), ("keras", 4), ("packed", 7)):
         monkeypatch.setattr("sweeper.data.texts.EVALUATED_WINDOW", window)
         model = generator(kernel, cell=cell, **values)
-        surprisals.append(Telling(model, build_optimizer(configuration(), 1)).predict(split).answers.labels)
+        surprisals.append(
+            LanguageModelLearner(model, build_optimizer(configuration(), 1)).predict(split).answers.labels
+        )
     for other in surprisals[1:]:
         assert np.allclose(surprisals[0], other, atol=1e-5)
 
@@ -151,7 +153,7 @@ def test_what_follows_from_what_is_learnt():
     split = Texts(symbols, np.arange(3) * 41, np.full(3, 41), np.zeros(3, np.int32), SYMBOLS, 8)
     chosen = configuration(units=16, learning_rate=0.02)
     model = Generator(chosen, symbols=SYMBOLS, conditions=0, seed=1, kernel="packed")
-    learner = Telling(model, build_optimizer(chosen, 500))
+    learner = LanguageModelLearner(model, build_optimizer(chosen, 500))
     before = learner.predict(split).loss
     for epoch in range(8):
         learner.train_epoch(split, 3, np.random.default_rng(epoch))

@@ -13,7 +13,7 @@ from sklearn.feature_extraction.text import TfidfVectorizer
 from sklearn.linear_model import LogisticRegression
 
 from sweeper.data import cards, linear
-from sweeper.data.linear import PAIR, STRENGTHS, Linear, Texts, _codes, _most_frequent, fit, held_out_scores
+from sweeper.data.linear import PAIR, STRENGTHS, Linear, TokenIds, _codes, _most_frequent, fit, held_out_scores
 from sweeper.data.prepare import prepare
 from sweeper.data.store import open_encoded, open_linear, open_linear_scores, read_texts
 from sweeper.tasks.linear_scores import LinearScores
@@ -28,7 +28,7 @@ def texts_of(*lines):
 
 
 def as_texts(apart):
-    return Texts(np.array([*itertools.chain(*apart)], np.int32), np.cumsum([0, *map(len, apart)]))
+    return TokenIds(np.array([*itertools.chain(*apart)], np.int32), np.cumsum([0, *map(len, apart)]))
 
 
 def some_texts(rng, count=60):
@@ -88,7 +88,7 @@ def test_pairs_stand_within_one_text_only():
 def test_many_labels_leave_room_for_fewer_features(rng, monkeypatch):
     words = 2_000
     ids = rng.permutation(words) + 2
-    texts = Texts(np.concatenate([ids, ids[:600]]).astype(np.int32), np.array([0, words, words + 600]))
+    texts = TokenIds(np.concatenate([ids, ids[:600]]).astype(np.int32), np.array([0, words, words + 600]))
     assert set(_most_frequent(texts, 500).tolist()) <= set(_codes(texts)[0].tolist())
     monkeypatch.setattr(linear, "WEIGHTS", 3 * 70)
     assert len(fit("tfidf", texts, np.array([0, 2], np.int32), 3).codes) == 70

@@ -20,7 +20,7 @@ from sweeper.cli import main
 from sweeper.data import packages
 from sweeper.errors import DataError
 from sweeper.models import state
-from sweeper.pool import Workers, answer
+from sweeper.pool import Workers, result_of
 from sweeper.track.tracker import Tracker
 from sweeper.worker import nothing
 
@@ -74,7 +74,7 @@ def test_nothing_of_the_working_folder_is_imported(tmp_path, monkeypatch):
     tracker.abandon("KILLED")
     main(["doctor"])  # as every command does
     with Workers(1, tmp_path / "log") as workers:
-        answer(workers.call(nothing))
+        result_of(workers.call(nothing))
     assert not Path("sprung").exists()
 
 

@@ -17,7 +17,7 @@ import pandas as pd
 
 from ..records import UNKNOWN
 from .cards import PARTS, Card
-from .linear import Texts, fit, held_out_scores
+from .linear import TokenIds, fit, held_out_scores
 from .sources import opened
 from .store import Prepared, read_texts
 
@@ -87,7 +87,7 @@ def write_linear(prepared: Prepared, weighting: str, place: Path) -> dict[str, A
     return {"weighting": weighting, "features": len(fitted.codes)}
 
 
-def read_unlabelled(card: Card, encoding: tuple[str, bool], vocabulary: Sequence[str]) -> Texts:
+def read_unlabelled(card: Card, encoding: tuple[str, bool], vocabulary: Sequence[str]) -> TokenIds:
     """The texts without labels that a card names, one a line, as ids of the training tokens.
 
     Args:
@@ -107,7 +107,7 @@ def read_unlabelled(card: Card, encoding: tuple[str, bool], vocabulary: Sequence
         flat, counts = cut(lines.iloc[start : start + CHUNK], options)
         ids.append(table.lookup(tf.constant(flat)).numpy().astype(np.int32))
         lengths.append(counts)
-    return Texts(np.concatenate(ids), np.concatenate([[0], np.cumsum(np.concatenate(lengths))]))
+    return TokenIds(np.concatenate(ids), np.concatenate([[0], np.cumsum(np.concatenate(lengths))]))
 
 
 def _chunks(examples: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:

@@ -7,7 +7,7 @@ from typing import Any
 import numpy as np
 
 from ..records import UNKNOWN
-from .linear import Texts
+from .linear import TokenIds
 
 WIDTH = 100
 WORDS = 30_000  # the most frequent words, which have vectors
@@ -16,7 +16,7 @@ SMOOTHING = 0.75  # exponent of how frequent company is, so that rare words do n
 SPREAD = 0.3  # standard deviation of all numbers, about that of GloVe's
 
 
-def learned_vectors(texts: Texts, vocabulary: int, width: int = WIDTH, seed: int = 0) -> np.ndarray:
+def learned_vectors(texts: TokenIds, vocabulary: int, width: int = WIDTH, seed: int = 0) -> np.ndarray:
     """float32 (vocabulary, width), a row of NaN for a word that is too rare to tell; of few words narrower than `width`.
 
     The positive pointwise mutual information of words and their company, cut to its largest singular values, each
@@ -25,7 +25,7 @@ def learned_vectors(texts: Texts, vocabulary: int, width: int = WIDTH, seed: int
     """
     from sklearn.utils.extmath import randomized_svd
 
-    information = _information(_company(texts, min(vocabulary, WORDS)))
+    information = _ppmi(_cooccurrences(texts, min(vocabulary, WORDS)))
     known = np.flatnonzero(np.diff(information.indptr))
     width = max(1, min(width, len(known) - 1))
     vectors = np.full((vocabulary, width), np.nan, np.float32)
@@ -37,7 +37,7 @@ def learned_vectors(texts: Texts, vocabulary: int, width: int = WIDTH, seed: int
     return vectors
 
 
-def _company(texts: Texts, words: int) -> Any:
+def _cooccurrences(texts: TokenIds, words: int) -> Any:
     """How often which words stand near each other, sparse float32 (words, words)."""
     from scipy.sparse import csr_matrix
 
@@ -51,7 +51,7 @@ def _company(texts: Texts, words: int) -> Any:
     return (counts + counts.T).tocsr()
 
 
-def _information(counts: Any) -> Any:
+def _ppmi(counts: Any) -> Any:
     """Positive pointwise mutual information, sparse float32 (words, words)."""
     often = np.asarray(counts.sum(axis=1))[:, 0].astype(np.float64)
     company = often**SMOOTHING / max((often**SMOOTHING).sum(), 1e-9)

@@ -31,7 +31,7 @@ NONE = -1  # no n-gram's code
 PAIR = 32  # bits of the second id of a pair
 
 
-class Texts(NamedTuple):
+class TokenIds(NamedTuple):
     """Args:
     ids: int32, all tokens of some texts end to end.
     offsets: int64 (texts + 1,).
@@ -58,14 +58,14 @@ class Linear(NamedTuple):
     coefficients: np.ndarray
     intercepts: np.ndarray
 
-    def scores(self, texts: Texts) -> np.ndarray:
+    def scores(self, texts: TokenIds) -> np.ndarray:
         """float32 (texts, labels): log odds of each label against the rest; of two labels half of them, so that the
         softmax of both is what the classifier believes."""
         weighted = _weighted(self.weighting, _counted(texts, self.codes), self.values)
         return np.asarray(weighted @ self.coefficients + self.intercepts, np.float32)
 
 
-def fit(weighting: str, texts: Texts, labels: np.ndarray, label_count: int) -> Linear:
+def fit(weighting: str, texts: TokenIds, labels: np.ndarray, label_count: int) -> Linear:
     """The classifier of some texts.
 
     Args:
@@ -79,7 +79,7 @@ def fit(weighting: str, texts: Texts, labels: np.ndarray, label_count: int) -> L
     )
 
 
-def held_out_scores(linear: Linear, texts: Texts, labels: np.ndarray, seed: int) -> np.ndarray:
+def held_out_scores(linear: Linear, texts: TokenIds, labels: np.ndarray, seed: int) -> np.ndarray:
     """As `Linear.scores` of the texts that it was fitted to, but of each by a classifier that was fitted without it."""
     label_count = len(linear.intercepts)
     weighted = _weighted(linear.weighting, _counted(texts, linear.codes), linear.values)
@@ -93,14 +93,14 @@ def held_out_scores(linear: Linear, texts: Texts, labels: np.ndarray, seed: int)
     return found
 
 
-def _equal_texts(texts: Texts) -> np.ndarray:
+def _equal_texts(texts: TokenIds) -> np.ndarray:
     """int64 (texts,): a number for each text, the same for those that are equal."""
     numbers: dict[bytes, int] = {}
     parts = np.split(np.asarray(texts.ids), texts.offsets[1:-1])
     return np.array([numbers.setdefault(part.tobytes(), len(numbers)) for part in parts], np.int64)
 
 
-def _codes(texts: Texts) -> tuple[np.ndarray, np.ndarray]:
+def _codes(texts: TokenIds) -> tuple[np.ndarray, np.ndarray]:
     """Every n-gram's code, and the text that it stands in."""
     ids, lengths = np.asarray(texts.ids, np.int64), np.diff(texts.offsets)
     rows = np.repeat(np.arange(len(lengths)), lengths)
@@ -109,13 +109,13 @@ def _codes(texts: Texts) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([ids, pairs]), np.concatenate([rows, rows[1:][neighbours]])
 
 
-def _most_frequent(texts: Texts, most: int) -> np.ndarray:
+def _most_frequent(texts: TokenIds, most: int) -> np.ndarray:
     codes = _codes(texts)[0]
     codes, counts = np.unique(codes[codes > UNKNOWN], return_counts=True)
     return np.sort(codes[np.argsort(-counts, kind="stable")[:most]])
 
 
-def _counted(texts: Texts, codes: np.ndarray) -> scipy.sparse.csr_matrix:
+def _counted(texts: TokenIds, codes: np.ndarray) -> scipy.sparse.csr_matrix:
     """float32 (texts, features): how often each stands in each."""
     from scipy.sparse import csr_matrix
 

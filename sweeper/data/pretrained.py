@@ -20,13 +20,13 @@ from .cards import VECTORS, Card
 from .derived import read_unlabelled
 from .downloads import sha256
 from .in_domain import learned_vectors
-from .linear import Texts
+from .linear import TokenIds
 from .store import Prepared, no_space, open_encoded, read_texts
 
 IN_DOMAIN = "in_domain"
 """The name of vectors that are learned from the training texts themselves."""
 
-FURTHER = 100_000
+MOST_FURTHER = 100_000
 """The most words that only the vectors know: of 50 numbers each they are 20 MB of an export."""
 
 UNSPACED = re.compile(
@@ -60,14 +60,14 @@ def write_vectors(
         raise no_space(target, error) from None
 
 
-def _texts(card: Card, prepared: Prepared, encoding: tuple[str, bool], vocabulary: list[str]) -> Texts:
+def _texts(card: Card, prepared: Prepared, encoding: tuple[str, bool], vocabulary: list[str]) -> TokenIds:
     """What vectors of this data are learned from: the training texts, and those without labels that the card names."""
     labelled = read_texts(prepared, "train", encoding)
     if card.unlabelled is None:
         return labelled
     with without_chatter():
         further = read_unlabelled(card, encoding, vocabulary)
-    return Texts(
+    return TokenIds(
         np.concatenate([labelled.ids, further.ids]),
         np.concatenate([labelled.offsets, labelled.offsets[-1] + further.offsets[1:]]),
     )
@@ -82,7 +82,7 @@ def _occurs(given: bool, tokens: str, lowercase: bool, word: str) -> bool:
 def _rows(name: str, vocabulary: list[str], occurs: Callable[[str], bool]) -> tuple[np.ndarray, list[str]]:
     """Vectors of a vocabulary and of further words, and these words."""
     inside = set(vocabulary)
-    found, width = load_vectors(name, inside, occurs, FURTHER)
+    found, width = load_vectors(name, inside, occurs, MOST_FURTHER)
     others = [word for word in found if word not in inside]
     matrix = np.full((len(vocabulary) + len(others), width), np.nan, np.float32)
     for row, word in enumerate([*vocabulary, *others]):

@@ -44,7 +44,7 @@ from ..parameters import Facts
 from ..records import BOUNDARY
 from .cards import PARTS
 from .downloads import sha256
-from .linear import Linear, Texts
+from .linear import Linear, TokenIds
 
 SPELLING = "spelling"
 SYMBOLS = ("<stop>", "<unk>")
@@ -235,11 +235,11 @@ def open_linear_scores(prepared: Prepared, weighting: str) -> np.ndarray:
     return _mapped(prepared.folder / linear_key(weighting) / "scores.npy")
 
 
-def read_texts(prepared: Prepared, part: str, encoding: tuple[str, bool] = ("words", True)) -> Texts:
+def read_texts(prepared: Prepared, part: str, encoding: tuple[str, bool] = ("words", True)) -> TokenIds:
     """The texts of one split, whole, as lower-case words or in another encoding."""
     encoded, rows = open_encoded(prepared, *encoding), prepared.rows(part)
     offsets = encoded.offsets[rows.start : rows.stop + 1]
-    return Texts(encoded.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
+    return TokenIds(encoded.ids[offsets[0] : offsets[-1]], offsets - offsets[0])
 
 
 def _mapped(path: Path) -> np.ndarray:

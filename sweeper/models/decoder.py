@@ -93,7 +93,7 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         self.samples = configuration.get("teacher_forcing", "always") != "always"
         self.coins = keras.random.SeedGenerator(seed)
         self.forcing = self.add_weight(shape=(), initializer="ones", trainable=False, autocast=False, name="forcing")
-        self.forcing.learns_nothing = True  # set before each epoch, see `training.fit`
+        self.forcing.learns_nothing = True  # set before each epoch, see `SequenceLearner.begin_epoch`
         self.reads = self.kind in ("feedback", "start_token")  # the symbol before
         one_hot = configuration["input"] == "one_hot"
         self.embedding = None if one_hot or not self.reads else _embedding(configuration, symbols, seed)

@@ -236,7 +236,7 @@ def _read_rows_as_they_are(layer: Any, direction: str) -> None:
         height, width = cell.kernel.shape
         cell.kernel.assign(np.eye(height, width, -place * width, dtype=np.float32))
         cell.kernel.trainable = False
-        cell.kernel.learns_nothing = True  # and is not counted: see `fitting.parameter_count`
+        cell.kernel.learns_nothing = True  # and is not counted: see `learners.base.parameter_count`
 
 
 def last_state(states: Any, mask: Any, direction: str) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from ..registry import Registry
-from .base import Baseline, Served, Task
+from .base import Baseline, Task, TrainedModel
 from .generation import GENERATION
 from .sentiment import SENTIMENT
 from .seq2seq import SEQ2SEQ
@@ -14,4 +14,4 @@ TASKS: Registry[Task] = Registry("task")
 for _task in (SENTIMENT, TEXT, TAGGING, SEQ2SEQ, GENERATION):
     TASKS.add(_task.name, _task)
 
-__all__ = ["TASKS", "Baseline", "Served", "Task"]
+__all__ = ["TASKS", "Baseline", "Task", "TrainedModel"]

@@ -44,7 +44,7 @@ class Baseline(NamedTuple):
         return [cls(**row) for row in facts.get("baselines", [])]
 
 
-class Served(NamedTuple):
+class TrainedModel(NamedTuple):
     """A trained model, the tokens that it reads by id, and its configuration."""
 
     model: keras.Model
@@ -99,7 +99,7 @@ class Task(ABC):
         """A model from ids to a dictionary with `logits`."""
 
     @abstractmethod
-    def serving(self, models: Sequence[Served], prepared: Prepared) -> Any:
+    def serving(self, models: Sequence[TrainedModel], prepared: Prepared) -> Any:
         """A tf.Module whose `signatures()` take raw text and answer with label names.
 
         Args:

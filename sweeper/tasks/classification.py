@@ -12,7 +12,7 @@ from ..data.batches import Answers, joins_ngrams
 from ..data.cards import PARTS
 from ..data.store import Meta, Prepared, has_linear, open_linear_scores, read_texts
 from ..records import Configuration, Scores
-from .base import Baseline, Served, Task, accuracy, confusion, macro_f1, right_of_all
+from .base import Baseline, Task, TrainedModel, accuracy, confusion, macro_f1, right_of_all
 
 if TYPE_CHECKING:
     import keras
@@ -47,11 +47,11 @@ class Classification(Task):
 
         return build_classifier(configuration, sizes)
 
-    def serving(self, models: Sequence[Served], prepared: Prepared) -> Any:
+    def serving(self, models: Sequence[TrainedModel], prepared: Prepared) -> Any:
         from .linear_scores import LinearScores
         from .serving import ClassifierModule, TextReader, as_one
 
-        def reader(one: Served) -> TextReader:
+        def reader(one: TrainedModel) -> TextReader:
             scores = LinearScores.of(prepared, one.configuration) if joins_ngrams(one.configuration) else None
             return TextReader(*one, scores)
 

@@ -12,7 +12,7 @@ from ..data.batches import Answers
 from ..data.cards import PARTS
 from ..data.store import Meta, Prepared
 from ..records import Configuration, Scores
-from .base import Baseline, Served, Task
+from .base import Baseline, Task, TrainedModel
 from .ngrams import NGrams
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Generation(Task):
 
         return build_generator(configuration, sizes)
 
-    def serving(self, models: Sequence[Served], prepared: Prepared) -> Any:
+    def serving(self, models: Sequence[TrainedModel], prepared: Prepared) -> Any:
         from .serving_writers import TellerModule
 
         (one,) = models

@@ -12,7 +12,7 @@ from ..data.batches import Answers
 from ..data.cards import PARTS
 from ..data.store import Meta, Prepared, open_encoded
 from ..records import BOUNDARY, UNKNOWN, Configuration, Scores
-from .base import Baseline, Served, Task
+from .base import Baseline, Task, TrainedModel
 
 if TYPE_CHECKING:
     import keras
@@ -56,7 +56,7 @@ class Seq2Seq(Task):
 
         return build_encoder_decoder(configuration, sizes)
 
-    def serving(self, models: Sequence[Served], prepared: Prepared) -> Any:
+    def serving(self, models: Sequence[TrainedModel], prepared: Prepared) -> Any:
         from .serving_writers import WriterModule
 
         (one,) = models

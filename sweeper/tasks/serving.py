@@ -1,6 +1,6 @@
 """What an exported model that labels runs: raw text in, label names out, stock TensorFlow ops only.
 
-A reader gives the logits of a text, a module answers with names. Several readers are one by `Together`.
+A reader gives the logits of a text, a module answers with names. Several readers are one by `EnsembleReader`.
 """
 
 from __future__ import annotations
@@ -162,7 +162,7 @@ class TokenReader(tf.Module):  # type: ignore[misc]
         return tf.reshape(logits, [batch, windows * window, logits.shape[-1]])[:, :time]
 
 
-class Together(tf.Module):  # type: ignore[misc]
+class EnsembleReader(tf.Module):  # type: ignore[misc]
     """Several readers as one; see `layers.opinions`."""
 
     def __init__(self, readers: Sequence[Reader]) -> None:
@@ -181,7 +181,7 @@ class Together(tf.Module):  # type: ignore[misc]
 def as_one(readers: Iterable[Reader]) -> Reader:
     """What a module asks: the reader, or all together."""
     one, *others = readers
-    return Together([one, *others]) if others else one
+    return EnsembleReader([one, *others]) if others else one
 
 
 def _token_options(configuration: Configuration) -> TokenOptions:

@@ -11,7 +11,7 @@ from ..data.batches import Answers, spells
 from ..data.cards import PARTS
 from ..data.store import Meta, Prepared, open_encoded, open_spellings
 from ..records import Configuration, Scores
-from .base import Baseline, Served, Task, accuracy, confusion, macro_f1, right_of_all
+from .base import Baseline, Task, TrainedModel, accuracy, confusion, macro_f1, right_of_all
 
 if TYPE_CHECKING:
     import keras
@@ -53,10 +53,10 @@ class Tagging(Task):
 
         return build_tagger(configuration, sizes)
 
-    def serving(self, models: Sequence[Served], prepared: Prepared) -> Any:
+    def serving(self, models: Sequence[TrainedModel], prepared: Prepared) -> Any:
         from .serving import TaggerModule, TokenReader, as_one
 
-        def reader(one: Served) -> TokenReader:
+        def reader(one: TrainedModel) -> TokenReader:
             return TokenReader(*one, open_spellings(prepared).alphabet if spells(one.configuration) else ())
 
         return TaggerModule(as_one(map(reader, models)), prepared.meta.labels)

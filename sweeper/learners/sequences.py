@@ -8,18 +8,19 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .data.batches import Answers, Batch, Split
-from .fitting import Fitting, predicted
-from .models import EncoderDecoder
-from .records import BOUNDARY
+from ..data.batches import Answers, Batch, Split
+from ..models import EncoderDecoder
+from ..records import BOUNDARY
+from .base import predicted
+from .labels import LabelLearner
 
 
-class Writing(Fitting):
+class SequenceLearner(LabelLearner):
     """Learns the targets of sources.
 
     Args:
         model: built.
-        smoothing: see `Fitting`.
+        smoothing: see `LabelLearner`.
         forced: the share of true symbols among those that training shows the decoder, after so many epochs.
     """
 

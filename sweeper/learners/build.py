@@ -12,21 +12,22 @@ from typing import Any
 import keras
 import numpy as np
 
-from .adapters import schemes
-from .data.batches import Split, load_split, spells
-from .data.spelling import KINDS, WIDTH
-from .data.store import Prepared, open_prepared, open_spellings
-from .data.texts import Texts, load_texts
-from .data.vocabulary import read_vocabulary
-from .errors import TrialError
-from .fitting import Fitting, Learner
-from .models import EncoderDecoder, Generator, Sizes, Spelling, kernels, state
-from .models.encoder_decoder import forcing
-from .models.optimizers import build_optimizer
-from .records import BEST, TrialOrder
-from .tasks import TASKS
-from .telling import Telling
-from .writing import Writing
+from ..adapters import schemes
+from ..data.batches import Split, load_split, spells
+from ..data.spelling import KINDS, WIDTH
+from ..data.store import Prepared, open_prepared, open_spellings
+from ..data.texts import Texts, load_texts
+from ..data.vocabulary import read_vocabulary
+from ..errors import TrialError
+from ..models import EncoderDecoder, Generator, Sizes, Spelling, kernels, state
+from ..models.encoder_decoder import forcing
+from ..models.optimizers import build_optimizer
+from ..records import BEST, TrialOrder
+from ..tasks import TASKS
+from .base import Learner
+from .labels import LabelLearner
+from .language_model import LanguageModelLearner
+from .sequences import SequenceLearner
 
 DECODING = "decoding.json"
 
@@ -58,10 +59,10 @@ def build_learner(order: TrialOrder, prepared: Prepared, steps: int | None, kern
     optimizer = keras.optimizers.SGD(0.0) if steps is None else build_optimizer(order.configuration, steps)
     smoothing = order.configuration.get("label_smoothing", 0.0)
     if isinstance(model, Generator):
-        return Telling(model, optimizer)
+        return LanguageModelLearner(model, optimizer)
     if isinstance(model, EncoderDecoder):
-        return Writing(model, optimizer, smoothing, partial(forcing, order.configuration))
-    return Fitting(model, optimizer, several=prepared.meta.kind != "labels", smoothing=smoothing)
+        return SequenceLearner(model, optimizer, smoothing, partial(forcing, order.configuration))
+    return LabelLearner(model, optimizer, several=prepared.meta.kind != "labels", smoothing=smoothing)
 
 
 def sizes(order: TrialOrder, prepared: Prepared, kernel: str) -> Sizes:

@@ -9,16 +9,16 @@ import keras
 import numpy as np
 import tensorflow as tf
 
-from .data.batches import Answers
-from .data.texts import Texts, Window
-from .fitting import Learner, Predictions
-from .models import Generator
-from .records import UNKNOWN
+from ..data.batches import Answers
+from ..data.texts import Texts, Window
+from ..models import Generator
+from ..records import UNKNOWN
+from .base import Learner, Predictions
 
 ASKED = 100  # symbols that are written when the model's latency is measured
 
 
-class Telling(Learner[Texts]):
+class LanguageModelLearner(Learner[Texts]):
     """Learns to tell every symbol of a text from those before it.
 
     Args:

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .errors import TrialError
-from .fitting import DIVERGED, Data, Learner, Predictions, Progress
-from .records import Scores
+from ..errors import TrialError
+from ..records import Scores
+from .base import DIVERGED, Data, Learner, Predictions, Progress
 
 
 class Epoch(NamedTuple):
