@@ -14,6 +14,7 @@ from pathlib import Path
 from .data.downloads import cache_folder
 from .devices import cores, memory, seen_by_tensorflow
 from .errors import SweeperError
+from .pictures import cjk_fonts
 from .track.store import store
 from .wording import without_secrets
 
@@ -41,6 +42,12 @@ def checks() -> Iterator[tuple[str, bool, str]]:
     free = shutil.disk_usage(".").free
     yield "disk", free > ROOM, f"{free / 2**30:.1f} GiB free here"
     yield "mlflow store", *_store()
+    yield (
+        "fonts",
+        True,
+        ", ".join(cjk_fonts())
+        or "none for Chinese, Japanese or Korean, which pictures show as boxes; one is Noto Sans CJK",
+    )
 
 
 def _store() -> tuple[bool, str]:

@@ -140,9 +140,14 @@ def _as_they_are() -> dict[str, Any]:
 
 
 def _fonts() -> list[str]:
-    """Fonts with Chinese glyphs first where the machine has them, so that labels in any script are drawn."""
+    """So that labels in any script are drawn, as far as the machine has fonts for them."""
+    return [*cjk_fonts(), "DejaVu Sans"]
+
+
+def cjk_fonts() -> list[str]:
+    """Installed fonts with Chinese glyphs."""
     from matplotlib import font_manager
 
     installed = {font.name for font in font_manager.fontManager.ttflist}
     wanted = ("Noto Sans CJK SC", "Source Han Sans SC", "PingFang SC", "Microsoft YaHei", "WenQuanYi Micro Hei")
-    return [*(name for name in wanted if name in installed), "DejaVu Sans"]
+    return [name for name in wanted if name in installed]

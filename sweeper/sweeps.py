@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from .history import History
     from .track.tracker import Tracker
 
+SHORT = 30.0  # seconds of a budget that few mean
 LONGEST_SOURCE = 65_535  # characters that MLflow takes of where data come from
 
 
@@ -76,6 +77,8 @@ def run_sweep(
     """
     for warning in prepared.meta.warnings:
         say(f"note: {warning}")
+    if settings.budget is not None and settings.budget < SHORT:
+        say(f"note: a budget of {settings.budget:g} seconds is over before much is trained; minutes are written as 5m")
     objective = TASKS[card.task].objective(prepared.meta)
     space = space.for_data(prepared.meta.facts)
     with (

@@ -19,6 +19,7 @@ from .cards import PARTS, Card
 from .splits import Divided
 
 FEWEST = 10  # examples, below which no split has a meaning
+LEAST_TO_TELL = 2_000  # characters of training texts, below which little is learned of them but themselves
 SENTENCE_ENDS, CLAUSE_ENDS = frozenset("。！？!?.；;…"), frozenset("，,、：:")
 
 
@@ -184,28 +185,50 @@ def warnings(
     Raises:
         DataError: a split is empty.
     """
-    examples, different, dropped = divided
+    _check_sizes(card, table, divided, sizes)
+    yield from _of_what_was_done(card, divided.dropped, counts)
+    if card.task in ("tagging", "seq2seq"):
+        return
+    examples = divided.examples
+    empty = int((table["text"].str.strip() == "").sum())
+    if empty:
+        yield f"{empty:,} text{'s are' if empty > 1 else ' is'} empty"
+    generated, training = card.task == "generation", examples[examples["split"] == "train"]
+    unseen = sorted(set(examples["label"]) - set(training["label"]))
+    if unseen:
+        what = "what is written for it comes of nothing" if generated else "every such test example will count as wrong"
+        yield f"no training example has the label {listed(unseen)}; {what}"
+    if not generated:
+        yield from _of_labels(examples)
+    elif (symbols := int(training["text"].str.len().sum())) < LEAST_TO_TELL:
+        yield f"the training texts have {symbols:,} characters, which a model knows by heart before it knows what they have in common; give more texts"
+
+
+def _check_sizes(card: Card, table: pd.DataFrame, divided: Divided, sizes: dict[str, int]) -> None:
     for part in PARTS:
         if not sizes[part]:
-            equal = f", of which {dropped} equal one of another split and were dropped" if dropped else ""
+            equal = (
+                f", of which {divided.dropped} equal one of another split and were dropped" if divided.dropped else ""
+            )
+            repeated = len(table) - divided.different
             if "label" in table and (table["label"].value_counts() == 1).mean() > 0.5:
                 cure = f"most of the {table['label'].nunique()} labels have a single example: give each of them several"
-            elif 2 * different < len(table):
-                cure = f"{len(table) - different} repeat another one, and equal ones stay in one split: give more that differ"
-            elif dropped:
+            elif 2 * repeated > len(table):
+                cure = f"{repeated} repeat another one, and equal ones stay in one split: give more that differ"
+            elif divided.dropped:
                 cure = "remove the repetitions, or give more data"
             else:
                 cure = "give it a larger share in [split], or more data"
             raise DataError(f"{card.name}: of {len(table)} examples{equal}, none is left for the {part} split; {cure}")
+
+
+def _of_what_was_done(card: Card, dropped: int, counts: dict[str, int]) -> Iterator[str]:
+    """What was left out or altered."""
     if counts["left out"]:
         several, what = counts["left out"] > 1, "one of its texts" if card.task == "seq2seq" else "a text or a label"
         yield f"{counts['left out']:,} row{'s' * several} without {what} {'were' if several else 'was'} left out"
     if dropped:
-        what = (
-            "examples equal one of another split and were"
-            if dropped > 1
-            else "example equals one of another split and was"
-        )
+        what = "examples equal one of another split and were" if dropped > 1 else "example equals one of another split and was"  # fmt: skip
         yield f"{dropped:,} {what} dropped from the earlier of the two (training first)"
     if counts["repaired"]:
         yield f"{counts['repaired']:,} tags follow one that their scheme forbids and were read as the official scorers read them"
@@ -214,30 +237,21 @@ def warnings(
         yield f"{counts['cut']:,} {what} longer than {card.options.longest} tokens, split at sentence ends"
     if counts.get("long"):
         yield f"{counts['long']:,} pairs were left out, whose targets have more than {card.options.longest} {card.options.target_tokens}"
-    if card.task in ("tagging", "seq2seq"):
-        return
-    empty = int((table["text"].str.strip() == "").sum())
-    if empty:
-        yield f"{empty:,} text{'s are' if empty > 1 else ' is'} empty"
-    trained = set(examples.loc[examples["split"] == "train", "label"])
-    unseen = sorted(set(examples["label"]) - trained)
-    generated = card.task == "generation"
-    if unseen:
-        what = "what is written for it comes of nothing" if generated else "every such test example will count as wrong"
-        yield f"no training example has the label {listed(unseen)}; {what}"
-    if generated:
-        return
-    names, kinds = set(examples["label"]), examples.groupby(examples["text"].str.strip())["label"].nunique()
-    if 2 * len(names) > len(examples):
-        yield f"there are {len(names):,} labels for {len(examples):,} texts, so that few can be learned; where the label is a text to be written, the task is seq2seq"
-    unsure = int((kinds > 1).sum())
+
+
+def _of_labels(examples: pd.DataFrame) -> Iterator[str]:
+    """What makes the labels of texts hard to learn."""
+    of_each = Counter(examples["label"])
+    if 2 * len(of_each) > len(examples):
+        yield f"there are {len(of_each):,} labels for {len(examples):,} texts, so that few can be learned; where the label is a text to be written, the task is seq2seq"
+    unsure = int((examples.groupby(examples["text"].str.strip())["label"].nunique() > 1).sum())
     if unsure:
         yield f"{unsure:,} text{'s have' if unsure > 1 else ' has'} different labels in different rows; no model can be right about all of them"
-    once = sorted(label for label, count in Counter(examples["label"]).items() if count == 1)
+    once = sorted(label for label, count in of_each.items() if count == 1)
     if once:
         yield f"only one example has the label {listed(once)}; it is trained on or tested, not both"
-    folded = Counter(_folded(label) for label in set(examples["label"]))
-    alike = sorted(label for label in set(examples["label"]) if folded[_folded(label)] > 1)
+    folded = Counter(map(_folded, of_each))
+    alike = sorted(label for label in of_each if folded[_folded(label)] > 1)
     if alike:
         yield f"labels that differ only by case, blanks or how a number is written are kept apart: {listed(map(repr, alike))}"
 
