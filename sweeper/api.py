@@ -24,8 +24,6 @@ if TYPE_CHECKING:
     from .folders import SweepFolder
     from .outcome import Outcome
 
-BUDGET = 300.0  # seconds, where neither trials nor a budget are given
-
 
 def _to_standard_error(line: str) -> None:
     try:
@@ -119,7 +117,7 @@ def sweep(
     card = arguments.card_of(task, dataset, data, text, label, encoding, say)
     found = arguments.space_of(card.task, space)
     chosen: dict[str, Any] = {} if algorithm is None else {"algorithm": algorithm}
-    settings = Settings(**{"budget": None if trials else BUDGET, **chosen, **always, **anew})
+    settings = Settings(**{**({"budget": None} if trials else {}), **chosen, **always, **anew})
     arguments.check_settings(settings, card.task)
     arguments.check_name(name)
     prepared = load(card, found, say)  # before the folder is made, so that a mistake leaves nothing behind

@@ -229,8 +229,7 @@ class SweepFolder:
     @property
     def validation(self) -> Scores | None:
         """See `note_winner`."""
-        found: Scores | None = self.facts.get("validation") or self.facts.get("together")  # as it was called once
-        return found
+        return self.facts.get("validation")
 
     @property
     def differences(self) -> Differences | None:

@@ -15,7 +15,7 @@ from . import parameters, report
 from .chance import Chance
 from .choosing import Candidate
 from .data.cards import Card
-from .data.store import Prepared
+from .data.store import Meta, Prepared
 from .files import write_atomically
 from .lessons import Lesson, learned
 from .records import Differences, Ensemble, Scores, Settings, TrialResult
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from .history import History
     from .track.tracker import Tracker
 
+LEADERBOARD, PAGE = "leaderboard.csv", "report.html"
 COUNTED = {"done": ("done", "stopped"), "failed": ("failed",), "pruned": ("pruned",)}
 """The states of trials behind each of the parent run's counts."""
 
@@ -98,26 +99,48 @@ def close(
         results: all, as they stand.
         changed: settings that are no longer those of the parent run's parameters, which nobody can change.
     """
+    table, lessons = write_results(found, results, history, facts, prepared.meta)
+    missed = end_run(found, results, history, tracker, changed)
+    return dataclasses.replace(found, leaderboard=table, missed=missed or found.missed, lessons=lessons)
+
+
+def write_results(
+    found: Outcome, results: Sequence[TrialResult], history: History, facts: Mapping[str, str], meta: Meta
+) -> tuple[pd.DataFrame, list[Lesson]]:
+    """Write the leaderboard and the page into the sweep's folder, and return that and what the trials say.
+
+    Args:
+        facts: the head of the page.
+    """
     winner = found.best.number if found.best else None
     table = leaderboard_of(history, results, found.objective, found.baselines, found.together, winner, found.test)
-    files = [found.folder / "leaderboard.csv", found.folder / "report.html", *found.pictures]
-    write_atomically(files[0], table.to_csv(index=False))
-    meta = prepared.meta
-    known = parameters.known(meta.task)
-    constant = set(known) - set(report.varying(table, list(known)))
+    write_atomically(found.folder / LEADERBOARD, table.to_csv(index=False))
     given = {number: order.epochs for number, order in history.orders.items()}
     lessons = learned(results, found.objective, seed=0, epochs=given)
+    known = parameters.known(meta.task)
+    constant = set(known) - set(report.varying(table, list(known)))
     title, said = f"{meta.task} on {meta.name}", [f"{lesson} ({found.objective})" for lesson in lessons]
     page = report.page(title, facts, table, meta.warnings, sorted(constant), said, found.differences)
-    write_atomically(files[1], page)
+    write_atomically(found.folder / PAGE, page)
+    return table, lessons
+
+
+def end_run(
+    found: Outcome, results: Sequence[TrialResult], history: History, tracker: Tracker, changed: Mapping[str, Any]
+) -> str:
+    """Tell MLflow how the sweep and its pruned trials ended; returns what it missed.
+
+    Args:
+        changed: see `close`.
+    """
     status = "KILLED" if found.ended == "interrupted" else "FINISHED" if found.best else "FAILED"
     pruned = {result.number for result in results if result.state == "pruned"}
     done = {result.number for result in results if result.state == "done"} if pruned else set()
     tracker.trials_settled(pruned=sorted(pruned), done=sorted(done))
     again = {number for numbers in history.repeats.values() for number in numbers}
     tags = {"sweeper.ended": found.ended, **{f"sweeper.{name}": str(value) for name, value in changed.items()}}
-    missed = tracker.sweep_ended(summary(found, results, again), tags, files, status)
-    return dataclasses.replace(found, leaderboard=table, missed=missed or found.missed, lessons=lessons)
+    files = [found.folder / LEADERBOARD, found.folder / PAGE, *found.pictures]
+    return tracker.sweep_ended(summary(found, results, again), tags, files, status)
 
 
 def leaderboard_of(
