@@ -29,7 +29,7 @@ from sweeper.folders import SweepFolder, find_folder
 from sweeper.journal import Journal
 from sweeper.models.state import load_arrays, save_arrays
 from sweeper.parameters import complete
-from sweeper.pool import Workers, _Running, answer
+from sweeper.pool import Workers, _Running, result_of
 from sweeper.records import TrialOrder
 from sweeper.track import tracker
 from sweeper.track.store import store
@@ -180,7 +180,7 @@ def test_other_work_that_outgrows_memory_says_so_too(tmp_path):
         Workers(1, tmp_path / "log", memory=1_000_000_000) as workers,
         pytest.raises(WorkerDied, match="out of memory"),
     ):
-        answer(workers.call(grow))
+        result_of(workers.call(grow))
 
 
 # ---------------------------------------------------------------- a sweep

@@ -7,7 +7,7 @@ import pytest
 
 from sweeper.data import cards, in_domain
 from sweeper.data.in_domain import SPREAD, learned_vectors
-from sweeper.data.linear import Texts
+from sweeper.data.linear import TokenIds
 from sweeper.data.prepare import prepare
 from sweeper.data.store import open_encoded, open_vectors
 from sweeper.errors import DeclarationError
@@ -20,7 +20,7 @@ TOPICS = 4
 def some_texts(rng, words=40, count=300):
     """Texts of one topic each; word w belongs to the topic w % TOPICS. Ids begin at 2."""
     lines = [rng.choice(np.arange(topic, words, TOPICS), 12) + 2 for topic in rng.integers(0, TOPICS, count)]
-    return Texts(np.concatenate(lines).astype(np.int32), np.cumsum([0, *map(len, lines)]))
+    return TokenIds(np.concatenate(lines).astype(np.int32), np.cumsum([0, *map(len, lines)]))
 
 
 def test_words_of_one_topic_are_more_alike_than_words_of_two(rng):
@@ -33,14 +33,14 @@ def test_words_of_one_topic_are_more_alike_than_words_of_two(rng):
 
 def test_words_in_no_company_have_no_vector(rng):
     texts = some_texts(rng)
-    alone = Texts(np.append(texts.ids, [42]).astype(np.int32), np.append(texts.offsets, len(texts.ids) + 1))
+    alone = TokenIds(np.append(texts.ids, [42]).astype(np.int32), np.append(texts.offsets, len(texts.ids) + 1))
     vectors = learned_vectors(alone, 50, width=6)
     assert np.isnan(vectors[[0, 1, 42, 49]]).all()
     assert np.isfinite(vectors[2:42]).all()
 
 
 def test_neighbours_in_different_texts_are_no_company():
-    texts = Texts(np.array([2, 3, 4, 5], np.int32), np.array([0, 2, 4]))
+    texts = TokenIds(np.array([2, 3, 4, 5], np.int32), np.array([0, 2, 4]))
     counts = in_domain._company(texts, 6).toarray()
     assert sorted(zip(*np.nonzero(counts), strict=True)) == [(2, 3), (3, 2), (4, 5), (5, 4)]
 
@@ -49,7 +49,7 @@ def test_few_words_give_narrow_vectors_and_one_alone_none(rng):
     vectors = learned_vectors(some_texts(rng), 42)
     assert vectors.shape == (42, 39)
     assert np.isfinite(vectors[2:]).all()
-    assert np.isnan(learned_vectors(Texts(np.array([2], np.int32), np.array([0, 1])), 3)).all()
+    assert np.isnan(learned_vectors(TokenIds(np.array([2], np.int32), np.array([0, 1])), 3)).all()
 
 
 def test_texts_without_labels_that_a_card_names_are_read_too(tmp_path, reviews_card):

@@ -17,7 +17,7 @@ from sweeper.data.prepare import prepare
 from sweeper.errors import WorkerDied
 from sweeper.exports import export_trials
 from sweeper.parameters import complete
-from sweeper.pool import Workers, answer
+from sweeper.pool import Workers, result_of
 from sweeper.records import TrialOrder
 
 from .conftest import write
@@ -52,11 +52,11 @@ def test_a_worker_imports_neither_mlflow_nor_keras_tuner_and_prints_nothing(tmp_
 
 SCRIPT = """
 from pathlib import Path
-from sweeper.pool import Workers, answer
+from sweeper.pool import Workers, result_of
 from sweeper.worker import nothing
 print("began")
 with Workers(1, Path("log")) as workers:
-    print("ended", answer(workers.call(nothing)))
+    print("ended", result_of(workers.call(nothing)))
 """
 
 
@@ -77,7 +77,7 @@ def test_each_worker_has_a_gpu_of_its_own_and_they_share_where_there_are_fewer(t
     for count, gpus, expected in ((2, ("4", "7"), ["4", "7"]), (2, ("7",), ["7", "7"])):
         with Workers(count, tmp_path / "log", gpus) as workers:
             asked = [workers.call(gpu) for _ in range(count)]
-            assert sorted(answer(one) for one in asked) == expected
+            assert sorted(result_of(one) for one in asked) == expected
 
 
 def test_epochs_come_while_a_trial_runs_and_a_killed_worker_fails_only_its_own(tmp_path, reviews_card):
@@ -99,7 +99,7 @@ def test_epochs_come_while_a_trial_runs_and_a_killed_worker_fails_only_its_own(t
             results += workers.results()
             time.sleep(0.05)
         with pytest.raises(WorkerDied, match="its worker process died"):
-            answer(doomed)
+            result_of(doomed)
     assert [event.epoch for event in events] == [1, 2]
     assert [(result.number, result.state) for result in results] == [(0, "done")]
     assert results[0].scores["accuracy"] > 0.5
