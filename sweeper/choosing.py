@@ -83,6 +83,15 @@ def _candidate(result: TrialResult, again: Sequence[TrialResult], objective: str
     )
 
 
+def equals(found: Sequence[Candidate]) -> list[Candidate]:
+    """The winner, and those that only its loss, or its number, stands before.
+
+    Args:
+        found: see `candidates`.
+    """
+    return [one for one in found if (one.is_finalist, one.mean) == (found[0].is_finalist, found[0].mean)]
+
+
 def overlooked(found: Sequence[Candidate]) -> Candidate | None:
     """The best of those with one seed that would be a finalist, had there been time for a second one; None for none.
 

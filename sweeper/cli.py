@@ -46,17 +46,17 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):  # a terminal without Unicode shows escapes
             stream.reconfigure(errors="backslashreplace")
+    run = None
     try:
         options = _options(arguments)
-        return int(options.run(options))
+        run = options.run
+        return int(run(options))
     except SweeperError as error:
         print(f"sweeper: {visible(str(error))}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
-        print(
-            "sweeper: interrupted; if no sweep was named above, none had begun: give the same command again",
-            file=sys.stderr,
-        )
+        cure = "; if no sweep was named above, none had begun: give the same command again" if run is do.sweep else ""
+        print(f"sweeper: interrupted{cure}", file=sys.stderr)
         return do.INTERRUPTED
     except OSError as error:
         return _refused(error)

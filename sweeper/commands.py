@@ -56,9 +56,11 @@ def _show_outcome(outcome: Outcome) -> None:
     table = outcome.leaderboard
     shown = (table.index < MOST_ROWS) | ~table["trial"].str.isdecimal()  # baselines, wherever they stand
     say.print(leaderboard_table(table[shown], _columns(outcome), say.width))
-    if not shown.all():
+    more = int((~shown).sum())
+    if more:
         say.print(
-            f"and {(~shown).sum()} more trials: sweeper leaderboard {sweep_called(outcome.folder)}\n", markup=False
+            f"and {more} more trial{'s' * (more > 1)}: sweeper leaderboard {sweep_called(outcome.folder)}\n",
+            markup=False,
         )
     if outcome.ended == "interrupted":
         say.print(f"take it up again:  sweeper sweep --resume {sweep_called(outcome.folder)}", markup=False)

@@ -46,7 +46,7 @@ def checks() -> Iterator[tuple[str, bool, str]]:
         "fonts",
         True,
         ", ".join(cjk_fonts())
-        or "none for Chinese, Japanese or Korean, which pictures show as boxes; one is Noto Sans CJK",
+        or "none of those that we know for Chinese, which pictures may show as boxes; one is Noto Sans CJK SC",
     )
 
 

@@ -130,7 +130,7 @@ class TrialResult:
         scores: of the best epoch on the validation split; empty unless it counts.
         best_epoch: counted from 1; 0 where there is none.
         epochs: epochs trained in all.
-        seconds: wall-clock time of the trial, in all processes that it ran in.
+        seconds: wall-clock time of the trial, in all processes that it ran in; if it failed, in the last one.
         fit_seconds: of these in training and validation.
         parameters: number of weights, trained or not.
         latency_ms: one example of middle length through the model, or so many symbols of a text (`learners.language_model.ASKED`), batch 1,

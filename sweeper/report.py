@@ -40,7 +40,7 @@ def leaderboard(
         which trial a row `repeats`; `val_...`, `test_...`, costs, then the configuration's parameters; a cell that
         does not apply is missing.
     """
-    ordered = sorted(results, key=lambda result: result.number)  # of equals the earlier one wins
+    ordered = sorted(results, key=lambda result: result.number)
     seeds = _seeds(candidates, repeats, objective)
     rows = [{**_trial_row(result, test.get(result.number, {})), **seeds.get(result.number, {})} for result in ordered]
     beside = [(f"baseline: {baseline.name}", baseline.validation, baseline.test) for baseline in baselines]
@@ -63,20 +63,21 @@ def leaderboard(
     scores = [name for name in table.columns if name.startswith(("val_", "test_"))]
     first = ["trial", "state", *several, *scores]
     table = table[[*first, *(name for name in table.columns if name not in first)]]
-    return table.loc[_ranked(table, objective, len(ordered), [str(one.number) for one in candidates])].reset_index(
-        drop=True
-    )
+    return table.loc[_ranked(table, objective, len(ordered), candidates)].reset_index(drop=True)
 
 
-def _ranked(table: pd.DataFrame, objective: str, trials: int, candidates: Sequence[str]) -> list[int]:
-    """The rows of a leaderboard in order: trials with several seeds by their means, then the others by their score, equal
-    ones as `candidates` has them; and what follows the `trials` before the first of them that has less."""
+def _ranked(table: pd.DataFrame, objective: str, trials: int, candidates: Sequence[Candidate]) -> list[int]:
+    """The rows of a leaderboard in order: trials with several seeds by their means, then the others by their score, at last
+    those that gave no model with another seed, equal ones as `candidates` has them; and what follows the `trials` before
+    the first of them that has less."""
     if f"val_{objective}" not in table.columns:
         return list(table.index)
     alone = table[f"val_{objective}"]
     mean = table.get(f"mean_val_{objective}", alone * np.nan)
-    score, place = mean.fillna(alone), {trial: place for place, trial in enumerate(candidates)}
-    keys = {"single": mean.isna(), "below": -score, "place": table["trial"].map(lambda one: place.get(one, len(place)))}
+    score, place = mean.fillna(alone), {str(one.number): place for place, one in enumerate(candidates)}
+    unsteady = table["trial"].isin([str(one.number) for one in candidates if one.unsteady])
+    places = table["trial"].map(lambda trial: place.get(trial, len(place)))
+    keys = {"failed": score.isna(), "single": mean.isna(), "unsteady": unsteady, "below": -score, "place": places}
     order = list(pd.DataFrame(keys)[:trials].sort_values(list(keys), kind="stable").index)
     for row in table.index[trials:]:
         lower = (place for place, other in enumerate(order) if not score[other] >= score[row])

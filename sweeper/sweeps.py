@@ -14,7 +14,7 @@ import pandas as pd
 
 from . import parameters
 from .baselines import baselines_of
-from .choosing import FINALISTS, overlooked
+from .choosing import FINALISTS, equals, overlooked
 from .data.cards import Card
 from .data.prepare import prepare
 from .data.pretrained import vectors_fingerprint
@@ -271,9 +271,9 @@ def what_was_left_out(search: Search, found: Outcome, together: Sequence[int]) -
             yield "trained again with another seed, the best gave no model"
         else:
             yield "no time was left to train the best again, with other seeds; a longer --budget has it"
-    tied = sum(one.mean == candidates[0].mean for one in candidates) - 1 if candidates else 0
-    if tied:
-        yield f"{tied} other configuration{'s' * (tied > 1)} scored {candidates[0].mean:.4f} as well: {search.prepared.meta.counts['validation']:,} validation examples cannot tell them apart, and the lower loss decided"
+    tied = len(search.history.different((one.number for one in equals(candidates)), len(candidates))) - 1
+    if tied > 0:
+        yield f"{tied} other configuration{'s' * (tied > 1)} scored {candidates[0].mean:.4f} as well: {search.prepared.meta.counts['validation']:,} validation examples cannot tell them apart, and the loss decided"
     late = overlooked(candidates)
     if late is not None:
         more = "a new --budget" if settings.seeds_in_all > 1 else "--seeds 3"

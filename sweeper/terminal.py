@@ -44,7 +44,7 @@ class Board:
         deadline: when the budget ends, seconds since the epoch; None for no budget.
         most: the most trials; None for no limit.
         baseline: the strongest baseline's validation score, once it is known.
-        scores: the best of each trial so far, those left out that failed, were interrupted, or train one again.
+        scores: the best of each trial so far, and minus its loss, those left out that failed, were interrupted, or train one again.
         done, again: trials that count, those apart that train another one's configuration again.
     """
 
@@ -52,7 +52,7 @@ class Board:
     deadline: float | None
     most: int | None
     baseline: float | None = None
-    scores: dict[int, float] = field(default_factory=dict)
+    scores: dict[int, tuple[float, float]] = field(default_factory=dict)
     done: int = 0
     again: int = 0
     failed: int = 0
@@ -66,8 +66,8 @@ class Board:
         self.epochs[event.trial] = event
         order = self.running.get(event.trial)
         if order is None or order.repeats is None:
-            score = event.metrics[f"val_{self.objective}"]
-            self.scores[event.trial] = max(score, self.scores.get(event.trial, score))
+            found = event.metrics[f"val_{self.objective}"], -event.metrics["val_loss"]
+            self.scores[event.trial] = max(found, self.scores.get(event.trial, found))
 
     def ended(self, result: TrialResult) -> None:
         order = self.running.pop(result.number, None)
@@ -78,7 +78,7 @@ class Board:
         if not result.counts:
             self.scores.pop(result.number, None)
         elif not again:
-            self.scores[result.number] = result.scores[self.objective]
+            self.scores[result.number] = result.scores[self.objective], -result.scores["loss"]
 
     def headline(self) -> str:
         parts = [
@@ -89,7 +89,7 @@ class Board:
         ]
         if self.scores:
             best = max(self.scores, key=lambda trial: (self.scores[trial], -trial))
-            parts.append(f"best {self.objective} {self.scores[best]:.4f} (trial {best})")
+            parts.append(f"best {self.objective} {self.scores[best][0]:.4f} (trial {best})")
         if self.baseline is not None:
             parts.append(f"baseline {self.baseline:.4f}")
         if self.deadline is not None:

@@ -9,7 +9,7 @@ from types import SimpleNamespace
 import pytest
 
 from sweeper import report
-from sweeper.choosing import candidates, overlooked, still_to_repeat
+from sweeper.choosing import candidates, equals, overlooked, still_to_repeat
 from sweeper.history import History
 from sweeper.journal import Journal
 from sweeper.keeping import Keeping
@@ -108,6 +108,22 @@ def test_of_equal_scores_the_lower_loss_wins():
     assert [one.number for one in chosen] == [2, 1, 0], "0.6 in the mean of its seeds, and 0.65"
     table = report.leaderboard(list(results.values()), [], "accuracy", {}, chosen)
     assert table["trial"].tolist()[:3] == ["2", "1", "0"]
+
+
+def test_what_gave_no_model_with_another_seed_stands_last_in_the_leaderboard():
+    trials = (0.9, "done"), (0.8, "done"), (None, "failed", 0)
+    results = [result(number, *trial[:2]) for number, trial in enumerate(trials)]
+    assert report.leaderboard(results, [], "accuracy", {}, found(*trials))["trial"].tolist() == ["1", "0", "2"]
+
+
+def test_those_that_only_a_loss_tells_apart_are_equals():
+    def numbers(*trials):
+        return [one.number for one in equals(found(*trials))]
+
+    assert numbers((0.8, "done"), (0.8, "done"), (0.7, "done")) == [0, 1]
+    assert numbers((0.8, "done"), (0.8, "done"), (0.8, "done", 0)) == [0], "the other one was trained once"
+    assert numbers((0.8, "done"), (0.8, "done"), (0.8, "done", 0), (0.8, "done", 1)) == [0, 1]
+    assert numbers((0.8, "done"), (0.8, "done"), (None, "failed", 1)) == [0, 1]
 
 
 def test_a_baseline_stands_above_whatever_it_beats():

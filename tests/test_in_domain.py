@@ -41,7 +41,7 @@ def test_words_in_no_company_have_no_vector(rng):
 
 def test_neighbours_in_different_texts_are_no_company():
     texts = TokenIds(np.array([2, 3, 4, 5], np.int32), np.array([0, 2, 4]))
-    counts = in_domain._company(texts, 6).toarray()
+    counts = in_domain._cooccurrences(texts, 6).toarray()
     assert sorted(zip(*np.nonzero(counts), strict=True)) == [(2, 3), (3, 2), (4, 5), (5, 4)]
 
 

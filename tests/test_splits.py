@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pandas as pd
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -27,6 +28,15 @@ def test_no_example_is_in_two_splits_and_none_is_lost(rows):
     assert (divided.examples.groupby("text")["split"].nunique() == 1).all()
     assert len(divided.examples) == len(examples)
     assert (divided.different, divided.dropped) == (examples["text"].nunique(), 0)
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_a_text_that_is_most_of_the_data_is_trained_on_and_fills_no_other_split(seed):
+    examples = table([*[("ok", "a")] * 600, *((f"t{n}", "ab"[n % 2]) for n in range(400))])
+    sizes = cut(examples, seed=seed).examples["split"].value_counts()
+    assert (sizes - pd.Series({"train": 800, "validation": 100, "test": 100})).abs().max() <= 2
+    pairs = table([(f"p{n // 15}", "ab"[n // 150]) for n in range(300)])
+    assert set(cut(pairs, seed=seed).examples["split"].value_counts()) == {240, 30}
 
 
 def test_repeated_texts_make_no_split_small():

@@ -453,19 +453,21 @@ def test_a_line_that_was_never_finished_does_not_spoil_what_follows(finished):
 
 
 def test_of_equal_trials_the_earlier_one_wins_everywhere():
-    one, two = (TrialResult(number, {"units": number}, "done", {"accuracy": 0.5}) for number in (1, 0))
+    one, two = (TrialResult(number, {"units": number}, "done", {"accuracy": 0.5, "loss": 1.0}) for number in (1, 0))
     table = report.leaderboard([one, two], [], "accuracy", {})
     assert table["trial"].tolist() == ["0", "1"]
     board = Board("accuracy", None, 2)
     for result in (one, two):
         board.ended(result)
     assert board.headline() == "2 done of 2 · 0 running · 0 failed · best accuracy 0.5000 (trial 0)"
+    board.ended(TrialResult(2, {}, "done", {"accuracy": 0.5, "loss": 0.9}))
+    assert board.headline().endswith("(trial 2)"), "whose loss is lower"
 
 
 def test_the_best_so_far_is_no_trial_that_was_interrupted():
     board = Board("accuracy", None, None)
     for number, score in ((0, 0.5), (1, 0.7), (1, 0.6)):
-        board.epoch(EpochEvent(number, 1, {"val_accuracy": score}, 0.0))
+        board.epoch(EpochEvent(number, 1, {"val_accuracy": score, "val_loss": 1.0}, 0.0))
     assert board.headline().endswith("best accuracy 0.7000 (trial 1)")
     board.ended(TrialResult(1, {}, "interrupted", {"accuracy": 0.7}))
     assert board.headline().endswith("best accuracy 0.5000 (trial 0)")

@@ -213,10 +213,11 @@ def _check_sizes(card: Card, table: pd.DataFrame, divided: Divided, sizes: dict[
             repeated = len(table) - divided.different
             if "label" in table and (table["label"].value_counts() == 1).mean() > 0.5:
                 cure = f"most of the {table['label'].nunique()} labels have a single example: give each of them several"
-            elif 2 * repeated > len(table):
-                cure = f"{repeated} repeat another one, and equal ones stay in one split: give more that differ"
             elif divided.dropped:
                 cure = "remove the repetitions, or give more data"
+            elif 2 * repeated > len(table):
+                repeat = "have the source of" if card.task == "seq2seq" else "repeat"
+                cure = f"{repeated} {repeat} another one, and those stay in one split: give more that differ"
             else:
                 cure = "give it a larger share in [split], or more data"
             raise DataError(f"{card.name}: of {len(table)} examples{equal}, none is left for the {part} split; {cure}")

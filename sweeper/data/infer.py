@@ -103,10 +103,10 @@ def _pairs_card(path: Path, source: str | None, target: str | None, encoding: st
             raise UsageError(
                 f"--text SOURCE --label TARGET are needed for pairs in a table: {path.name} has the columns {listed(header)}; lines source<TAB>target without names are a .tsv or .txt file"
             )
+        source, target = _column("--text", source, (), header), _column("--label", target, (), header)
         if source == target:
             raise UsageError(f"--label: must be another column than --text, found {target!r} for both")
-        adapter |= {"source": _column("--text", source, (), header), "target": _column("--label", target, (), header)}
-        adapter |= separator
+        adapter |= {"source": source, "target": target, **separator}
     card = _card(path, adapter, "seq2seq")
     pairs = list(adapters.pairs.read(adapters.Document(path, str(path)), card.options))
     if not pairs:

@@ -184,9 +184,9 @@ def _divided(card: Card, table: pd.DataFrame) -> splits.Divided:
         case "seq2seq":
             return splits.divide(table, card.split, None, table["source"])
         case "generation":
-            several = table["label"].value_counts().median() >= 3  # else most labels have no text to spare
-            strata = table["label"] if several else None
-            return splits.divide(table, card.split, strata, table["text"].str.strip())
+            texts = table["text"].str.strip()
+            several = texts.groupby(table["label"]).nunique().median() >= 3  # else most labels have no text to spare
+            return splits.divide(table, card.split, table["label"] if several else None, texts)
         case _:
             return splits.divide(table, card.split, table["label"], table["text"].str.strip())
 

@@ -13,7 +13,7 @@ from .cards import PARTS, Split
 class Divided(NamedTuple):
     """Args:
     examples: the table, training rows first, then validation, then test.
-    different: how many of the rows differ from each other.
+    different: how many keys there are.
     dropped: rows left out because another split has an equal one.
     """
 
@@ -39,25 +39,26 @@ def divide(examples: pd.DataFrame, split: Split, strata: pd.Series | None, key: 
     """
     group = examples.groupby([examples["split"], key], sort=False).ngroup()
     first = ~group.duplicated()
-    settled = _settled(examples["split"][first], split, None if strata is None else strata[first])
+    sizes = group.map(group.value_counts())[first].to_numpy()
+    settled = _settled(examples["split"][first], split, None if strata is None else strata[first], sizes)
     part_of = dict(zip(group[first], settled, strict=True))
     return _in_one_part(examples.assign(split=group.map(part_of)), key)
 
 
-def _settled(given: pd.Series, split: Split, strata: pd.Series | None) -> np.ndarray:
-    """The part of each row; see `divide`."""
+def _settled(given: pd.Series, split: Split, strata: pd.Series | None, sizes: np.ndarray) -> np.ndarray:
+    """The part of each row, which stands for so many equal ones; see `divide`."""
     parts = given.to_numpy(dtype=object).copy()
     generator = np.random.default_rng(split.seed)
     if (parts == "all").any():
         everything = np.flatnonzero(parts == "all")
         shares = {"test": split.test, "validation": split.validation}
-        parts[everything] = _assign(everything, shares, strata, generator)
+        parts[everything] = _assign(everything, shares, strata, sizes, generator)
     elif not (parts == "validation").any():
         training = np.flatnonzero(parts == "train")
-        parts[training] = _assign(training, {"validation": split.validation}, strata, generator)
+        parts[training] = _assign(training, {"validation": split.validation}, strata, sizes, generator)
     if not (parts == "test").any():
         training = np.flatnonzero(parts == "train")
-        parts[training] = _assign(training, {"test": split.test}, strata, generator)
+        parts[training] = _assign(training, {"test": split.test}, strata, sizes, generator)
     return parts
 
 
@@ -70,18 +71,36 @@ def _in_one_part(divided: pd.DataFrame, key: pd.Series) -> Divided:
 
 
 def _assign(
-    rows: np.ndarray, shares: dict[str, float], strata: pd.Series | None, generator: np.random.Generator
+    rows: np.ndarray,
+    shares: dict[str, float],
+    strata: pd.Series | None,
+    sizes: np.ndarray,
+    generator: np.random.Generator,
 ) -> np.ndarray:
     """A part for each of `rows`: each share of every stratum, rounded at random, the rest to training."""
     chosen = np.full(len(rows), "train", dtype=object)
     labels = np.zeros(len(rows)) if strata is None else strata.iloc[rows].to_numpy()
     for label in pd.unique(labels):
-        members = generator.permutation(np.flatnonzero(labels == label))
-        start = 0
+        left = generator.permutation(np.flatnonzero(labels == label))
+        total = int(sizes[rows[left]].sum())
+        spare = total - 1
         for part, share in shares.items():
             # Rounding at random, not always down, keeps the shares right when classes are many and small.
-            exact = share * len(members)
-            count = min(int(exact + generator.random()), len(members) - 1 - start)
-            chosen[members[start : start + max(count, 0)]] = part
-            start += max(count, 0)
+            room = min(int(share * total + generator.random()), spare)
+            taken = _filling(sizes[rows[left]], room)
+            chosen[left[taken]] = part
+            spare -= int(sizes[rows[left[taken]]].sum())
+            left = left[~taken]
     return chosen
+
+
+def _filling(sizes: np.ndarray, room: int) -> np.ndarray:
+    """bool, shaped as `sizes`: those that fill the room, from the first on; one of many equal rows only if it comes nearer
+    to that with them than without."""
+    taken = np.zeros(len(sizes), bool)
+    for place, size in enumerate(sizes.tolist()):
+        if room <= 0:
+            break
+        taken[place] = size <= 2 * room
+        room -= size * int(taken[place])
+    return taken
