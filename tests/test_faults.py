@@ -509,7 +509,7 @@ def test_weights_of_the_best_trials_are_kept_and_no_others(reviews_card, tmp_pat
         dataset=str(reviews_card), space=str(space), algorithm="grid", workers=1, trials=5, epochs=1, name="many"
     )
     history = find_folder("many").history()
-    best = sorted(history.results.values(), key=lambda result: (-result.scores["accuracy"], result.number))
+    best = sorted(history.results.values(), key=lambda one: (-one.scores["accuracy"], one.scores["loss"], one.number))
     kept = sorted(int(path.parent.name) for path in Path("sweeps/many/trials").glob("*/*.npz"))
     assert kept == sorted(result.number for result in best[:3])
     lost = best[-1].number
