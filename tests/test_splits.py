@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from sweeper.data.cards import Split
-from sweeper.data.splits import divide
+from sweeper.data.splits import _filling, divide
 
 TEXTS = st.lists(st.tuples(st.sampled_from("abcdefghij"), st.sampled_from("xyz")), min_size=1, max_size=60)
 
@@ -37,6 +38,12 @@ def test_a_text_that_is_most_of_the_data_is_trained_on_and_fills_no_other_split(
     assert (sizes - pd.Series({"train": 800, "validation": 100, "test": 100})).abs().max() <= 2
     pairs = table([(f"p{n // 15}", "ab"[n // 150]) for n in range(300)])
     assert set(cut(pairs, seed=seed).examples["split"].value_counts()) == {240, 30}
+
+
+def test_equal_rows_fill_a_split_if_it_comes_nearer_to_its_share_with_them_than_without():
+    assert _filling(np.array([15, 15]), 10).tolist() == [True, False]
+    assert _filling(np.array([30, 5, 5, 5]), 10).tolist() == [False, True, True, False]
+    assert not _filling(np.array([1, 1]), 0).any()
 
 
 def test_repeated_texts_make_no_split_small():
