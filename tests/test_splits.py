@@ -41,9 +41,9 @@ def test_a_text_that_is_most_of_the_data_is_trained_on_and_fills_no_other_split(
 
 
 def test_equal_rows_fill_a_split_if_it_comes_nearer_to_its_share_with_them_than_without():
-    assert _filling(np.array([15, 15]), 10).tolist() == [True, False]
-    assert _filling(np.array([30, 5, 5, 5]), 10).tolist() == [False, True, True, False]
-    assert not _filling(np.array([1, 1]), 0).any()
+    assert _filling(np.array([15, 15]), 10, 29).tolist() == [True, False]
+    assert _filling(np.array([30, 5, 5, 5]), 10, 44).tolist() == [False, True, True, False]
+    assert not _filling(np.array([1, 1]), 0, 1).any()
 
 
 def test_repeated_texts_make_no_split_small():
@@ -65,6 +65,13 @@ def test_every_label_has_its_share_of_every_split_and_another_seed_another_split
     assert ((shares["validation"] - 0.2).abs() < 0.02).all()
     assert ((shares["test"] - 0.1).abs() < 0.02).all()
     assert list(divided["text"]) != list(cut(examples, validation=0.2, test=0.1, seed=1).examples["text"])
+
+
+@pytest.mark.parametrize("seed", range(12))
+def test_of_every_label_something_is_trained_on_though_its_texts_repeat(seed):
+    examples = table([(f"{label}{n % 2}", str(label)) for label in range(30) for n in range(4)])
+    divided = cut(examples, seed=seed).examples
+    assert divided[divided["split"] == "train"]["label"].nunique() == 30
 
 
 def test_a_label_with_one_example_is_trained_on():

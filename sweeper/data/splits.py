@@ -87,20 +87,21 @@ def _assign(
         for part, share in shares.items():
             # Rounding at random, not always down, keeps the shares right when classes are many and small.
             room = min(int(share * total + generator.random()), spare)
-            taken = _filling(sizes[rows[left]], room)
+            taken = _filling(sizes[rows[left]], room, spare)
             chosen[left[taken]] = part
             spare -= int(sizes[rows[left[taken]]].sum())
             left = left[~taken]
     return chosen
 
 
-def _filling(sizes: np.ndarray, room: int) -> np.ndarray:
+def _filling(sizes: np.ndarray, room: int, spare: int) -> np.ndarray:
     """bool, shaped as `sizes`: those that fill the room, from the first on; one of many equal rows only if it comes nearer
-    to that with them than without."""
+    to that with them than without, and if no more than the `spare` ones are taken."""
     taken = np.zeros(len(sizes), bool)
     for place, size in enumerate(sizes.tolist()):
         if room <= 0:
             break
-        taken[place] = size <= 2 * room
+        taken[place] = size <= min(2 * room, spare)
         room -= size * int(taken[place])
+        spare -= size * int(taken[place])
     return taken
