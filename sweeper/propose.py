@@ -55,7 +55,7 @@ class Proposer:
         self.objective = objective
         self.oracle = _oracle(space, algorithm, objective, epochs, seed)
         self._scores: dict[tuple[Any, ...], float | None] = {}  # by what has ended
-        self._running: set[tuple[Any, ...]] = set()
+        self._asked: set[tuple[Any, ...]] = set()  # what was proposed, whether it has ended or not
         self._failed: list[Any] = []
         if algorithm == "bayesian":
             _count_failures_as_the_worst(self.oracle, self._failed)
@@ -72,21 +72,19 @@ class Proposer:
                 return None
             proposal = self._proposal(trial)
             tried = _identity(proposal)
-            if tried in self._running:
+            if tried in self._scores:
+                self.tell(proposal, self._scores[tried])
+            elif tried in self._asked:
                 trial.status = "FAILED"
                 self.oracle.end_trial(trial)
-            elif tried in self._scores:
-                self.tell(proposal, self._scores[tried])
             else:
-                self._running.add(tried)
+                self._asked.add(tried)
                 return proposal
         return None
 
     def tell(self, proposal: Proposal, score: float | None) -> None:
         """Say how a proposal did; None if it failed."""
-        tried = _identity(proposal)
-        self._running.discard(tried)
-        self._scores[tried] = score
+        self._scores[_identity(proposal)] = score
         trial = self.oracle.trials[proposal.key]
         if score is None:
             self._failed.append(trial)

@@ -162,6 +162,17 @@ def test_hyperband_promotes_the_best_and_lets_them_go_on():
     assert best.key in {proposal.continues for proposal in promoted}
 
 
+@pytest.mark.parametrize("algorithm", ["random", "grid", "bayesian"])
+def test_what_still_runs_is_not_proposed_again(algorithm, tmp_path):
+    text = 'about = "x"\ntask = "sentiment"\n[parameters.attention]\nchoice = ["none", "dot"]\n'
+    text += '[parameters.pooling]\nchoice = ["last", "max", "mean"]\nwhen = { attention = ["none"] }\n'
+    space = load_space(str(write(tmp_path / "space.toml", text)))
+    asked, found = Proposer(space, algorithm=algorithm, objective="val_accuracy", epochs=9, seed=0), []
+    while (proposal := asked.ask()) is not None and len(found) < 9:
+        found.append(proposal.values)
+    assert sorted(one.get("pooling", one["attention"]) for one in found) == ["dot", "last", "max", "mean"]
+
+
 def test_hyperband_waits_while_a_round_is_running():
     asked, first = proposer("hyperband", "sentiment-quick"), []
     while isinstance(found := asked.ask(), Proposal):
