@@ -22,6 +22,7 @@ from pathlib import Path
 import threadpoolctl
 
 from sweeper import devices
+from sweeper.errors import unknown
 from sweeper.versions import versions
 
 from . import ablation, footprint, pairs, pipeline, quality, scaling, sequences, steps
@@ -96,6 +97,9 @@ def document(kept: dict[str, dict[str, object]]) -> str:
 def main() -> None:
     kept = json.loads(KEPT.read_text(encoding="utf-8")) if KEPT.exists() else {}
     names = list(quality.PARTS) if sys.argv[1:] == ["quality"] else sys.argv[1:]
+    strange = [name for name in names if name not in EVERY_PART]
+    if strange:
+        sys.exit(unknown("part", strange[0], EVERY_PART))
     for name in names or PARTS:
         with tempfile.TemporaryDirectory() as folder:
             rows = []
