@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import itertools
 import random
 from pathlib import Path
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from sweeper.arguments import ALGORITHMS
 from sweeper.errors import SweepError
 from sweeper.propose import Proposal, Proposer
-from sweeper.spaces import load_space
+from sweeper.ranges import Choice
+from sweeper.spaces import SearchSpace, load_space
 
 from .conftest import write
 
@@ -99,6 +103,51 @@ def test_nothing_is_tried_twice_and_a_small_space_is_exhausted(algorithm):
     found = drive(proposer(algorithm, "sentiment-quick"), 50, any_score)
     tried = {(proposal.values["cell"], proposal.values["direction"]) for proposal in found}
     assert len(found) == len(tried) == 6
+
+
+VALUES = {  # of parameters that may stand in any space
+    "cell": ("gru", "lstm", "simple_rnn"),
+    "dropout": (0.0, 0.5, 0.25),
+    "units": (8, 16, 32),
+    "pooling": ("max", "mean", "last"),
+    "depth": (1, 2, 3),
+}
+
+
+@st.composite
+def spaces(draw):
+    """Small spaces: each parameter may depend on any earlier ones."""
+    declared = []
+    for name in draw(st.permutations(sorted(VALUES)))[: draw(st.integers(1, 4))]:
+        values = draw(st.lists(st.sampled_from(VALUES[name]), min_size=1, unique=True))
+        parents = [one for one in declared if draw(st.booleans())]
+        when = {
+            one.name: tuple(draw(st.lists(st.sampled_from(one.values), min_size=1, unique=True))) for one in parents
+        }
+        declared.append(Choice(name, tuple(values), when=when))
+    return SearchSpace("any", "x", "sentiment", tuple(declared))
+
+
+@given(spaces(), st.sampled_from(["random", "grid", "bayesian", "hyperband"]), st.randoms(use_true_random=False))
+@settings(max_examples=60)
+def test_whatever_the_conditions_nothing_is_proposed_twice_and_a_grid_proposes_all(space, algorithm, chance):
+    asked = Proposer(space, algorithm=algorithm, objective="val_accuracy", epochs=9, seed=0)
+    running, proposed = [], []
+    while (proposal := asked.ask()) is not None or running:
+        if proposal is not None:
+            proposed.append(proposal)
+            running.append(proposal)
+        if proposal is None or chance.random() < 0.6:
+            ended = running.pop(chance.randrange(len(running)))
+            asked.tell(ended, None if chance.random() < 0.2 else any_score(ended))
+    tried = [tuple(sorted(one.values.items())) for one in proposed if one.continues is None]
+    assert len(set(tried)) == len(tried)
+    names = [one.name for one in space]
+    drawn = (
+        space.active(dict(zip(names, one, strict=True))) for one in itertools.product(*(one.values for one in space))
+    )
+    there = {tuple(sorted(one.items())) for one in drawn}
+    assert set(tried) == there if algorithm == "grid" else set(tried) <= there
 
 
 def test_bayesian_search_does_not_guess_again_and_again_where_nothing_is_left(tmp_path):
