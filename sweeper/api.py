@@ -171,8 +171,7 @@ def leaderboard(sweep: str | None = None) -> pd.DataFrame:
     results = history.standing(facts["settings"]["epochs"])
     if not results:
         raise UsageError(f"{folder.name}: has no finished trial yet")
-    baselines, test = Baseline.of_facts(facts), facts.get("test", {})
-    return leaderboard_of(history, results, facts["objective"], baselines, folder.together, facts.get("winner"), test)
+    return leaderboard_of(history, results, facts["objective"], Baseline.of_facts(facts), folder.shipped)
 
 
 def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Path:
@@ -195,7 +194,7 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
     best = history.best(folder.facts["objective"]) if history.results else None
     if best is None:
         raise UsageError(f"{folder.name}: no trial of it gave a model")
-    winner = folder.facts.get("winner", best.number)  # which stays until a sweep that was taken up has ended
+    shipped = folder.shipped  # stays until a sweep that was taken up has ended
     repeated = {again: number for number, numbers in history.repeats.items() for again in numbers}
     counting = sorted(number for number in history.results if history.results[number].counts and number not in repeated)
     if trial in repeated:
@@ -204,10 +203,8 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
         )
     if trial is not None and trial not in counting:
         raise UsageError(f"--trial: {trial} gave no model in {folder.name}; these did: {', '.join(map(str, counting))}")
-    chosen = history.results[winner if trial is None else trial]
-    together = folder.together
-    trials = together.trials if trial is None and together and together.trials[0] == winner else [chosen.number]
-    ready = folder.shipped(trials)
+    trials = (trial,) if trial is not None else shipped.trials if shipped else (best.number,)
+    ready = folder.exported(trials)
     if ready is not None:
         copy_whole(ready, Path(to))  # written and compared when the sweep ended
     elif not all(map(folder.has_weights, trials)):

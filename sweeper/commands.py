@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
     from .outcome import Outcome
     from .records import Differences
+    from .shipped import Shipped
 
 INTERRUPTED = 130
 HIGHEST_PORT = 65_535
@@ -65,13 +66,15 @@ def _show_outcome(outcome: Outcome) -> None:
     if outcome.ended == "interrupted":
         say.print(f"take it up again:  sweeper sweep --resume {sweep_called(outcome.folder)}", markup=False)
         return
-    say.print(f"{_choice(outcome)}{_verdict(outcome)}", markup=False)
-    if outcome.differences is not None:
-        say.print(str(outcome.differences), markup=False)
+    shipped = outcome.shipped
+    assert shipped is not None  # else it would have been interrupted, or an error
+    say.print(f"{_choice(outcome)}{_verdict(outcome, shipped)}", markup=False)
+    if shipped.differences is not None:
+        say.print(str(shipped.differences), markup=False)
     clear = [str(lesson) for lesson in outcome.lessons if lesson.is_clear][:MOST_LESSONS]
     if clear:
         say.print(f"what the trials say of {outcome.objective}: {'; '.join(clear)}", markup=False)
-    registered = f" and registered in MLflow as {outcome.model}" if outcome.model else ""
+    registered = f" and registered in MLflow as {shipped.model}" if shipped.model else ""
     say.print(f"the best is exported to {outcome.export}{registered}", markup=False)
     say.print("next:", markup=False)
     for command, what in (
@@ -116,22 +119,22 @@ def _telling(table: pd.DataFrame) -> list[str]:
     return varying(table, list(dict.fromkeys([*first, *named])))
 
 
-def _verdict(outcome: Outcome) -> str:
+def _verdict(outcome: Outcome, shipped: Shipped) -> str:
     """Whether the winner beats the strongest baseline, in words, on data that chose nothing."""
-    if outcome.best is None or not outcome.baselines:
+    if not outcome.baselines:
         return ""
     baseline = outcome.baselines[-1]
-    ours, theirs = outcome.test[outcome.objective], baseline.test[outcome.objective]
+    ours, theirs = shipped.test[outcome.objective], baseline.test[outcome.objective]
     said = "".join(
-        f"; {name} {outcome.test[name]:.3f} against {baseline.test[name]:.3f}"
+        f"; {name} {shipped.test[name]:.3f} against {baseline.test[name]:.3f}"
         for name in AS_THE_FIELD_SAYS
-        if name in outcome.test
+        if name in shipped.test
     )
-    if outcome.chance is not None and outcome.chance.gain is not None:
-        low, high = outcome.chance.gain
-        kind = "more than chance" if outcome.chance.is_real else "no more than chance may give"
+    if shipped.chance is not None and shipped.chance.gain is not None:
+        low, high = shipped.chance.gain
+        kind = "more than chance" if shipped.chance.is_real else "no more than chance may give"
         said += f"; the difference of {ours - theirs:+.4f} is {kind} (95 % interval {low:+.4f} to {high:+.4f})"
-    words = ("beats", "equals", "does not beat") if outcome.together is None else ("beat", "equal", "do not beat")
+    words = ("beats", "equals", "does not beat") if len(shipped.trials) == 1 else ("beat", "equal", "do not beat")
     word = words[0 if ours > theirs else 1 if ours == theirs else 2]
     return f"on test data, {outcome.winner} ({outcome.objective} {ours:.4f}) {word} the {baseline.name} baseline ({theirs:.4f}){said}"
 
@@ -145,6 +148,7 @@ def _choice(outcome: Outcome) -> str:
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
+    shipped = outcome.shipped
     return {
         "sweep": outcome.folder.name,
         "ended": outcome.ended,
@@ -153,23 +157,23 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         if outcome.best is None
         else {
             "trial": outcome.best.number,
-            "together": outcome.together and outcome.together.trials,
+            "together": shipped.trials if shipped and shipped.together else None,
             "validation": outcome.validation,
             "test": dict(outcome.test),
-            "chance": outcome.chance and outcome.chance._asdict(),
+            "chance": shipped and shipped.chance and shipped.chance._asdict(),
             "configuration": dict(outcome.best.configuration),
         },
         "finalists": [
             {"trial": one.number, "scores": one.scores, "mean": one.mean, "spread": one.spread}
             for one in outcome.finalists
         ],
-        "errors": outcome.differences and _errors(outcome.differences),
+        "errors": shipped and shipped.differences and _errors(shipped.differences),
         "lessons": [lesson._asdict() for lesson in outcome.lessons],
         "baselines": {
             baseline.name: {"validation": baseline.validation, "test": baseline.test} for baseline in outcome.baselines
         },
         "export": None if outcome.export is None else str(outcome.export),
-        "model": outcome.model,
+        "model": shipped and shipped.model,
     }
 
 

@@ -32,13 +32,10 @@ from .records import (
     LAST,
     SWEEPS,
     TRACKED,
-    Difference,
-    Differences,
-    Ensemble,
-    Scores,
     TrialOrder,
     sweep_called,
 )
+from .shipped import Shipped
 
 if TYPE_CHECKING:
     from .data.store import Meta
@@ -195,61 +192,21 @@ class SweepFolder:
         self._note(settings=settings, begun_with=begun)
         return begun
 
-    def note_winner(
-        self,
-        trials: Sequence[int],
-        scores: Scores,
-        validation: Scores | None,
-        chance: dict[str, Any] | None,
-        differences: Differences | None,
-        export: str,
-    ) -> None:
-        """Keep the winner and what followed.
-
-        Args:
-            trials: the winner, and those that answer with it as one.
-            scores: on the test split.
-            validation: on the validation split, where what is exported answers otherwise than the winner did while it
-                was searched: with others as one, or by beam search.
-            chance: what of the scores may be.
-            differences: from the strongest baseline.
-            export: the name of the exported folder.
-        """
-        said = {"test": scores, "validation": validation, "chance": chance, "differences": differences}
-        self._note(winner=trials[0], trials=list(trials), **said, export=export, model=None)
-
     @property
-    def together(self) -> Ensemble | None:
-        """The trials that answer as one, if the sweep's export is of several."""
-        facts = self.facts
-        if len(facts.get("trials", ())) < 2:
-            return None
-        return Ensemble(tuple(facts["trials"]), self.validation or {}, facts["test"])
+    def shipped(self) -> Shipped | None:
+        """The model that the sweep exported, once it has."""
+        noted = self.facts.get("shipped")
+        return None if noted is None else Shipped.of_note(noted)
 
-    @property
-    def validation(self) -> Scores | None:
-        """See `note_winner`."""
-        return self.facts.get("validation")
+    def note_shipped(self, shipped: Shipped) -> None:
+        self._note(shipped=shipped.noted())
 
-    @property
-    def differences(self) -> Differences | None:
-        """Where the winner differs from the strongest baseline."""
-        kept = self.facts.get("differences")
-        if kept is None:
-            return None
-        *counts, repaired, made = kept
-        return Differences(*counts, *(tuple(Difference(*one) for one in few) for few in (repaired, made)))
-
-    def note_model(self, model: str) -> None:
-        """Keep how MLflow calls the winner."""
-        self._note(model=model)
-
-    def shipped(self, trials: Sequence[int]) -> Path | None:
+    def exported(self, trials: Sequence[int]) -> Path | None:
         """The exported folder of a trial, or of several that answer as one, if the sweep made one."""
-        facts = self.facts
-        if "export" not in facts or list(trials) != facts.get("trials", [facts["winner"]]):
+        shipped = self.shipped
+        if shipped is None or tuple(trials) != shipped.trials:
             return None
-        place = self.path / facts["export"]
+        place = self.path / shipped.export
         return place if place.is_dir() else None
 
     @property

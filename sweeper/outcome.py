@@ -5,20 +5,20 @@ from __future__ import annotations
 import dataclasses
 import datetime
 from collections.abc import Mapping, Sequence, Set
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pandas as pd
 
 from . import parameters, report
-from .chance import Chance
 from .choosing import Candidate
 from .data.cards import Card
 from .data.store import Meta, Prepared
 from .files import write_atomically
 from .lessons import Lesson, learned
-from .records import Differences, Ensemble, Scores, Settings, TrialResult
+from .records import Scores, Settings, TrialResult
+from .shipped import Shipped
 from .spaces import SearchSpace
 from .tasks import Baseline
 
@@ -39,14 +39,10 @@ class Outcome:
         ended: "trials", "budget", "exhausted", "failures" or "interrupted".
         objective: the score that chose.
         leaderboard: see `report.leaderboard`.
-        best: the winner; `test` are its scores on the test split, `chance` what of the objective may be chance.
+        best: the winner.
+        shipped: it, or the trials that answer with it as one, scored on test data and exported.
         baselines: the strongest last.
         finalists: the configurations that were trained with several seeds, the winner first.
-        differences: which errors of the strongest baseline the winner repairs, and which it makes.
-        together: the trials that are exported as one, `best` the first of them; `test` is then theirs.
-        shipped: scores on the validation split of what is exported, where it answers otherwise than `best` did while it
-            was searched: with others as one, or by beam search.
-        export: the SavedModel's folder; `model` its name and version in MLflow.
         example: a text that the model was not trained on, to ask it.
         missed: why MLflow could not be told all of it; "" as a rule.
         pictures: of the whole sweep.
@@ -58,15 +54,9 @@ class Outcome:
     objective: str
     leaderboard: pd.DataFrame
     best: TrialResult | None = None
-    test: Scores = field(default_factory=dict)
-    chance: Chance | None = None
-    differences: Differences | None = None
-    together: Ensemble | None = None
-    shipped: Scores | None = None
+    shipped: Shipped | None = None
     baselines: Sequence[Baseline] = ()
     finalists: Sequence[Candidate] = ()
-    export: Path | None = None
-    model: str | None = None
     example: str = ""
     missed: str = ""
     pictures: Sequence[Path] = ()
@@ -75,13 +65,24 @@ class Outcome:
     @property
     def winner(self) -> str:
         """What is exported, for a person."""
-        trials = self.together.trials if self.together else [self.best.number] if self.best else []
+        trials = self.shipped.trials if self.shipped else (self.best.number,) if self.best else ()
         return f"trial{'s' if len(trials) > 1 else ''} {', '.join(map(str, trials))}{' together' * (len(trials) > 1)}"
 
     @property
     def validation(self) -> Scores:
         """Scores of what is exported on the validation split."""
-        return self.shipped or (self.best.scores if self.best else {})
+        otherwise = self.shipped.validation if self.shipped else None
+        return otherwise or (self.best.scores if self.best else {})
+
+    @property
+    def test(self) -> Scores:
+        """Scores of what is exported on the test split; {} where nothing is."""
+        return self.shipped.test if self.shipped else {}
+
+    @property
+    def export(self) -> Path | None:
+        """The folder of the SavedModel."""
+        return self.folder / self.shipped.export if self.shipped else None
 
 
 def close(
@@ -112,15 +113,15 @@ def write_results(
     Args:
         facts: the head of the page.
     """
-    winner = found.best.number if found.best else None
-    table = leaderboard_of(history, results, found.objective, found.baselines, found.together, winner, found.test)
+    table = leaderboard_of(history, results, found.objective, found.baselines, found.shipped)
     write_atomically(found.folder / LEADERBOARD, table.to_csv(index=False))
     given = {number: order.epochs for number, order in history.orders.items()}
     lessons = learned(results, found.objective, seed=0, epochs=given)
     known = parameters.known(meta.task)
     constant = set(known) - set(report.varying(table, list(known)))
     title, said = f"{meta.task} on {meta.name}", [f"{lesson} ({found.objective})" for lesson in lessons]
-    page = report.page(title, facts, table, meta.warnings, sorted(constant), said, found.differences)
+    differences = found.shipped.differences if found.shipped else None
+    page = report.page(title, facts, table, meta.warnings, sorted(constant), said, differences)
     write_atomically(found.folder / PAGE, page)
     return table, lessons
 
@@ -148,16 +149,11 @@ def leaderboard_of(
     results: Sequence[TrialResult],
     objective: str,
     baselines: Sequence[Baseline],
-    together: Ensemble | None,
-    winner: int | None,
-    test: Scores,
+    shipped: Shipped | None,
 ) -> pd.DataFrame:
-    """The leaderboard of a sweep as it stands; see `report.leaderboard`.
-
-    Args:
-        together: trials that answer as one, whose are then the scores on test data; else they are the winner's.
-    """
-    of_winner = {} if winner is None or together else {winner: test}
+    """The leaderboard of a sweep as it stands; see `report.leaderboard`."""
+    together = shipped.together if shipped else None
+    of_winner = {shipped.winner: shipped.test} if shipped and not together else {}
     candidates = history.candidates(objective)
     return report.leaderboard(results, baselines, objective, of_winner, candidates, history.repeats, together)
 
@@ -176,24 +172,29 @@ def summary(found: Outcome, results: Sequence[TrialResult], again: Set[int] = fr
         metrics["trials_again"] = len(results) - len(searched)
     if found.best is not None:
         metrics[f"best_val_{found.objective}"] = found.validation[found.objective]
-        metrics |= {f"best_test_{name}": value for name, value in found.test.items()}
-    if found.finalists and found.together is None:
+    shipped = found.shipped
+    if found.finalists and not (shipped and shipped.together):
         winner = found.finalists[0]
         several = {"mean": winner.mean, "spread": winner.spread, "seeds": len(winner.scores)}
         metrics |= {f"best_val_{found.objective}_{name}": value for name, value in several.items()}
-    if found.chance is not None:
-        for name, interval in (("best_test", found.chance.score), ("gain_test", found.chance.gain)):
-            if interval is not None:
-                metrics |= {
-                    f"{name}_{found.objective}_{end}": at for end, at in zip(("low", "high"), interval, strict=True)
-                }
-    if found.differences is not None:
-        metrics |= {"errors_repaired": found.differences.repaired, "errors_made": found.differences.made}
+    if shipped is not None:
+        metrics |= _of_shipped(shipped, found.objective)
     for baseline in found.baselines:
         strongest = baseline is found.baselines[-1]
         name = "baseline" if strongest else f"baseline_{baseline.name.replace(' ', '_')}"
         metrics[f"{name}_val_{found.objective}"] = baseline.validation[found.objective]
         metrics |= {f"{name}_test_{score}": value for score, value in baseline.test.items()}
+    return metrics
+
+
+def _of_shipped(shipped: Shipped, objective: str) -> dict[str, float]:
+    metrics: dict[str, float] = {f"best_test_{name}": value for name, value in shipped.test.items()}
+    if shipped.chance is not None:
+        for name, interval in (("best_test", shipped.chance.score), ("gain_test", shipped.chance.gain)):
+            if interval is not None:
+                metrics |= {f"{name}_{objective}_{end}": at for end, at in zip(("low", "high"), interval, strict=True)}
+    if shipped.differences is not None:
+        metrics |= {"errors_repaired": shipped.differences.repaired, "errors_made": shipped.differences.made}
     return metrics
 
 
@@ -209,11 +210,11 @@ def describe(found: Outcome, card: Card, space: SearchSpace, settings: Settings,
         "search": f"{settings.algorithm}, seed {settings.seed}; ended by {found.ended}",
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
-    if found.best is not None and found.test:
+    if found.shipped is not None:
         scores = ", ".join(f"{name} {value:.4f}" for name, value in found.test.items())
         facts["best"] = f"{found.winner}: test {scores}"
-        if found.chance is not None:
-            facts["95 % interval on test data"] = found.chance.described(found.objective)
+        if found.shipped.chance is not None:
+            facts["95 % interval on test data"] = found.shipped.chance.described(found.objective)
     for place, one in enumerate(found.finalists):
         what = "chosen by" if not place else "rather than"
         facts[f"{what} trial {one.number}"] = f"validation {found.objective} {one}"

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from .chance import Chance
 from .data.cards import Card
 from .data.store import Prepared
 from .errors import SweeperError, TrackingError
@@ -16,6 +15,7 @@ from .folders import SweepFolder
 from .outcome import Outcome
 from .pool import Workers
 from .records import Scores, TrialOrder
+from .shipped import Shipped
 from .tasks import Baseline
 from .versions import versions
 
@@ -38,40 +38,28 @@ def ship(
     Args:
         orders: of the winner, and of those that answer with it as one.
     """
-    trials = [order.number for order in orders]
-    if folder.shipped(trials) is None:
+    trials = tuple(order.number for order in orders)
+    shipped = folder.shipped
+    if shipped is None or folder.exported(trials) is None:
         answers_otherwise = len(orders) > 1 or workers.insist("winner.choose_decoding", orders[0])
         (test, chance), target = workers.insist("winner.score_test", orders), folder.new_export()
         validation = workers.insist("winner.score_validation", orders) if answers_otherwise else None
         facts = card_facts(card, folder.name, "test", test, found.baselines)
         workers.insist("exports.export_trials", orders, str(target), facts)
         differences = workers.insist("comparing.compare", orders)
-        folder.note_winner(trials, test, validation, chance and chance._asdict(), differences, target.name)
-    target = folder.path / folder.facts["export"]
-    if folder.facts["model"] is None:
+        shipped = Shipped(trials, test, validation, chance, differences, target.name)
+        folder.note_shipped(shipped)
+    if shipped.model is None:
         name = f"sweeper-{card.task}-{card.name}"
         try:
-            version = tracker.log_model(target, name)
+            version = tracker.log_model(folder.path / shipped.export, name)
         except TrackingError as error:  # the export is there all the same, and the rest is told
             found = dataclasses.replace(found, missed=f"the model is not registered: {error}")
         else:
-            folder.note_model(f"{name} version {version}" if version else f"{name}, once MLflow is back")
-    return as_shipped(found, folder)
-
-
-def as_shipped(found: Outcome, folder: SweepFolder) -> Outcome:
-    """With all that was noted when the winner was shipped."""
-    facts = folder.facts
-    return dataclasses.replace(
-        found,
-        test=facts["test"],
-        chance=Chance(**facts["chance"]) if facts.get("chance") else None,
-        differences=folder.differences,
-        together=folder.together,
-        shipped=folder.validation,
-        export=folder.path / facts["export"],
-        model=facts["model"],
-    )
+            called = f"{name} version {version}" if version else f"{name}, once MLflow is back"
+            shipped = dataclasses.replace(shipped, model=called)
+            folder.note_shipped(shipped)
+    return dataclasses.replace(found, shipped=shipped)
 
 
 def card_facts(card: Card, sweep: str, split: str, scores: Scores, baselines: Sequence[Baseline]) -> dict[str, Any]:

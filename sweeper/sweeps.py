@@ -25,7 +25,8 @@ from .outcome import Outcome, close, describe
 from .pool import Workers
 from .records import Settings, TrialResult
 from .search import Search
-from .shipping import as_shipped, example_of, gradients_of, ship
+from .shipped import Shipped
+from .shipping import example_of, gradients_of, ship
 from .signals import handling
 from .spaces import SearchSpace
 from .tasks import TASKS, Baseline
@@ -108,8 +109,8 @@ def run_sweep(
                     trained_so_long = dataclasses.replace(orders[0], epochs=epochs)
                     pictures = gradients_of(trained_so_long, folder, workers, say)
                     found = dataclasses.replace(found, pictures=pictures)
-            elif "winner" in folder.facts:
-                found = with_the_winner_that_was_shipped(found, search.history, folder)
+            elif folder.shipped is not None:
+                found = with_the_winner_that_was_shipped(found, search.history, folder.shipped)
             facts = describe(found, card, space, settings, prepared)
             found = close(found, results, search.history, facts, prepared, tracker, changed)
     if found.missed:
@@ -285,8 +286,7 @@ def cut_texts(best: TrialResult, prepared: Prepared) -> str:
     return f"trial {best.number} has read the beginning of {best.truncated:,} of {prepared.meta.counts['train']:,} training texts, which are longer than its max_length of {best.configuration['max_length']}; a space may raise it"
 
 
-def with_the_winner_that_was_shipped(found: Outcome, history: History, folder: SweepFolder) -> Outcome:
+def with_the_winner_that_was_shipped(found: Outcome, history: History, shipped: Shipped) -> Outcome:
     """What a search that was interrupted found, with the winner of the one before, which stays until another has ended."""
-    best = history.results[folder.facts["winner"]]
-    finalists = [one for one in found.finalists if one.number == best.number]
-    return as_shipped(dataclasses.replace(found, best=best, finalists=finalists), folder)
+    finalists = [one for one in found.finalists if one.number == shipped.winner]
+    return dataclasses.replace(found, best=history.results[shipped.winner], finalists=finalists, shipped=shipped)

@@ -237,7 +237,7 @@ def test_a_disk_that_is_full_for_the_cache_or_an_export_is_said_and_leaves_nothi
     assert "cannot be written" in full.stderr
     assert "free some space there, or name another folder in SWEEPER_CACHE" in full.stderr
     subprocess.run(asked, check=True, capture_output=True)
-    best = finished.facts["winner"]
+    best = finished.shipped.winner
     asked = [sys.executable, "-m", "sweeper", "export", "s", "--trial", str(1 - best), "--to", "out"]
     full = subprocess.run(asked, preexec_fn=no_file_beyond(20_000), capture_output=True, text=True, check=False)
     assert full.returncode == 2, full.stderr

@@ -13,7 +13,7 @@ FLOORS = [  # ground floor first
     {"errors", "quiet", "signals", "versions", "wording", "chance", "answer", "served"},
     {"devices", "files", "journal"},
     {"records"},
-    {"registry", "declarations", "domains", "ranges", "choosing"},
+    {"registry", "declarations", "domains", "ranges", "choosing", "shipped"},
     {"parameters"},
     {"spaces", "adapters"},
     {"data", "kernels"},

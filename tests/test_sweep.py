@@ -162,7 +162,7 @@ def test_the_best_three_are_trained_with_two_more_seeds_and_the_best_mean_wins(r
 
 def test_the_best_trials_are_exported_as_one_model_where_that_is_asked(reviews_card, tiny_space):
     outcome = sweep(reviews_card, tiny_space, trials=3, ensemble=2, name="s")
-    trials = outcome.together.trials
+    trials = outcome.shipped.trials
     assert trials[0] == outcome.best.number
     results = find_folder("s").history().results
     assert by_standing(results, results)[:2] == list(trials)
@@ -176,7 +176,7 @@ def test_the_best_trials_are_exported_as_one_model_where_that_is_asked(reviews_c
     alone = (sweeper.export("s", trial=trials[0], to="alone") / "model_card.md").read_text()
     assert f"A recurrent model, trial {trials[0]} of" in alone
     again = sweeper.sweep(resume="s", ensemble=2)
-    assert (again.together, again.export) == (outcome.together, outcome.export)
+    assert again.shipped == outcome.shipped
     shutil.rmtree(outcome.export)
     assert "the trials" in (sweeper.export("s", to="anew") / "model_card.md").read_text()
 
@@ -409,7 +409,7 @@ def test_a_finished_sweep_that_is_taken_up_ships_its_winner_once(finished):
 
 
 def test_a_sweep_is_read_and_exported_from_another_folder_without_the_cache(finished, tmp_path, monkeypatch):
-    board, loser = sweeper.leaderboard("s"), 1 - finished.facts["winner"]
+    board, loser = sweeper.leaderboard("s"), 1 - finished.shipped.winner
     moved = tmp_path / "moved"
     finished.path.rename(moved)
     shutil.rmtree(tmp_path / "cache")
@@ -495,7 +495,7 @@ def test_two_sweeps_without_a_name_that_begin_in_one_second_have_two_names(finis
 
 
 def test_what_was_altered_in_a_sweeps_folder_is_said(finished):
-    loser = 1 - finished.facts["winner"]
+    loser = 1 - finished.shipped.winner
     weights = finished.trial(loser) / "best.npz"
     weights.write_bytes(weights.read_bytes()[:100])
     with pytest.raises(DataError, match="best.npz: is damaged, and cannot be read"):
