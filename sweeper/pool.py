@@ -1,21 +1,23 @@
 """Worker processes: configurations in, epochs and results out. The only importer of the process pool.
 
-A worker is a spawned process with one TensorFlow thread. It imports neither MLflow nor
-KerasTuner. One that dies takes its own trial with it and no other. Epochs come back
+A worker is a process with one TensorFlow thread, forked from one that has imported TensorFlow for all. It imports neither
+MLflow nor KerasTuner. One that dies takes its own trial with it and no other. Epochs come back
 through each trial's own file of lines and not through a shared queue: a worker that is
 killed while it writes to a queue can hold the queue's lock for ever.
 """
 
 from __future__ import annotations
 
+import os
+import sys
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import dataclass, field, replace
-from multiprocessing import spawn
-from multiprocessing.context import SpawnContext, SpawnProcess
+from multiprocessing import forkserver, spawn
+from multiprocessing.context import ForkServerContext, ForkServerProcess, SpawnContext, SpawnProcess
 from pathlib import Path
 from typing import Any
 
@@ -45,24 +47,50 @@ def _without_main(name: str) -> dict[str, Any]:
 spawn.get_preparation_data = _without_main
 
 
-class _Process(SpawnProcess):
-    """A process that does not import the program that called us, of which it needs nothing.
+def _begin(kind: type[SpawnProcess] | type[ForkServerProcess], process: Any) -> Any:
+    """Begin a process that does not import the program that called us, of which it needs nothing.
 
     Else a script without `if __name__ == "__main__":` would begin anew in every worker, and one that was read from
     standard input could not be found.
     """
+    _OURS.begins = True
+    try:
+        return kind._Popen(process)
+    finally:
+        _OURS.begins = False
 
+
+class _Spawned(SpawnProcess):
     @staticmethod
     def _Popen(process: Any) -> Any:
-        _OURS.begins = True
-        try:
-            return SpawnProcess._Popen(process)
-        finally:
-            _OURS.begins = False
+        return _begin(SpawnProcess, process)
 
 
-class _Context(SpawnContext):
-    Process = _Process
+class _Forked(ForkServerProcess):
+    @staticmethod
+    def _Popen(process: Any) -> Any:
+        return _begin(ForkServerProcess, process)
+
+
+class _Spawning(SpawnContext):
+    """Each worker imports for itself."""
+
+    Process = _Spawned
+
+
+class _Forking(ForkServerContext):
+    """Workers are forked from a process that has imported what they need, and has one thread."""
+
+    Process = _Forked
+
+
+def _context(gpus: Sequence[str]) -> _Spawning | _Forking:
+    """How workers begin. A GPU's driver does not survive a fork, nor do the frameworks of other systems."""
+    if gpus or sys.platform != "linux":
+        return _Spawning()
+    context = _Forking()
+    context.set_forkserver_preload([f"{__package__}.preloaded"])
+    return context
 
 
 @dataclass
@@ -117,6 +145,7 @@ class Workers:
             self.memory = max(all_of_it * 9 // 10 // self.count, LEAST_MEMORY)
 
     def __enter__(self) -> Workers:
+        self._context = _context(self.gpus)
         self._pool = self._new_pool()
         return self
 
@@ -125,8 +154,8 @@ class Workers:
             max_workers=self.count,
             max_tasks=TRIALS_A_WORKER,
             initializer=worker.prepare,
-            initargs=(self.log.resolve(), self.count, self.gpus, self.memory),
-            context=_Context(),
+            initargs=(self.log.resolve(), self.count, self.gpus, self.memory, dict(os.environ)),
+            context=self._context,
         )
 
     def __exit__(self, kind: Any, *_: object) -> None:
@@ -137,8 +166,11 @@ class Workers:
         self._pool.join()
 
     def warm_up(self) -> None:
-        """Start the processes now; they import TensorFlow while the caller does something else."""
-        self.call(worker.nothing)
+        """Let TensorFlow be imported now, while the caller does something else."""
+        if isinstance(self._context, _Forking):
+            forkserver.ensure_running()
+        else:
+            self.call(worker.nothing)
 
     def call(self, function: Callable[..., Any] | str, *arguments: Any, limit: float | None = None) -> Future[Any]:
         """Run a function of a module in a worker, for at most `limit` seconds.

@@ -13,6 +13,7 @@ import sys
 import threading
 import time
 import traceback
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,14 @@ THREADS = dict.fromkeys(
 )
 
 
-def prepare(log: Path, count: int, gpus: tuple[str, ...], memory: int | None) -> None:
-    """One thread, one GPU at most, no chatter on the user's terminal, and all imported before the first trial comes."""
-    os.environ.update(THREADS, TF_CPP_MIN_LOG_LEVEL="3")
+def prepare(log: Path, count: int, gpus: tuple[str, ...], memory: int | None, environment: Mapping[str, str]) -> None:
+    """One thread, one GPU at most, no chatter on the user's terminal, and all imported before the first trial comes.
+
+    Args:
+        environment: of the parent as it is now, which is not always that in which the process that was forked began.
+    """
+    os.environ.clear()
+    os.environ.update(environment, **THREADS, TF_CPP_MIN_LOG_LEVEL="3")
     if gpus:
         gpu = gpus[_place(log.parent, count) % len(gpus)]
         os.environ.update(CUDA_VISIBLE_DEVICES=gpu, TF_FORCE_GPU_ALLOW_GROWTH="true")

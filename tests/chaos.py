@@ -62,6 +62,12 @@ def children(process: int, word: bytes) -> list[int]:
     return found
 
 
+def workers(process: int) -> list[int]:
+    """Process ids of a sweep's workers, which are forked from a child of it."""
+    word = b"multiprocessing.forkserver"
+    return [worker for forking in children(process, word) for worker in children(forking, word)]
+
+
 def asked(name: str) -> int:
     """How many trials a sweep has handed out."""
     history = Path("sweeps") / name / "history.jsonl"
@@ -154,7 +160,7 @@ class Server:
 def worker(process: subprocess.Popen[bytes], name: str, struck: set[tuple[str, int]] = set()) -> bool:  # noqa: B006
     """Kill the worker, but not under the same trial again, which would rightly fail."""
     trial = (name, asked(name))
-    found = children(process.pid, b"spawn_main")
+    found = workers(process.pid)
     if not found or trial in struck or trial[1] == 0:
         return False
     struck.add(trial)
@@ -172,7 +178,7 @@ def replay(process: subprocess.Popen[bytes], name: str) -> bool:
 
 def full(process: subprocess.Popen[bytes], name: str) -> bool:
     """Let no file grow any more that the sweep or its worker writes, as on a full disk."""
-    for one in (process.pid, *children(process.pid, b"spawn_main")):
+    for one in (process.pid, *workers(process.pid)):
         _, hard = resource.prlimit(one, resource.RLIMIT_FSIZE)
         resource.prlimit(one, resource.RLIMIT_FSIZE, (0, hard))
     return True

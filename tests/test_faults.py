@@ -55,8 +55,8 @@ def order(reviews_card, tmp_path):
     return made
 
 
-def workers_of(process):
-    """Process ids of a parent's workers."""
+def children(process):
+    """Process ids of a process's children that multiprocessing began."""
     found = []
     for status in Path("/proc").glob("[0-9]*/stat"):
         try:
@@ -64,9 +64,14 @@ def workers_of(process):
             command = (status.parent / "cmdline").read_bytes()
         except OSError:  # it has ended
             continue
-        if int(after_name[1]) == process and b"spawn_main" in command:
+        if int(after_name[1]) == process and b"multiprocessing.forkserver" in command:
             found.append(int(status.parent.name))
     return found
+
+
+def workers_of(process):
+    """Process ids of a parent's workers, which are forked from a child of it."""
+    return [worker for forking in children(process) for worker in children(forking)]
 
 
 def kill_workers():

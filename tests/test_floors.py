@@ -26,6 +26,7 @@ FLOORS = [  # ground floor first
     {"trial"},
     {"gradients"},
     {"worker"},
+    {"preloaded"},
     {"history", "propose", "track", "pool", "report", "lessons", "terminal"},
     {"folders", "keeping"},
     {"exports", "search", "resume", "doctor", "outcome"},
