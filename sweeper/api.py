@@ -23,6 +23,7 @@ if TYPE_CHECKING:
 
     from .folders import SweepFolder
     from .outcome import Outcome
+    from .records import Settings
 
 
 def _to_standard_error(line: str) -> None:
@@ -82,7 +83,6 @@ def sweep(
     Raises:
         SweeperError: see `errors`.
     """
-    from .folders import find_folder
     from .records import Settings
     from .sweeps import load, run_sweep
 
@@ -93,39 +93,31 @@ def sweep(
         trials=trials, budget=budget, trial_limit=trial_limit, workers=workers, seeds=seeds, ensemble=ensemble
     )
     always = arguments.check_numbers(epochs=epochs, seed=seed)
+    folder: SweepFolder | None = None
     if resume:
-        from .resume import as_begun, refuse_changes
+        from .folders import find_folder
+        from .resume import as_begun, refuse_changes, with_new_limits
 
         folder = find_folder(None if resume is True else resume)
         refuse_changes(folder, {
             "task": task, "dataset": dataset, "data": data, "text": text, "label": label, "encoding": encoding,
             "space": space, "algorithm": algorithm, "epochs": epochs, "seed": seed, "name": name,
         })  # fmt: skip
-        card, found, settings = as_begun(folder)
-        if trials is not None and budget is None:
-            anew["budget"] = None  # as in a new sweep: trials alone set no time
-            if (
-                settings.budget is not None
-            ):  # by which several seeds are usual: a new best trial has to win against means
-                anew.setdefault("seeds", settings.seeds_in_all)
-        elif budget is not None and trials is None:
-            anew["trials"] = None  # nor does a budget alone set how many
-        settings = dataclasses.replace(settings, **anew)
-        arguments.check_settings(settings, card.task)
-        prepared = load(card, found, say)
-        return run_sweep(card, found, settings, prepared, folder, say, gradients=gradients, anew=budget is not None)
-    card = arguments.card_of(task, dataset, data, text, label, encoding, say)
-    found = arguments.space_of(card.task, space)
-    chosen: dict[str, Any] = {} if algorithm is None else {"algorithm": algorithm}
-    settings = Settings(**{**({"budget": None} if trials else {}), **chosen, **always, **anew})
+        card, found, begun = as_begun(folder)
+        settings = with_new_limits(begun, anew)
+    else:
+        card = arguments.card_of(task, dataset, data, text, label, encoding, say)
+        found = arguments.space_of(card.task, space)
+        chosen: dict[str, Any] = {} if algorithm is None else {"algorithm": algorithm}
+        settings = Settings(**{**({"budget": None} if trials else {}), **chosen, **always, **anew})
+        arguments.check_name(name)
     arguments.check_settings(settings, card.task)
-    arguments.check_name(name)
-    prepared = load(card, found, say)  # before the folder is made, so that a mistake leaves nothing behind
-    folder = _new_folder(name, card, found, settings)
-    return run_sweep(card, found, settings, prepared, folder, say, gradients=gradients)
+    prepared = load(card, found, say)  # before a new folder is made, so that a mistake leaves nothing behind
+    folder = folder or _new_folder(name, card, found, settings)
+    return run_sweep(card, found, settings, prepared, folder, say, gradients=gradients, anew=budget is not None)
 
 
-def _new_folder(name: str | None, card: Card, space: SearchSpace, settings: Any) -> SweepFolder:
+def _new_folder(name: str | None, card: Card, space: SearchSpace, settings: Settings) -> SweepFolder:
     from .folders import NameTaken, free_name, new_folder
 
     began = datetime.datetime.now(datetime.UTC)

@@ -57,6 +57,20 @@ def as_begun(folder: SweepFolder) -> tuple[Card, SearchSpace, Settings]:
     return dataclasses.replace(card, task=facts["task"]), space, Settings(**facts["settings"])
 
 
+def with_new_limits(settings: Settings, anew: Mapping[str, Any]) -> Settings:
+    """Settings of a sweep, with those that are given anew.
+
+    As in a new sweep, a number of trials alone sets no time; nor does a budget alone set how many.
+    """
+    if "trials" in anew and "budget" not in anew:
+        # Several seeds are usual within a budget: a new best trial has to win against means.
+        seeds = {} if settings.budget is None else {"seeds": settings.seeds_in_all}
+        return dataclasses.replace(settings, **{"budget": None, **seeds, **anew})
+    if "budget" in anew and "trials" not in anew:
+        return dataclasses.replace(settings, **{"trials": None, **anew})
+    return dataclasses.replace(settings, **anew)
+
+
 def refuse_changes(folder: SweepFolder, given: Mapping[str, Any]) -> None:
     """Let arguments be repeated that say what the sweep was begun with.
 
