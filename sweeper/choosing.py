@@ -7,9 +7,8 @@ Source: Reimers and Gurevych 2017, "Reporting Score Distributions Makes a Differ
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
 
 from .records import TrialOrder, TrialResult
 
@@ -101,35 +100,3 @@ def overlooked(found: Sequence[Candidate]) -> Candidate | None:
     finalists = [one.scores[0] for one in found if one.is_finalist]
     others = [one for one in found if not (one.is_finalist or one.unsteady or one.short)]
     return others[0] if finalists and others and others[0].mean > max(finalists) else None
-
-
-class Repeat(NamedTuple):
-    """A trial that is to be trained again; `further` is 1 for the second seed."""
-
-    number: int
-    seed: int
-    further: int
-
-
-def still_to_repeat(
-    finalists: Sequence[int],
-    orders: Mapping[int, TrialOrder],
-    results: Mapping[int, TrialResult],
-    repeats: Mapping[int, Sequence[int]],
-    seeds: int,
-) -> Iterator[Repeat]:
-    """Which trials are to be trained again: a round of all finalists, then the next round.
-
-    What time cut short is to be trained anew.
-
-    Args:
-        finalists: numbers of trials, the best first.
-        repeats: for each trial that was asked for again, the numbers of those trials.
-        seeds: how many each finalist is to have in all.
-    """
-    for further in range(1, seeds):
-        for number in finalists:
-            seed = orders[number].seed + further
-            again = [one for one in repeats.get(number, ()) if orders[one].seed == seed]
-            if all(one in results and results[one].state == "stopped" for one in again):
-                yield Repeat(number, seed, further)

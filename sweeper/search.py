@@ -13,13 +13,13 @@ from concurrent.futures import Future
 from typing import TYPE_CHECKING, Any
 
 from . import parameters
-from .choosing import Repeat, still_to_repeat
 from .data.store import Prepared
 from .folders import SweepFolder
 from .keeping import Keeping
 from .pool import Workers, result_of
 from .quiet import without_chatter
 from .records import Settings, TrialOrder, TrialResult
+from .repeating import Repeat, Repeating
 from .signals import handling
 from .spaces import SearchSpace
 from .terminal import Screen
@@ -33,7 +33,6 @@ POLL_SECONDS = 0.1
 NOTED = 20.0  # seconds after which it is noted how much of the budget is over, should this process be killed
 LEARNING = ("bayesian", "hyperband")  # algorithms that may have something new to propose once a trial has ended
 NUMBERS = re.compile(r"\b(nan|inf|[\d.]+(e[+-]?\d+)?)\b")  # by which one reason is told in several ways
-REPEATING = 1 / 3  # of the budget, at most, is spent on training the best trials again
 HOPELESS = 10  # failures, and nothing else, after which a search ends
 
 
@@ -67,6 +66,7 @@ class Search:
         self._interrupted = self._said = False
         self._proposer: Proposer | None = None
         self.keeping = Keeping(objective, settings, folder, self.history)
+        self.repeating = Repeating(self.history, settings, self.deadline, workers.count)
         self._vain = False  # whether the oracle had nothing to propose, and has learnt nothing since
 
     def run(self, screen: Screen, baselines: Future[Any]) -> str:
@@ -156,28 +156,12 @@ class Search:
     # ------------------------------------------------------------ train the best again
 
     def _due(self) -> list[Repeat]:
-        """What is to be trained again now; nothing while the search goes on."""
-        seeds = self.settings.seeds_in_all
-        if seeds == 1:
-            return []
-        known = self.history
-        due = list(still_to_repeat(self.keeping.finalists(), known.orders, known.results, known.repeats, seeds))
-        return due if due and self._is_time_to_repeat(due) else []
-
-    def _is_time_to_repeat(self, due: Sequence[Repeat]) -> bool:
-        if self._enough or self._vain:
-            return all(order.repeats is not None for order in self.workers.running)
-        if self.deadline is None or self.settings.budget is None:
-            return False
-        each = [self._takes(repeat.number) for repeat in due]
-        if self._fitting(due) is None and not self.history.repeats:
-            return False  # nor will it be, unless shorter trials turn out to be the best
-        needed = sum(each) / self.workers.count + max(each)
-        return time.time() + min(needed, REPEATING * self.settings.budget) >= self.deadline
+        over = self._enough or self._vain
+        return self.repeating.due(self.keeping.finalists(), self.workers.running, over=over)
 
     def _repeat(self, due: Sequence[Repeat]) -> TrialOrder | None:
         """One of the best trials with another seed; None if it is too late for that."""
-        repeat = self._fitting(due)
+        repeat = self.repeating.next(due)
         if repeat is None:
             return None
         number = len(self.history.orders)
@@ -191,22 +175,6 @@ class Search:
             initial_epoch=0,
             repeats=repeat.number,
         )
-
-    def _fitting(self, due: Sequence[Repeat]) -> Repeat | None:
-        """The first that there is time for; but no trial gets a second seed before a better one has it."""
-        for repeat in due:
-            if self.deadline is None or time.time() + self._takes(repeat.number) <= self.deadline:
-                return repeat
-            if repeat.further == 1:
-                return None
-        return None
-
-    def _takes(self, number: int) -> float:
-        """Seconds that a trial would take once more, from its first epoch on: the shortest that it took."""
-        order, result = self.history.orders[number], self.history.results[number]
-        first = result.seconds * order.epochs / (order.epochs - order.initial_epoch)
-        again = (self.history.results.get(one) for one in self.history.repeats.get(number, ()))
-        return min([first, *(one.seconds for one in again if one is not None and one.state == "done")])
 
     # ------------------------------------------------------------ ask the oracle
 

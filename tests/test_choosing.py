@@ -9,11 +9,12 @@ from types import SimpleNamespace
 import pytest
 
 from sweeper import report
-from sweeper.choosing import candidates, equals, overlooked, still_to_repeat
+from sweeper.choosing import candidates, equals, overlooked
 from sweeper.history import History
 from sweeper.journal import Journal
 from sweeper.keeping import Keeping
 from sweeper.records import Settings, TrialOrder, TrialResult
+from sweeper.repeating import Repeating
 from sweeper.search import Search
 from sweeper.tasks import Baseline
 
@@ -76,14 +77,12 @@ def test_all_finalists_get_a_second_seed_before_one_gets_a_third():
     assert due(history) == [(1, 6), (3, 7), (1, 7), (4, 7)]
     history.results[5] = result(5, 0.7, "stopped")
     assert due(history) == [(3, 6), (1, 6), (3, 7), (1, 7), (4, 7)], "what time cut short is trained anew"
-    assert not list(still_to_repeat([3, 1, 4], history.orders, history.results, history.repeats, seeds=1))
+    assert due(history, seeds=1) == []
 
 
-def due(history):
-    return [
-        (one.number, one.seed)
-        for one in still_to_repeat([3, 1, 4], history.orders, history.results, history.repeats, seeds=3)
-    ]
+def due(history, seeds=3):
+    repeating = Repeating(history, Settings(seeds=seeds), None, 2)
+    return [(one.number, one.seed) for one in repeating.due([3, 1, 4], (), over=True)]
 
 
 def test_the_leaderboard_begins_with_the_means_and_says_which_trial_repeats_which():
@@ -188,7 +187,7 @@ def test_a_trial_that_time_cut_short_is_no_finalist():
 def test_what_is_left_of_a_budget_is_what_earlier_searches_did_not_use(tmp_path):
     def left(**how):
         found = Search(
-            None, Settings(budget=90.0), SimpleNamespace(folder=None), "accuracy", folder, SimpleNamespace(running=()), None, **how
+            None, Settings(budget=90.0), SimpleNamespace(folder=None), "accuracy", folder, SimpleNamespace(running=(), count=2), None, **how
         )  # fmt: skip
         return found.deadline - time.time()
 
@@ -207,7 +206,7 @@ def test_what_is_left_of_a_budget_is_what_earlier_searches_did_not_use(tmp_path)
 def test_what_was_spent_is_noted_also_where_a_search_ends_at_once(tmp_path):
     history = History(Journal(tmp_path / "history.jsonl"))
     folder = SimpleNamespace(history=lambda prepared: history)
-    running = SimpleNamespace(running=())
+    running = SimpleNamespace(running=(), count=2)
     found = Search(None, Settings(), SimpleNamespace(folder=None), "accuracy", folder, running, None)
     found._began -= 30
     found._note_spent(every=40)
@@ -233,55 +232,56 @@ def test_weights_stay_of_the_best_ten_and_of_those_that_may_win_by_their_mean():
     assert 0 not in folder.dropped
 
 
-def search(*trials, left, budget=90.0, seeds=None, limit=None, running=()):
-    """A search whose trials are (score, seconds), or (score, seconds, which they repeat), with so many seconds left."""
-    settings, workers = Settings(budget=budget, seeds=seeds, trials=limit), SimpleNamespace(running=running, count=2)
-    found = Search(None, settings, SimpleNamespace(folder=None), "accuracy", Folder(), workers, None)
+def repeating(*trials, left, budget=90.0, seeds=None):
+    """What is repeated of trials that are (score, seconds), or (score, seconds, which they repeat), with so many seconds
+    left; and the finalists."""
+    keeping, history, _ = kept()
     for number, (score, seconds, *of) in enumerate(trials):
-        found.history._asked(order(number, repeats=of[0] if of else None, seed=6 if of else 5))
-        found.history._told(dataclasses.replace(result(number, score, "done"), seconds=seconds))
-        found.keeping.ended(found.history.results[number], None)
-    found.deadline = None if left is None else time.time() + left
-    return found
+        history._asked(order(number, repeats=of[0] if of else None, seed=6 if of else 5))
+        history._told(dataclasses.replace(result(number, score, "done"), seconds=seconds))
+        keeping.ended(history.results[number], None)
+    deadline = None if left is None else time.time() + left
+    return Repeating(history, Settings(budget=budget, seeds=seeds), deadline, 2), keeping.finalists()
 
 
-def repeated(found):
+def repeated(*trials, over=False, running=(), **how):
     """Which trial is trained again next, and with which seed; None for none."""
-    asked = found._repeat(found._due())
-    return asked and (asked.repeats, asked.seed)
+    found, finalists = repeating(*trials, **how)
+    asked = found.next(found.due(finalists, running, over=over))
+    return asked and (asked.number, asked.seed)
 
 
 BEST = (0.9, 5.0), (0.8, 5.0), (0.7, 5.0), (0.6, 50.0)
 
 
 def test_the_end_of_a_budget_is_for_training_the_best_again():
-    assert repeated(search(*BEST, left=25)) is None, "six more, two at once, take 15 seconds, and one may begin late"
-    assert repeated(search(*BEST, left=19)) == (0, 6)
-    assert repeated(search(*BEST, left=19, seeds=1)) is None
+    assert repeated(*BEST, left=25) is None, "six more, two at once, take 15 seconds, and one may begin late"
+    assert repeated(*BEST, left=19) == (0, 6)
+    assert repeated(*BEST, left=19, seeds=1) is None
     slow = [(score, 25.0) for score, _ in BEST]
-    assert repeated(search(*slow, left=31)) is None, "a third of the budget at most"
-    assert repeated(search(*slow, left=29)) == (0, 6)
-    assert repeated(search(*slow, left=24)) is None, "it would not end in time"
-    assert not search(*slow, left=24)._due(), "and the search goes on with others"
+    assert repeated(*slow, left=31) is None, "a third of the budget at most"
+    assert repeated(*slow, left=29) == (0, 6)
+    assert repeated(*slow, left=24) is None, "it would not end in time"
+    found, finalists = repeating(*slow, left=24)
+    assert not found.due(finalists, (), over=False), "and the search goes on with others"
 
 
 def test_a_worse_trial_gets_no_second_seed_before_a_better_one_has_it_but_a_third():
     slow_first = (0.9, 12.0), (0.8, 2.0), (0.7, 2.0)
-    assert repeated(search(*slow_first, left=11)) is None
+    assert repeated(*slow_first, left=11) is None
     second = [(0.9, 2.0, 0), (0.8, 2.0, 1), (0.7, 2.0, 2)]
-    assert repeated(search(*slow_first, *second, left=4)) == (0, 7), "the shortest time that it took counts"
+    assert repeated(*slow_first, *second, left=4) == (0, 7), "the shortest time that it took counts"
     long = [(0.9, 12.0, 0), (0.8, 2.0, 1), (0.7, 2.0, 2)]
-    assert repeated(search(*slow_first, *long, left=11)) == (1, 7)
+    assert repeated(*slow_first, *long, left=11) == (1, 7)
 
 
 def test_without_a_budget_the_best_are_trained_again_when_all_trials_have_ended():
-    assert repeated(search(*BEST, left=None, budget=None, seeds=2, limit=4)) == (0, 6)
-    assert repeated(search(*BEST, left=None, budget=None, limit=4)) is None, (
-        "unless seeds are asked for, it is not done"
-    )
-    assert repeated(search(*BEST, left=None, budget=None, seeds=2, limit=5)) is None
-    waiting = search(*BEST, left=None, budget=None, seeds=2, limit=4, running=[order(9)])
-    assert repeated(waiting) is None, "one that still runs may be among the best"
+    ended = {"left": None, "budget": None, "over": True}
+    assert repeated(*BEST, **ended, seeds=2) == (0, 6)
+    assert repeated(*BEST, **ended) is None, "unless seeds are asked for, it is not done"
+    assert repeated(*BEST, **{**ended, "over": False}, seeds=2) is None
+    assert repeated(*BEST, **ended, seeds=2, running=[order(9)]) is None, "one that still runs may be among the best"
+    assert repeated(*BEST, **ended, seeds=2, running=[order(9, repeats=0)]) == (0, 6)
 
 
 def test_a_trial_that_came_too_late_to_be_trained_again_is_noted_if_it_did_better_than_all_that_were():
@@ -294,7 +294,8 @@ def test_a_trial_that_came_too_late_to_be_trained_again_is_noted_if_it_did_bette
 
 
 def test_ten_failures_for_one_reason_and_nothing_else_are_hopeless():
-    found = search(left=None)
+    workers = SimpleNamespace(running=(), count=2)
+    found = Search(None, Settings(), SimpleNamespace(folder=None), "accuracy", Folder(), workers, None)
     for number in range(10):
         assert not found._hopeless()
         failed = dataclasses.replace(result(number, None, "failed"), error=f"the loss is nan in epoch {number + 1}")

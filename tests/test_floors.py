@@ -28,7 +28,7 @@ FLOORS = [  # ground floor first
     {"worker"},
     {"preloaded"},
     {"history", "propose", "track", "pool", "report", "lessons", "terminal"},
-    {"folders", "keeping"},
+    {"folders", "keeping", "repeating"},
     {"exports", "search", "resume", "doctor", "outcome"},
     {"shipping"},
     {"sweeps", "arguments"},
