@@ -58,9 +58,12 @@ def overhead(folder: Path) -> Iterator[Row]:
     yield at_most("a trial outside fit and evaluation, rotten-tomatoes", shares, "%", 10)
 
 
-def resident(root: int) -> dict[int, int]:
-    """Bytes of each process below `root`, itself included: proportional where the kernel tells, so that pages
-    shared by several are counted once."""
+def resident(root: int, kind: str = "Pss") -> dict[int, int]:
+    """Bytes of each process below `root`, itself included.
+
+    Args:
+        kind: "Pss" for proportional ones, so that pages shared by several are counted once; "Rss" for all.
+    """
     parents = {}
     for place in Path("/proc").glob("[0-9]*"):
         try:
@@ -75,7 +78,7 @@ def resident(root: int) -> dict[int, int]:
     for pid in family:
         try:
             lines = Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines()
-            found[pid] = 1024 * next(int(line.split()[1]) for line in lines if line.startswith("Pss:"))
+            found[pid] = 1024 * next(int(line.split()[1]) for line in lines if line.startswith(f"{kind}:"))
         except (OSError, StopIteration):
             continue
     return found
@@ -113,7 +116,7 @@ def flat(folder: Path) -> Iterator[Row]:
         while running.poll() is None:
             done = folder / "sweeps" / "flat" / "history.jsonl"
             told = done.read_text().count('"told"') if done.exists() else 0
-            workers = {pid: size for pid, size in resident(running.pid).items() if pid != running.pid}
+            workers = {pid: size for pid, size in resident(running.pid, "Rss").items() if pid != running.pid}
             if told and workers:
                 seen[told] = max(workers.values()) / MIB
             time.sleep(0.2)

@@ -30,7 +30,9 @@ AS_THE_FIELD_SAYS = ("bits_per_character", "perplexity")  # scores that are show
 
 def sweep(options: argparse.Namespace) -> int:
     from . import api
+    from .pool import let_workers_fork
 
+    let_workers_fork()
     given = {name: value for name, value in vars(options).items() if name not in ("run", "json")}
     outcome = api.sweep(**given)
     _show_outcome(outcome)
@@ -206,7 +208,9 @@ def leaderboard(options: argparse.Namespace) -> int:
 
 def export(options: argparse.Namespace) -> int:
     from . import api
+    from .pool import let_workers_fork
 
+    let_workers_fork()
     folder = api.export(options.sweep, trial=options.trial, to=options.to)
     print(as_json({"export": str(folder)}) if options.json else f"exported to {folder}")
     return 0

@@ -1,14 +1,15 @@
 """Worker processes: configurations in, epochs and results out. The only importer of the process pool.
 
-A worker is a process with one TensorFlow thread, forked from one that has imported TensorFlow for all. It imports neither
-MLflow nor KerasTuner. One that dies takes its own trial with it and no other. Epochs come back
+A worker is a process with one TensorFlow thread. It imports neither MLflow nor KerasTuner. One that dies takes its own trial with it and no other. Epochs come back
 through each trial's own file of lines and not through a shared queue: a worker that is
 killed while it writes to a queue can hold the queue's lock for ever.
 """
 
 from __future__ import annotations
 
+import multiprocessing
 import os
+import signal
 import sys
 import threading
 import time
@@ -27,6 +28,7 @@ from . import devices, worker
 from .errors import WorkerDied
 from .journal import Journal
 from .records import EVENTS, EpochEvent, TrialOrder, TrialResult
+from .signals import handling
 
 LEAST_MEMORY = 2 << 30  # bytes, of a worker: TensorFlow alone needs a part of it
 MOST_DEATHS = 1  # workers that may die under a trial before it has failed
@@ -79,18 +81,25 @@ class _Spawning(SpawnContext):
 
 
 class _Forking(ForkServerContext):
-    """Workers are forked from a process that has imported what they need, and has one thread."""
+    """Workers are forked from a process that has imported what they need; see `let_workers_fork`."""
 
     Process = _Forked
 
 
+def let_workers_fork() -> None:
+    """Let the workers of this process be forked from one that has imported TensorFlow once for all of them.
+
+    For a main program to say: a process has one fork server, and whatever else it forks has our imports too.
+    """
+    if sys.platform == "linux":  # the frameworks of other systems do not survive a fork
+        multiprocessing.set_start_method("forkserver", force=True)
+        multiprocessing.set_forkserver_preload([f"{__package__}.preloaded"])
+
+
 def _context(gpus: Sequence[str]) -> _Spawning | _Forking:
-    """How workers begin. A GPU's driver does not survive a fork, nor do the frameworks of other systems."""
-    if gpus or sys.platform != "linux":
-        return _Spawning()
-    context = _Forking()
-    context.set_forkserver_preload([f"{__package__}.preloaded"])
-    return context
+    """How workers begin; the driver of a GPU does not survive a fork."""
+    forked = multiprocessing.get_start_method(allow_none=True) == "forkserver"
+    return _Forking() if forked and not gpus else _Spawning()
 
 
 @dataclass
@@ -168,7 +177,8 @@ class Workers:
     def warm_up(self) -> None:
         """Let TensorFlow be imported now, while the caller does something else."""
         if isinstance(self._context, _Forking):
-            forkserver.ensure_running()
+            with handling(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):  # as the new process does from its beginning
+                forkserver.ensure_running()
         else:
             self.call(worker.nothing)
 
@@ -178,12 +188,20 @@ class Workers:
         Args:
             function: or where it stands, such as "winner.score_test": whoever calls it need not import its module,
                 and TensorFlow with it.
+
+        Raises:
+            WorkerDied: no process could be begun.
         """
-        if not self._pool.active:  # it gives up when its last worker is killed between two calls
-            self._pool.stop()  # type: ignore[no-untyped-call]
-            self._pool.join()
-            self._pool = self._new_pool()
-        return self._pool.schedule(worker.call, args=[*_place(function), *arguments], timeout=limit)
+        try:
+            if not self._pool.active:  # it gives up when its last worker is killed between two calls
+                self._pool.stop()  # type: ignore[no-untyped-call]
+                self._pool.join()
+                self._pool = self._new_pool()
+            return self._pool.schedule(worker.call, args=[*_place(function), *arguments], timeout=limit)
+        except BrokenProcessPool:
+            raise WorkerDied(
+                "no worker process could be begun; sweeper doctor says whether TensorFlow starts"
+            ) from None
 
     def insist(self, function: Callable[..., Any] | str, *arguments: Any, begun: Future[Any] | None = None) -> Any:
         """As `call`, and wait; once more if the worker is killed under it.

@@ -37,7 +37,8 @@ class Choice:
         return value in self.values
 
     def nearest(self, value: Any) -> Any:
-        return value if value in self.values else self.values[0]
+        """The value as it is declared: 0.0, where 0 is given."""
+        return self.values[self.values.index(value) if value in self.values else 0]
 
     def extremes(self) -> tuple[Any, ...]:
         return self.values

@@ -10,7 +10,7 @@ from typing import Any
 
 
 @contextlib.contextmanager
-def handling(handler: Callable[..., Any], *numbers: signal.Signals) -> Iterator[None]:
+def handling(handler: Callable[..., Any] | signal.Handlers, *numbers: signal.Signals) -> Iterator[None]:
     """Let `handler` answer these signals; only in the main thread, as nowhere else handlers may be set."""
     ours = threading.current_thread() is threading.main_thread()
     before = {number: signal.signal(number, handler) for number in numbers} if ours else {}

@@ -91,7 +91,7 @@ def run_sweep(
         folder.remove_strays()
         fingerprints = {name: vectors_fingerprint(name) for name in vectors(space)}
         folder.note_data(prepared.meta, objective, fingerprints)
-        workers.warm_up()  # they import TensorFlow while we import MLflow
+        workers.warm_up()  # TensorFlow is imported for them while another process imports MLflow
         with tracked(card, space, settings, prepared, folder) as tracker:
             begun = Settings(**folder.note_settings(dataclasses.asdict(settings)))
             changed = dict(searched(settings).items() - searched(begun).items())

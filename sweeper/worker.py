@@ -36,7 +36,7 @@ def prepare(log: Path, count: int, gpus: tuple[str, ...], memory: int | None, en
     """One thread, one GPU at most, no chatter on the user's terminal, and all imported before the first trial comes.
 
     Args:
-        environment: of the parent as it is now, which is not always that in which the process that was forked began.
+        environment: of the parent when it made its pool; that from which this process was forked may be older.
     """
     os.environ.clear()
     os.environ.update(environment, **THREADS, TF_CPP_MIN_LOG_LEVEL="3")

@@ -98,7 +98,7 @@ def parent(process: subprocess.Popen[bytes], name: str) -> bool:
 
 
 def everything(process: subprocess.Popen[bytes], name: str) -> bool:
-    others = children(process.pid, b"python")
+    others = [*children(process.pid, b"python"), *workers(process.pid)]
     process.kill()
     for other in others:
         os.kill(other, signal.SIGKILL)

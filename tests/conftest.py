@@ -14,10 +14,13 @@ import hypothesis
 import numpy as np
 import pytest
 
+from sweeper.pool import let_workers_fork
+
 if TYPE_CHECKING:
     from sweeper.folders import SweepFolder
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+let_workers_fork()  # as the command line does
 
 # A first example may wait for a compiler, and time is never what a test asserts.
 hypothesis.settings.register_profile("untimed", deadline=None)

@@ -95,6 +95,18 @@ def watch(workers, until, seconds=120):
 # ---------------------------------------------------------------- a worker
 
 
+def test_the_process_that_forks_workers_may_be_killed(tmp_path):
+    with Workers(1, tmp_path / "log") as workers:
+        first = workers.insist(os.getpid)
+        for forking in children(os.getpid()):
+            os.kill(forking, signal.SIGKILL)
+        deadline = time.time() + 60
+        while workers.insist(os.getpid) == first:  # it ends once it notices
+            assert time.time() < deadline
+            time.sleep(0.1)
+        assert not Path(f"/proc/{first}").exists()
+
+
 def test_a_trial_whose_worker_was_killed_goes_on_from_its_checkpoint_and_the_other_does_not_notice(order, tmp_path):
     with Workers(1, tmp_path / "log") as alone:
         alone.start(order(0, 40))

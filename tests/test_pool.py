@@ -50,22 +50,42 @@ def test_a_worker_imports_neither_mlflow_nor_keras_tuner_and_prints_nothing(tmp_
     assert capfd.readouterr().err == ""
 
 
+def preloaded() -> bool:
+    return "sweeper.preloaded" in sys.modules
+
+
+def threads_of_parent() -> set[str]:
+    return {(task / "comm").read_text().strip() for task in Path(f"/proc/{os.getppid()}/task").iterdir()}
+
+
+def test_workers_are_forked_from_a_process_that_has_imported_for_them_and_has_one_thread(tmp_path, monkeypatch):
+    with Workers(1, tmp_path / "log") as workers:
+        assert result_of(workers.call(preloaded))
+        # That of a library takes care of forks itself.
+        assert result_of(workers.call(threads_of_parent)) - {"jemalloc_bg_thd"} == {"python"}
+    monkeypatch.setenv("CHANGED", "since it began")
+    with Workers(1, tmp_path / "log") as workers:
+        assert result_of(workers.call(os.getenv, "CHANGED")) == "since it began"
+
+
 SCRIPT = """
+from multiprocessing import forkserver
 from pathlib import Path
 from sweeper.pool import Workers, result_of
 from sweeper.worker import nothing
 print("began")
 with Workers(1, Path("log")) as workers:
     print("ended", result_of(workers.call(nothing)))
+print(*forkserver._forkserver._preload_modules)
 """
 
 
 @pytest.mark.parametrize("standard_input", [False, True])
-def test_a_script_is_not_run_again_in_the_workers_whatever_it_looks_like(standard_input):
+def test_a_script_is_not_run_again_in_the_workers_and_keeps_its_own_ways_to_begin_processes(standard_input):
     script = write(Path("script.py"), SCRIPT)
     command = [sys.executable, "-" if standard_input else str(script)]
     ran = subprocess.run(command, input=SCRIPT, capture_output=True, text=True, check=False)
-    assert ran.stdout.split() == ["began", "ended", "None"], ran.stderr
+    assert ran.stdout.split() == ["began", "ended", "None", "__main__"], ran.stderr
 
 
 def gpu() -> str:

@@ -124,7 +124,8 @@ def spaces(draw):
         when = {
             one.name: tuple(draw(st.lists(st.sampled_from(one.values), min_size=1, unique=True))) for one in parents
         }
-        declared.append(Choice(name, tuple(values), when=when))
+        default = draw(st.none() | st.sampled_from(values).map(lambda one: int(one) if one == 0 else one))
+        declared.append(Choice(name, tuple(values), when=when, default=default))
     return SearchSpace("any", "x", "sentiment", tuple(declared))
 
 

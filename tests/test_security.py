@@ -10,6 +10,7 @@ import signal
 import socket
 import subprocess
 import sys
+from multiprocessing import forkserver
 from pathlib import Path
 
 import numpy as np
@@ -73,6 +74,7 @@ def test_nothing_of_the_working_folder_is_imported(tmp_path, monkeypatch):
     tracker.sweep_started("s", {}, DATASET, [])
     tracker.abandon("KILLED")
     main(["doctor"])  # as every command does
+    forkserver._forkserver._stop()  # that of an earlier test
     with Workers(1, tmp_path / "log") as workers:
         result_of(workers.call(nothing))
     assert not Path("sprung").exists()
