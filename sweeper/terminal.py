@@ -198,7 +198,7 @@ def leaderboard_table(table: Any, columns: Sequence[str], width: int) -> Table:
         if used > width:
             break
         kept.append(cells)
-        shown.add_column(name.replace("_", " "))
+        shown.add_column(name.replace("_", "\n"))  # else other cells are broken for the sake of headings
     for number, line in enumerate(zip(*kept, strict=True)):
         shown.add_row(*line, style="dim" if str(table["trial"].iloc[number]).startswith("baseline") else None)
     return shown
