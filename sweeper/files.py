@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import contextlib
+import glob
 import hashlib
 import json
 import os
 import shutil
 import tempfile
+import time
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
 
+ABANDONED = 24 * 3600  # seconds without change after which nobody fills a folder any more, on whatever machine
 SEAL = "sealed"  # the name under which a text keeps the checksum of the rest
 
 
@@ -77,13 +80,19 @@ def write_atomically(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def replacing_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes `target` in one step, and is removed if that fails.
+    """A folder to fill, which becomes `target` in one step, and is removed if that fails; as are those that processes
+    which were killed have left of it.
 
     Raises:
         OSError: `target` is there, and is not an empty folder; whatever is raised inside.
     """
     target.parent.mkdir(parents=True, exist_ok=True)
-    place = Path(tempfile.mkdtemp(prefix=f".{target.name}-", dir=target.parent))
+    prefix = f".{target.name}-half-written-"
+    for stray in target.parent.glob(f"{glob.escape(prefix)}*"):
+        with contextlib.suppress(OSError):  # somebody else was first
+            if time.time() - stray.stat().st_mtime > ABANDONED:
+                shutil.rmtree(stray)
+    place = Path(tempfile.mkdtemp(prefix=prefix, dir=target.parent))
     try:
         yield place
         place.chmod(0o755)  # a temporary folder is for its owner alone

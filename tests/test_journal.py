@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from sweeper.files import replacing, write_atomically
+from sweeper.files import replacing, replacing_folder, write_atomically
 from sweeper.journal import Journal
 
 
@@ -67,3 +67,29 @@ def test_a_noted_position_holds_only_where_a_line_ends(tmp_path, read, good):
 def test_a_journal_that_is_not_there_has_no_position_but_its_beginning(tmp_path):
     assert Journal(tmp_path / "none").ends_at(0)
     assert not Journal(tmp_path / "none").ends_at(9)
+
+
+def interrupted(target):
+    with replacing_folder(target) as place:
+        (place / "half").touch()
+        raise KeyboardInterrupt
+
+
+def test_a_folder_is_whole_or_not_there_and_what_a_killed_process_left_of_it_goes_a_day_later(tmp_path):
+    target = tmp_path / "place" / "d"
+    with pytest.raises(KeyboardInterrupt):
+        interrupted(target)
+    assert not list(target.parent.iterdir())
+    with replacing_folder(target) as place:
+        prefix = place.name[:-8]
+    target.rmdir()
+    old, young = target.with_name(f"{prefix}old"), target.with_name(f"{prefix}young")
+    other = target.with_name(".d-of-the-user")
+    for path in (old, young, other):
+        path.mkdir()
+    for path in (old, other):
+        os.utime(path, (0, 0))
+    with replacing_folder(target) as place:
+        (place / "whole").touch()
+    assert sorted(target.parent.iterdir()) == sorted([target, young, other])
+    assert (target / "whole").exists()
