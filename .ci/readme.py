@@ -1,4 +1,4 @@
-"""Runs every shell block of the README in one shell, in order. A command that serves until it is
+"""Runs every block of commands and of Python in the README in one shell, in order. A command that serves until it is
 stopped is started, asked for its page, and stopped."""
 
 from __future__ import annotations
@@ -22,9 +22,12 @@ SERVERS = {"make ui": "http://127.0.0.1:5000"}
 
 
 def script(text: str) -> str:
-    """One shell script from the README's ```sh blocks."""
+    """One shell script from the README's ```sh and ```python blocks."""
     lines = ["set -euo pipefail"]
-    for block in re.findall(r"^```sh\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
+    for language, block in re.findall(r"^```(sh|python)\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL):
+        if language == "python":
+            lines += ["echo '+ python'", f"{sys.executable} - <<'END'\n{block}END"]
+            continue
         for line in re.sub(r"\\\n\s*", " ", block).splitlines():
             command = line.split("  #")[0].strip()
             if command in SERVERS:
