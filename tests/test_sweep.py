@@ -402,8 +402,8 @@ def test_a_sweep_is_taken_up_as_it_was_begun_or_refused_with_the_difference(
 
 
 def test_a_finished_sweep_that_is_taken_up_ships_its_winner_once(finished):
-    first, second = finished.facts, sweeper.sweep(resume="s")
-    assert (second.export, second.model, second.test) == (finished.path / "export", first["model"], first["test"])
+    first, second = finished.shipped, sweeper.sweep(resume="s")
+    assert (second.shipped, second.export) == (first, finished.path / "export")
     assert [path.name for path in finished.path.glob("export*")] == ["export"]
     assert len(mlflow.MlflowClient(store()).search_model_versions("name='sweeper-sentiment-reviews'")) == 1
 
