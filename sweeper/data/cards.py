@@ -205,6 +205,24 @@ def _source(fields: Fields) -> Source:
     for key, given in MEANT_FOR.items():
         if getattr(source, key) is not None and kind not in given:
             raise fields.error(key, f"has no meaning for a {kind} source; leave it out")
+    _check_fixed(fields, source, kind)
+    if source.beside is not None and _shape(source.beside) != _shape(source.member if source.pypi else source.file):
+        raise fields.error("beside", "must name one file for each that file or member names")
+    for key in ("file", "url", "member", "beside", "sha256"):
+        _check_parts(fields, key, getattr(source, key))
+    _check_checksums(fields, source, kind)
+    for url in _each(source.url):
+        _check_address(fields, url)
+    return source
+
+
+def _each(named: str | Mapping[str, str] | None) -> list[str]:
+    """What is named once, or for each part."""
+    return [] if named is None else [named] if isinstance(named, str) else list(named.values())
+
+
+def _check_fixed(fields: Fields, source: Source, kind: str) -> None:
+    """Whether the same data will come again: of a release, a commit, or with a checksum; and from inside it."""
     if kind == "pypi" and not re.fullmatch(r"[\w.-]+==[\w.!+-]+", source.pypi or ""):
         raise fields.error("pypi", f'must be "name==version", found {source.pypi!r}')
     if kind in ("url", "pypi") and source.sha256 is None:
@@ -220,29 +238,12 @@ def _source(fields: Fields) -> Source:
             "revision",
             f"must be a commit, of 40 hexadecimal digits, since a branch may change, found {source.revision!r}; or add sha256 of the file",
         )
-    if source.beside is not None and _shape(source.beside) != _shape(source.member if source.pypi else source.file):
-        raise fields.error("beside", "must name one file for each that file or member names")
-    for key in ("file", "url", "member", "beside", "sha256"):
-        _check_parts(fields, key, getattr(source, key))
-    for checksum in source.sha256.values() if isinstance(source.sha256, dict) else [source.sha256]:
-        if checksum is not None and not re.fullmatch(r"[0-9a-f]{64}", checksum):
+
+
+def _check_checksums(fields: Fields, source: Source, kind: str) -> None:
+    for checksum in _each(source.sha256):
+        if not re.fullmatch(r"[0-9a-f]{64}", checksum):
             raise fields.error("sha256", f"must be 64 hexadecimal digits, letters in lower case, found {checksum!r}")
-    for url in source.url.values() if isinstance(source.url, dict) else [source.url]:
-        try:
-            parts = urllib.parse.urlparse(url or "https://none")
-        except ValueError as error:
-            raise fields.error("url", f"is no address: {error}") from None
-        named = PurePosixPath(parts.path).name not in ("", "..")
-        if url is not None and not (re.match(rf"({'|'.join(SCHEMES)})://", url) and named):
-            raise fields.error(
-                "url",
-                f"must begin with {' or '.join(f'{one}://' for one in SCHEMES)} and end with a file's name, found {without_secrets(url)!r}",
-            )
-        if parts.username is not None or parts.query or parts.fragment:
-            raise fields.error(
-                "url",
-                "must not hold a user, a password or a query: a card is kept and logged with each sweep; fetch the file, and name it as file",
-            )
     downloaded = {"url": source.url, "huggingface": source.member}.get(kind, "")  # of a package one file
     if source.sha256 is not None and _shape(source.sha256) != _shape(downloaded):
         raise fields.error(
@@ -251,7 +252,25 @@ def _source(fields: Fields) -> Source:
             if isinstance(downloaded, dict)
             else "must be one checksum, of one file; leave it out where several are named",
         )
-    return source
+
+
+def _check_address(fields: Fields, url: str) -> None:
+    """Whether it names a file, and nothing that is secret."""
+    try:
+        parts = urllib.parse.urlparse(url)
+    except ValueError as error:
+        raise fields.error("url", f"is no address: {error}") from None
+    named = PurePosixPath(parts.path).name not in ("", "..")
+    if not (re.match(rf"({'|'.join(SCHEMES)})://", url) and named):
+        raise fields.error(
+            "url",
+            f"must begin with {' or '.join(f'{one}://' for one in SCHEMES)} and end with a file's name, found {without_secrets(url)!r}",
+        )
+    if parts.username is not None or parts.query or parts.fragment:
+        raise fields.error(
+            "url",
+            "must not hold a user, a password or a query: a card is kept and logged with each sweep; fetch the file, and name it as file",
+        )
 
 
 def _shape(where: Where | None) -> Any:

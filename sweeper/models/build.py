@@ -203,27 +203,7 @@ def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any, An
         for key in ("cell", "direction", "depth", "units", "dropout", "dropout_masks", "recurrent_dropout", "l2")
         if key in configuration
     }
-    one_hot = configuration["input"] == "one_hot"
-    if one_hot:
-        width = one_hot_width(cell=stack["cell"], direction=stack["direction"], units=stack["units"])
-        rows = keras.layers.Embedding(
-            sizes.vocabulary,
-            width,
-            embeddings_initializer=keras.initializers.GlorotUniform(seed=sizes.seed),
-            embeddings_regularizer=_penalty(configuration),
-            name="one_hot",
-        )(ids)
-        x = drop_words(rows, configuration["embedding_dropout"], sizes.seed)
-    else:
-        x = embed(
-            ids,
-            vocabulary=sizes.rows,
-            units=configuration.get("embedding_units", 0),
-            dropout=configuration["embedding_dropout"],
-            vectors=sizes.vectors,
-            frozen=configuration.get("vectors_training") == "frozen",
-            seed=sizes.seed,
-        )
+    x = _embedded(configuration, sizes, ids)
     if sizes.spelling is not None:
         inputs.append(keras.Input((sizes.spelling.width,), dtype="int32", name="spellings"))
         inputs.append(keras.Input((None,), dtype="int32", name="places"))
@@ -249,11 +229,35 @@ def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any, An
         mask,
         **stack,
         residual=configuration.get("residual") == "yes",
-        one_hot=one_hot,
+        one_hot=configuration["input"] == "one_hot",
         seed=sizes.seed,
         kernel=sizes.kernel,
     )
     return inputs, mask, states, last
+
+
+def _embedded(configuration: Configuration, sizes: Sizes, ids: Any) -> Any:
+    """What stands for each token, float (batch, time, features); where input is one-hot, its product with the input
+    weights of the first recurrent layer, looked up."""
+    if configuration["input"] != "one_hot":
+        return embed(
+            ids,
+            vocabulary=sizes.rows,
+            units=configuration.get("embedding_units", 0),
+            dropout=configuration["embedding_dropout"],
+            vectors=sizes.vectors,
+            frozen=configuration.get("vectors_training") == "frozen",
+            seed=sizes.seed,
+        )
+    width = one_hot_width(**{name: configuration[name] for name in ("cell", "direction", "units")})
+    rows = keras.layers.Embedding(
+        sizes.vocabulary,
+        width,
+        embeddings_initializer=keras.initializers.GlorotUniform(seed=sizes.seed),
+        embeddings_regularizer=_penalty(configuration),
+        name="one_hot",
+    )(ids)
+    return drop_words(rows, configuration["embedding_dropout"], sizes.seed)
 
 
 def _attention(configuration: Configuration) -> LuongAttention:
