@@ -80,8 +80,8 @@ def write_atomically(path: Path, text: str) -> None:
 
 @contextlib.contextmanager
 def replacing_folder(target: Path) -> Iterator[Path]:
-    """A folder to fill, which becomes `target` in one step, and is removed if that fails; as are those that processes
-    which were killed have left of it.
+    """A folder to fill, which becomes `target` in one step, and is removed if that fails; as are, a day later, those that
+    processes which were killed have left of it.
 
     Raises:
         OSError: `target` is there, and is not an empty folder; whatever is raised inside.

@@ -274,7 +274,7 @@ def find_folder(name: str | None) -> SweepFolder:
     Raises:
         UsageError: there is none.
     """
-    known = {path.parent.name: path.parent for path in SWEEPS.glob("*/sweep.json")}
+    known = {path.parent.name: path.parent for path in SWEEPS.glob("[!.]*/sweep.json")}
     if name is None:
         if not known:
             raise UsageError("there is no sweep here yet; run: sweeper sweep sentiment")

@@ -1,13 +1,13 @@
 """Worker processes: configurations in, epochs and results out. The only importer of the process pool.
 
-A worker is a process with one TensorFlow thread. It imports neither MLflow nor KerasTuner. One that dies takes its own trial with it and no other. Epochs come back
-through each trial's own file of lines and not through a shared queue: a worker that is
-killed while it writes to a queue can hold the queue's lock for ever.
+A worker is a process with one TensorFlow thread, spawned, or forked where `let_workers_fork` was called. It imports
+neither MLflow nor KerasTuner. One that dies takes its own trial with it and no other. Epochs come back through each
+trial's own file of lines and not through a shared queue: a worker that is killed while it writes to a queue can hold the
+queue's lock for ever.
 """
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
 import sys
@@ -86,20 +86,22 @@ class _Forking(ForkServerContext):
     Process = _Forked
 
 
+_MAY_FORK = threading.Event()
+
+
 def let_workers_fork() -> None:
     """Let the workers of this process be forked from one that has imported TensorFlow once for all of them.
 
     For a main program to say: a process has one fork server, and whatever else it forks has our imports too.
     """
     if sys.platform == "linux":  # the frameworks of other systems do not survive a fork
-        multiprocessing.set_start_method("forkserver", force=True)
-        multiprocessing.set_forkserver_preload([f"{__package__}.preloaded"])
+        forkserver.set_forkserver_preload([f"{__package__}.preloaded"])
+        _MAY_FORK.set()
 
 
 def _context(gpus: Sequence[str]) -> _Spawning | _Forking:
     """How workers begin; the driver of a GPU does not survive a fork."""
-    forked = multiprocessing.get_start_method(allow_none=True) == "forkserver"
-    return _Forking() if forked and not gpus else _Spawning()
+    return _Forking() if _MAY_FORK.is_set() and not gpus else _Spawning()
 
 
 @dataclass

@@ -42,13 +42,13 @@ class Repeating:
     workers: int
 
     def due(self, finalists: Sequence[int], running: Sequence[TrialOrder], *, over: bool) -> list[Repeat]:
-        """What is to be trained again now; nothing while the search goes on.
+        """What is to be trained again now: once the search is over, or no more of the budget is left than that needs.
 
         Args:
             finalists: numbers of trials, the best first.
             over: the search proposes nothing more, or nothing for now.
         """
-        due = list(self.still_to_repeat(finalists))
+        due = list(self._still_to_repeat(finalists))
         if not due:
             return []
         if over:
@@ -65,7 +65,7 @@ class Repeating:
                 return None
         return None
 
-    def still_to_repeat(self, finalists: Sequence[int]) -> Iterator[Repeat]:
+    def _still_to_repeat(self, finalists: Sequence[int]) -> Iterator[Repeat]:
         """A round of all finalists, then the next round; what time cut short is to be trained anew."""
         orders, results = self.history.orders, self.history.results
         for further in range(1, self.settings.seeds_in_all):

@@ -60,11 +60,11 @@ def prepare(log: Path, count: int, gpus: tuple[str, ...], memory: int | None, en
 
 
 def _watch(memory: int | None) -> None:
-    """End this process when its parent is gone, as nobody would take its result and the trial may run anew; or when
-    it grows past `memory` bytes, before the system ends a process of its own choice."""
-    parent = multiprocessing.parent_process()
+    """End this process when the sweep's, or the one that it was forked from, is gone, as nobody would take its result and
+    the trial may run anew; or when it grows past `memory` bytes, before the system ends a process of its own choice."""
+    parent, forked_from = multiprocessing.parent_process(), os.getppid()
     page = os.sysconf("SC_PAGE_SIZE") if STATUS.exists() else 0
-    while parent is None or parent.is_alive():
+    while (parent is None or parent.is_alive()) and os.getppid() == forked_from:
         if memory is not None and page:
             _, resident, shared, *_ = map(int, STATUS.read_text().split())
             if (resident - shared) * page > memory:
@@ -138,5 +138,5 @@ def run_trial(order: TrialOrder) -> TrialResult:
 
 
 def _failed(order: TrialOrder, error: Exception) -> TrialResult:
-    reason = f"{first_line(error)}"
-    return TrialResult(order.number, order.configuration, "failed", error=reason, trace=traceback.format_exc())
+    trace = traceback.format_exc()
+    return TrialResult(order.number, order.configuration, "failed", error=first_line(error), trace=trace)

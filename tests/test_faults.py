@@ -95,16 +95,24 @@ def watch(workers, until, seconds=120):
 # ---------------------------------------------------------------- a worker
 
 
-def test_the_process_that_forks_workers_may_be_killed(tmp_path):
+def lives(process):
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
+
+
+def test_the_process_that_forks_workers_may_be_killed_and_no_trial_runs_twice_at_once(order, tmp_path):
     with Workers(1, tmp_path / "log") as workers:
-        first = workers.insist(os.getpid)
+        workers.start(order(0, 40))
+        before, _ = watch(workers, lambda events, results: len(events) > 3)
+        (worker,) = workers_of(os.getpid())
         for forking in children(os.getpid()):
             os.kill(forking, signal.SIGKILL)
-        deadline = time.time() + 60
-        while workers.insist(os.getpid) == first:  # it ends once it notices
-            assert time.time() < deadline
-            time.sleep(0.1)
-        assert not Path(f"/proc/{first}").exists()
+        wait_for(lambda: not lives(worker))
+        after, [result] = watch(workers, lambda events, results: results)
+    assert [event.epoch for event in before + after] == list(range(1, 41)), "every epoch is told once"
+    assert result.state == "done"
 
 
 def test_a_trial_whose_worker_was_killed_goes_on_from_its_checkpoint_and_the_other_does_not_notice(order, tmp_path):
