@@ -60,11 +60,11 @@ def prepare(log: Path, count: int, gpus: tuple[str, ...], memory: int | None, en
 
 
 def _watch(memory: int | None) -> None:
-    """End this process when the sweep's, or the one that it was forked from, is gone, as nobody would take its result and
-    the trial may run anew; or when it grows past `memory` bytes, before the system ends a process of its own choice."""
-    parent, forked_from = multiprocessing.parent_process(), os.getppid()
+    """End this process when its parent is gone, or has given it up, as nobody would take its result and the trial may run
+    anew; or when it grows past `memory` bytes, before the system ends a process of its own choice."""
+    parent = multiprocessing.parent_process()
     page = os.sysconf("SC_PAGE_SIZE") if STATUS.exists() else 0
-    while (parent is None or parent.is_alive()) and os.getppid() == forked_from:
+    while parent is None or parent.is_alive():
         if memory is not None and page:
             _, resident, shared, *_ = map(int, STATUS.read_text().split())
             if (resident - shared) * page > memory:
