@@ -19,9 +19,8 @@ sys.stderr.flush()
 with open(os.devnull, "w") as _nowhere:
     for _stream in (1, 2):
         os.dup2(_nowhere.fileno(), _stream)
-os.environ.update(
-    worker.THREADS, TF_CPP_MIN_LOG_LEVEL="3"
-)  # before TensorFlow is imported: threads do not survive a fork
+# Before TensorFlow is imported: threads do not survive a fork.
+os.environ.update(worker.THREADS, TF_CPP_MIN_LOG_LEVEL="3")
 with contextlib.suppress(Exception):  # each worker tries again, and says what is wrong
     from . import trial  # noqa: F401
 gc.freeze()  # what was imported stays; to look through it after every trial would take half a second
