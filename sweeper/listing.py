@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import argparse
-import dataclasses
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -57,9 +56,9 @@ def _fetched(card: Card) -> list[str]:
     from .data import sources
 
     found = []
-    for source in (card.source, card.unlabelled):
-        if source is not None:
-            with sources.opened(dataclasses.replace(card, source=source)) as documents:
+    for one in (card, card.unlabelled):
+        if one is not None:
+            with sources.opened(one) as documents:
                 found += [document.name for document in documents]
     return found
 

@@ -14,7 +14,8 @@ from .domains import Domain, Real, Text, Whole, Words
 from .errors import DeclarationError, unknown
 
 CLASSIFICATION = ("sentiment", "text")
-READING = (*CLASSIFICATION, "tagging", "seq2seq")
+LABELLING = (*CLASSIFICATION, "tagging")
+READING = (*LABELLING, "seq2seq")
 EVERY_TASK = (*READING, "generation")
 
 
@@ -104,13 +105,21 @@ TABLE: tuple[Parameter, ...] = (
         when={"input": ("learned", "pretrained")},
         only="unspelled",
     ),
-    Parameter("bigram_units", 32, Whole(1, 512), "width of these vectors", ("tagging",), when={"bigrams": ("yes",)}),
+    Parameter(
+        "bigrams",
+        "no",
+        YES_NO,
+        "read a vector of each token and the next one as well; for languages that are read by character",
+        CLASSIFICATION,
+        when={"input": ("learned", "pretrained")},
+    ),
+    Parameter("bigram_units", 32, Whole(1, 512), "width of these vectors", LABELLING, when={"bigrams": ("yes",)}),
     Parameter(
         "bigram_dropout",
         0.5,
         Real(0, 0.95),
         "share of these vectors dropped whole",
-        ("tagging",),
+        LABELLING,
         when={"bigrams": ("yes",)},
     ),
     Parameter(
@@ -124,8 +133,8 @@ TABLE: tuple[Parameter, ...] = (
     Parameter(
         "vectors",
         "glove-6b-50d",
-        Text("in_domain, a declared dataset of vectors, or a word2vec/GloVe text file"),
-        "which pretrained vectors; in_domain: learned in seconds from the training texts themselves",
+        Text("in_domain, a declared dataset of vectors, or a word2vec/GloVe text file; or several, as in 'a + b'"),
+        "which pretrained vectors; in_domain: learned in seconds from the training texts themselves; a + b: side by side",
         READING,
         when={"input": ("pretrained",)},
     ),

@@ -60,8 +60,9 @@ def test_texts_without_labels_that_a_card_names_are_read_too(tmp_path, reviews_c
     found = [prepare(card, vectors=["in_domain"], say=lambda line: None) for card in (told, more)]
     assert found[0].meta.digest != found[1].meta.digest
     vocabularies = [open_encoded(one, "words", lowercase=True).vocabulary for one in found]
-    assert vocabularies[0] == vocabularies[1], "what only they say has no vector"
+    assert vocabularies[0] == vocabularies[1], "made of training texts alone"
     assert "zebra" not in vocabularies[0]
+    assert [open_vectors(each, "words", lowercase=True, vectors="in_domain")[1] for each in found] == [[], ["zebra"]]
     one, other = (np.asarray(open_vectors(each, "words", lowercase=True, vectors="in_domain")[0]) for each in found)
     near = [vocabularies[0].index(word) for word in ("moving", "film")]
     alike = [np.dot(*(vectors[row] / np.linalg.norm(vectors[row]) for row in near)) for vectors in (one, other)]
@@ -75,13 +76,53 @@ def test_texts_without_labels_that_a_card_names_are_read_too(tmp_path, reviews_c
     [
         ('file = { train = "more.txt" }', "unlabelled.file: must not name parts of a split"),
         ('file = "a.txt"\nbeside = "b.txt"', "unlabelled.beside: has no meaning here"),
-        ("", "needs exactly one of file, url, pypi, huggingface"),
+        ("", "needs exactly one of file, url, pypi, huggingface, found none; or the dataset whose texts they are"),
+        ('dataset = "imbd"', "no dataset is called 'imbd'. Did you mean 'imdb'?"),
+        ('dataset = "imdb"\nfile = "more.txt"', "unlabelled.file: no key is called 'file'"),
+        ('dataset = "turkish-pos"', "unlabelled.dataset: must be one of texts .*; 'turkish-pos' is for tagging"),
     ],
 )
 def test_a_mistake_in_the_table_of_unlabelled_texts_is_named(reviews_card, table, said):
     wrong = write(reviews_card.parent / "wrong.toml", f"{reviews_card.read_text()}\n[unlabelled]\n{table}\n")
     with pytest.raises(DeclarationError, match=said):
         cards.load_card(str(wrong))
+
+
+def test_they_may_be_those_of_another_dataset_whatever_their_labels(reviews_card):
+    folder = reviews_card.parent
+    write(folder / "others.csv", "text,kind\n" + "a moving zebra,x\na dull zebra,y\n" * 9)
+    other = write(
+        folder / "others.toml",
+        'about = "x"\ntask = "text"\n[source]\nfile = "others.csv"\n[unlabelled]\ndataset = "more.toml"\n'
+        '[adapter]\nformat = "labelled"\ntext = "text"\nlabel = "kind"\n',
+    )
+    text = f'{reviews_card.read_text()}\n[unlabelled]\ndataset = "{other}"\n'
+    card = cards.load_card(str(write(folder / "more.toml", text)))
+    prepared = prepare(card, vectors=["in_domain"], say=lambda line: None)
+    assert prepared.meta.labels == prepare(cards.load_card(str(reviews_card)), say=lambda line: None).meta.labels
+    assert open_vectors(prepared, "words", lowercase=True, vectors="in_domain")[1] == ["zebra"]
+    write(folder / "others.csv", "text,kind\n" + "a moving horse,x\na dull horse,y\n" * 9)
+    assert prepare(card, say=lambda line: None).meta.digest != prepared.meta.digest
+
+
+def test_vectors_stand_side_by_side_with_zeros_where_only_one_side_knows_a_word(reviews_card):
+    folder = reviews_card.parent
+    one = write(folder / "one.txt", "film 1 2 3\nunicorn 4 5 6\n")
+    other = write(folder / "other.txt", "film 7 8\nmoving 9 10\n")
+    both = f"{one} + {other}"
+    prepared = prepare(cards.load_card(str(reviews_card)), vectors=[both], say=lambda line: None)
+    found, others = open_vectors(prepared, "words", lowercase=True, vectors=both)
+    words = [*open_encoded(prepared, "words", lowercase=True).vocabulary, *others]
+    by_word = {word: row.tolist() for word, row in zip(words, found, strict=True) if not np.isnan(row).any()}
+    assert by_word == {"film": [1, 2, 3, 7, 8], "moving": [0, 0, 0, 9, 10], "unicorn": [4, 5, 6, 0, 0]}
+    assert np.isnan(found).all(axis=1).sum() == len(words) - 3
+
+
+def test_of_more_words_than_vectors_are_made_for_the_most_frequent_have_one(rng, monkeypatch):
+    texts = some_texts(rng)
+    rare = TokenIds(np.where((texts.ids == 5) & (rng.random(len(texts.ids)) < 0.7), 9, texts.ids), texts.offsets)
+    monkeypatch.setattr(in_domain, "WORDS", 39)
+    assert np.isnan(learned_vectors(rare, 42, width=6)[:, 0]).nonzero()[0].tolist() == [0, 1, 5]
 
 
 def test_a_sweep_finds_them_beside_its_vocabulary_made_of_training_texts_alone(reviews_card):

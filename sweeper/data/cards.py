@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import urllib.parse
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
@@ -75,7 +75,7 @@ class Card:
         adapter: a key of `adapters.ADAPTERS`; `options` is that adapter's own record.
         folder: what relative paths are relative to.
         text: the declaration, kept with the sweep.
-        unlabelled: plain texts of the same kind, one a line, from which vectors are learned too.
+        unlabelled: the card of texts of the same kind, from which vectors are learned too; their labels are not read.
     """
 
     name: str
@@ -90,7 +90,7 @@ class Card:
     homepage: str = ""
     folder: Path = Path()
     text: str = ""
-    unlabelled: Source | None = None
+    unlabelled: Card | None = None
 
 
 def load_card(name: str) -> Card:
@@ -139,8 +139,12 @@ def summaries() -> list[Mapping[str, str]]:
     return rows
 
 
-def parse_card(fields: Fields, name: str) -> Card:
-    """Check a card that has been read."""
+def parse_card(fields: Fields, name: str, *, further: bool = True) -> Card:
+    """Check a card that has been read.
+
+    Args:
+        further: read its table `[unlabelled]` too, if it has one.
+    """
     header = fields.into(_Header, ignore=TABLES)
     if header.task not in (*parameters.EVERY_TASK, VECTORS):
         raise fields.error("task", unknown("task", header.task, (*parameters.EVERY_TASK, VECTORS)))
@@ -158,7 +162,7 @@ def parse_card(fields: Fields, name: str) -> Card:
         raise adapter.error("separator", "must be some text, found ''")
     for key, mistake in adapters.ADAPTERS[form].mistakes(options):
         raise adapter.error(key, mistake)
-    return Card(
+    card = Card(
         name=name,
         about=header.about,
         task=header.task,
@@ -171,18 +175,41 @@ def parse_card(fields: Fields, name: str) -> Card:
         homepage=header.homepage,
         folder=fields.path.parent,
         text=fields.text,
-        unlabelled=_unlabelled(fields.table("unlabelled")) if "unlabelled" in fields.values else None,
     )
+    if not further or "unlabelled" not in fields.values:
+        return card
+    return replace(card, unlabelled=_unlabelled(fields.table("unlabelled"), card))
 
 
-def _unlabelled(fields: Fields) -> Source:
-    source = _source(fields)
+HAVE_TEXTS = ("sentiment", "text", "generation")  # tasks whose examples are whole texts
+
+
+def _unlabelled(fields: Fields, card: Card) -> Card:
+    """The card of the texts that `card` names beside its own: those of another dataset, or lines of a source."""
+    if "dataset" in fields.values:
+        return _texts_of(fields)
+    source = _source(fields, "; or the dataset whose texts they are")
     for key in ("file", "url", "member"):
         if isinstance(getattr(source, key), dict):
             raise fields.error(key, "must not name parts of a split: all of it is for training")
     if source.beside is not None:
         raise fields.error("beside", "has no meaning here; leave it out")
-    return source
+    options = adapters.ADAPTERS["lines"].options(encoding=getattr(card.options, "encoding", ("utf-8",)))
+    return replace(card, source=source, adapter="lines", options=options)
+
+
+@dataclass(frozen=True)
+class _Named:
+    dataset: str
+
+
+def _texts_of(fields: Fields) -> Card:
+    name = fields.into(_Named).dataset
+    path = declarations.find("datasets", "dataset", name)
+    card = parse_card(declarations.read(path), as_name(path.stem), further=False)
+    if card.task not in HAVE_TEXTS:
+        raise fields.error("dataset", f"must be one of texts ({', '.join(HAVE_TEXTS)}); {name!r} is for {card.task}")
+    return card
 
 
 MEANT_FOR = {
@@ -194,12 +221,15 @@ MEANT_FOR = {
 """For which kinds of sources a key of [source] has a meaning."""
 
 
-def _source(fields: Fields) -> Source:
+def _source(fields: Fields, otherwise: str = "") -> Source:
+    """Args:
+    otherwise: what a message should say of another way to declare it.
+    """
     source = fields.into(Source)
     kinds = [kind for kind in ("file", "url", "pypi", "huggingface") if getattr(source, kind) is not None]
     if len(kinds) != 1:
         raise fields.error(
-            None, f"needs exactly one of file, url, pypi, huggingface, found {', '.join(kinds) or 'none'}"
+            None, f"needs exactly one of file, url, pypi, huggingface, found {', '.join(kinds) or 'none'}{otherwise}"
         )
     kind = kinds[0]
     for key, given in MEANT_FOR.items():

@@ -7,17 +7,19 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterator, Sequence
-from dataclasses import asdict, replace
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
 
+from ..adapters import ADAPTERS
+from ..errors import DataError
 from ..records import UNKNOWN
 from .cards import PARTS, Card
-from .linear import TokenIds, fit, held_out_scores
+from .linear import fit, held_out_scores
 from .sources import opened
 from .store import Prepared, read_texts
 
@@ -87,27 +89,22 @@ def write_linear(prepared: Prepared, weighting: str, place: Path) -> dict[str, A
     return {"weighting": weighting, "features": len(fitted.codes)}
 
 
-def read_unlabelled(card: Card, encoding: tuple[str, bool], vocabulary: Sequence[str]) -> TokenIds:
-    """The texts without labels that a card names, one a line, as ids of the training tokens.
+def read_unlabelled(card: Card, encoding: tuple[str, bool]) -> tuple[np.ndarray, np.ndarray]:
+    """The texts of a card, whatever their labels: all tokens end to end, as bytes, and how many each text has.
 
     Args:
         encoding: tokens and whether they are lower-cased.
     """
-    import tensorflow as tf
+    from .tokens import TokenOptions
 
-    from .tokens import TokenOptions, lookup_table
-
-    assert card.unlabelled is not None
-    encodings = getattr(card.options, "encoding", ("utf-8",))
-    with opened(replace(card, source=card.unlabelled)) as documents:
-        lines = pd.Series([line for one in documents for _, line in one.lines(encodings) if line.strip()], dtype=str)
-    table, options = lookup_table(vocabulary), TokenOptions(*encoding)
-    ids, lengths = [np.zeros(0, np.int32)], [np.zeros(0, np.int64)]
-    for start in range(0, len(lines), CHUNK):
-        flat, counts = cut(lines.iloc[start : start + CHUNK], options)
-        ids.append(table.lookup(tf.constant(flat)).numpy().astype(np.int32))
-        lengths.append(counts)
-    return TokenIds(np.concatenate(ids), np.concatenate([[0], np.cumsum(np.concatenate(lengths))]))
+    read = ADAPTERS[card.adapter].read
+    with opened(card) as documents:
+        texts = pd.Series([example.text for one in documents for example in read(one, card.options)], dtype=str)
+    options = TokenOptions(*encoding)
+    parts = [cut(texts.iloc[start : start + CHUNK], options) for start in range(0, len(texts), CHUNK)]
+    if not parts:
+        raise DataError(f"{card.name}: has no texts without labels; leave out the table [unlabelled]")
+    return np.concatenate([words for words, _ in parts]), np.concatenate([counts for _, counts in parts])
 
 
 def _chunks(examples: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:

@@ -13,6 +13,7 @@ WIDTH = 100
 WORDS = 30_000  # the most frequent words, which have vectors
 REACH = 5  # words on either side that are company, a word at distance d counting 1 / d
 SMOOTHING = 0.75  # exponent of how frequent company is, so that rare words do not look telling
+NOWHERE = -1  # instead of the place of a word that is too rare
 SPREAD = 0.3  # standard deviation of all numbers, about that of GloVe's
 
 
@@ -25,7 +26,10 @@ def learned_vectors(texts: TokenIds, vocabulary: int, width: int = WIDTH, seed: 
     """
     from sklearn.utils.extmath import randomized_svd
 
-    information = _ppmi(_cooccurrences(texts, min(vocabulary, WORDS)))
+    frequent = _most_frequent(texts, vocabulary)
+    places = np.full(vocabulary, NOWHERE)
+    places[frequent] = np.arange(len(frequent))
+    information = _ppmi(_cooccurrences(TokenIds(places[texts.ids], texts.offsets), len(frequent)))
     known = np.flatnonzero(np.diff(information.indptr))
     width = max(1, min(width, len(known) - 1))
     vectors = np.full((vocabulary, width), np.nan, np.float32)
@@ -33,16 +37,23 @@ def learned_vectors(texts: TokenIds, vocabulary: int, width: int = WIDTH, seed: 
         return vectors
     words, strengths, _ = randomized_svd(information[known], n_components=width, random_state=seed)
     found = words * np.sqrt(strengths)
-    vectors[known] = found * (SPREAD / found.std())
+    vectors[frequent[known]] = found * (SPREAD / found.std())
     return vectors
 
 
+def _most_frequent(texts: TokenIds, vocabulary: int) -> np.ndarray:
+    """The ids of up to `WORDS` words, the most frequent first."""
+    often = np.bincount(texts.ids, minlength=vocabulary)
+    often[: UNKNOWN + 1] = 0
+    return np.argsort(-often, kind="stable")[: min(WORDS, np.count_nonzero(often))]
+
+
 def _cooccurrences(texts: TokenIds, words: int) -> Any:
-    """How often which words stand near each other, sparse float32 (words, words)."""
+    """How often which words, int from 0 or `NOWHERE`, stand near each other, sparse float32 (words, words)."""
     from scipy.sparse import csr_matrix
 
     ids, rows = np.asarray(texts.ids), np.repeat(np.arange(len(texts.offsets) - 1), np.diff(texts.offsets))
-    known = (ids > UNKNOWN) & (ids < words)
+    known = ids != NOWHERE
     counts = csr_matrix((words, words), dtype=np.float32)
     for distance in range(1, REACH + 1):
         both = known[:-distance] & known[distance:] & (rows[:-distance] == rows[distance:])

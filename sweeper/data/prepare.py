@@ -7,7 +7,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterable
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -38,7 +38,7 @@ from .store import (
     write_whole,
 )
 
-FORMAT = 12  # raise it when what prepared folders hold, or how it is computed, is no longer the same
+FORMAT = 13  # raise it when what prepared folders hold, or how it is computed, is no longer the same
 FEW_CHARACTERS = 1.5  # of a token on average, up to which it is a character rather than a word
 
 
@@ -88,17 +88,14 @@ def prepare(
 
 def _digest(card: Card) -> str:
     said = (card.licence, card.language)  # which the prepared folder keeps for model cards
-    described = (
-        FORMAT,
-        card.task,
-        card.adapter,
-        _said(card.options),
-        asdict(card.split),
-        said,
-        sources.fingerprint(card),
-        *([sources.fingerprint(replace(card, source=card.unlabelled))] if card.unlabelled else []),
-    )
+    described = (FORMAT, card.task, *_read_from(card), asdict(card.split), said)
+    if card.unlabelled:
+        described += _read_from(card.unlabelled)
     return hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
+
+
+def _read_from(card: Card) -> tuple[Any, ...]:
+    return card.adapter, _said(card.options), sources.fingerprint(card)
 
 
 def _said(options: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 
 from .. import adapters, declarations
 from ..errors import DeclarationError, unknown
@@ -25,6 +26,9 @@ from .store import Prepared, no_space, open_encoded, read_texts
 
 IN_DOMAIN = "in_domain"
 """The name of vectors that are learned from the training texts themselves."""
+
+BESIDE = " + "
+"""Between the names of vectors that stand side by side."""
 
 MOST_FURTHER = 100_000
 """The most words that only the vectors know: of 50 numbers each they are 20 MB of an export."""
@@ -43,12 +47,16 @@ def write_vectors(
     if target.is_file() and noted.is_file() and noted.read_text(encoding="utf-8") == f"{current} {sha256(target)}":
         return
     vocabulary = open_encoded(prepared, *encoding).vocabulary
-    others: list[str] = []
-    if name == IN_DOMAIN:
-        matrix = learned_vectors(_texts(card, prepared, encoding, vocabulary), len(vocabulary))
-    else:
-        given = prepared.meta.task == "tagging"  # tokens, whatever they are
-        matrix, others = _rows(name, vocabulary, partial(_occurs, given, *encoding))
+    given = prepared.meta.task == "tagging"  # tokens, whatever they are
+    matrix, others = _beside(
+        [
+            _learned(card, prepared, encoding, vocabulary)
+            if part == IN_DOMAIN
+            else _rows(part, vocabulary, partial(_occurs, given, *encoding))
+            for part in _parts(name)
+        ],
+        len(vocabulary),
+    )
     known = ~np.isnan(matrix[UNKNOWN + 1 : len(vocabulary), 0])
     say(f"{name}: {known.sum():,} of the {len(known):,} {encoding[0]} of the training texts have a vector")
     words = np.frombuffer(json.dumps(others).encode(), np.uint8)
@@ -60,17 +68,51 @@ def write_vectors(
         raise no_space(target, error) from None
 
 
-def _texts(card: Card, prepared: Prepared, encoding: tuple[str, bool], vocabulary: list[str]) -> TokenIds:
-    """What vectors of this data are learned from: the training texts, and those without labels that the card names."""
-    labelled = read_texts(prepared, "train", encoding)
+def _parts(name: str) -> list[str]:
+    """The vectors that stand side by side where `name` is several names."""
+    return [name] if _own_file(name) else name.split(BESIDE)
+
+
+def _beside(parts: list[tuple[np.ndarray, list[str]]], vocabulary: int) -> tuple[np.ndarray, list[str]]:
+    """Several sets of vectors as one: float32 (vocabulary and further words, width of all), and the further words.
+
+    Args:
+        parts: as what is returned. A word has zeros where only others of them have a vector of it.
+    """
+    if len(parts) == 1:
+        return parts[0]
+    others = list(dict.fromkeys(word for _, words in parts for word in words))
+    places = {word: vocabulary + place for place, word in enumerate(others)}
+    sides = []
+    for matrix, words in parts:
+        side = np.full((vocabulary + len(others), matrix.shape[1]), np.nan, np.float32)
+        side[[*range(vocabulary), *(places[word] for word in words)]] = matrix
+        sides.append(side)
+    whole = np.concatenate(sides, axis=1)
+    known = ~np.isnan(whole).all(axis=1)
+    whole[known] = np.nan_to_num(whole[known])
+    return whole, others
+
+
+def _learned(
+    card: Card, prepared: Prepared, encoding: tuple[str, bool], vocabulary: list[str]
+) -> tuple[np.ndarray, list[str]]:
+    """As `_rows`, of vectors that are learned from the training texts, and those without labels that the card names."""
+    texts = read_texts(prepared, "train", encoding)
     if card.unlabelled is None:
-        return labelled
+        return learned_vectors(texts, len(vocabulary)), []
     with without_chatter():
-        further = read_unlabelled(card, encoding, vocabulary)
-    return TokenIds(
-        np.concatenate([labelled.ids, further.ids]),
-        np.concatenate([labelled.offsets, labelled.offsets[-1] + further.offsets[1:]]),
+        tokens, counts = read_unlabelled(card.unlabelled, encoding)
+    which, distinct = pd.factorize(tokens)
+    places = {word: place for place, word in enumerate(vocabulary)}
+    ids = [places.setdefault(word.decode(), len(places)) for word in distinct]
+    both = TokenIds(
+        np.concatenate([texts.ids, np.array(ids, np.int32)[which]]),
+        np.concatenate([texts.offsets, texts.offsets[-1] + np.cumsum(counts)]),
     )
+    matrix, words = learned_vectors(both, len(places)), list(places)
+    found = len(vocabulary) + np.flatnonzero(~np.isnan(matrix[len(vocabulary) :, 0]))
+    return matrix[[*range(len(vocabulary)), *found]], [words[place] for place in found]
 
 
 def _occurs(given: bool, tokens: str, lowercase: bool, word: str) -> bool:
@@ -111,6 +153,10 @@ def _vectors_card(name: str) -> Card:
 
 def vectors_fingerprint(name: str) -> str:
     """What the content of pretrained vectors is known by."""
+    return BESIDE.join(map(_fingerprint, _parts(name)))
+
+
+def _fingerprint(name: str) -> str:
     if name == IN_DOMAIN:
         return name  # they follow from the training texts
     path = _own_file(name)
