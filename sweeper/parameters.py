@@ -14,8 +14,7 @@ from .domains import Domain, Real, Text, Whole, Words
 from .errors import DeclarationError, unknown
 
 CLASSIFICATION = ("sentiment", "text")
-LABELLING = (*CLASSIFICATION, "tagging")
-READING = (*LABELLING, "seq2seq")
+READING = (*CLASSIFICATION, "tagging", "seq2seq")
 EVERY_TASK = (*READING, "generation")
 
 
@@ -105,21 +104,13 @@ TABLE: tuple[Parameter, ...] = (
         when={"input": ("learned", "pretrained")},
         only="unspelled",
     ),
-    Parameter(
-        "bigrams",
-        "no",
-        YES_NO,
-        "read a vector of each token and the next one as well; for languages that are read by character",
-        CLASSIFICATION,
-        when={"input": ("learned", "pretrained")},
-    ),
-    Parameter("bigram_units", 32, Whole(1, 512), "width of these vectors", LABELLING, when={"bigrams": ("yes",)}),
+    Parameter("bigram_units", 32, Whole(1, 512), "width of these vectors", ("tagging",), when={"bigrams": ("yes",)}),
     Parameter(
         "bigram_dropout",
         0.5,
         Real(0, 0.95),
         "share of these vectors dropped whole",
-        LABELLING,
+        ("tagging",),
         when={"bigrams": ("yes",)},
     ),
     Parameter(

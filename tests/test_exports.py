@@ -57,7 +57,7 @@ def run(tmp_path, card, cut="words", **values):
     "values",
     [
         {"attention": "concat"},
-        {"tokens": "characters", "bigrams": "yes", "max_length": 12, "extra": "ngrams", "weighting": "naive_bayes"},
+        {"tokens": "characters", "max_length": 12, "extra": "ngrams", "weighting": "naive_bayes"},
         {"input": "one_hot", "cell": "gru", "extra": "ngrams", "fusion": "mlp"},
     ],
     ids=str,

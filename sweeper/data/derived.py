@@ -17,7 +17,7 @@ import pandas as pd
 
 from ..adapters import ADAPTERS
 from ..errors import DataError
-from ..records import UNKNOWN
+from ..records import UNKNOWN, LabelledText
 from .cards import PARTS, Card
 from .linear import fit, held_out_scores
 from .sources import opened
@@ -99,7 +99,8 @@ def read_unlabelled(card: Card, encoding: tuple[str, bool]) -> tuple[np.ndarray,
 
     read = ADAPTERS[card.adapter].read
     with opened(card) as documents:
-        texts = pd.Series([example.text for one in documents for example in read(one, card.options)], dtype=str)
+        examples = [example for one in documents for example in read(one, card.options)]
+    texts = pd.Series([one.text for one in examples if isinstance(one, LabelledText)], dtype=str)
     options = TokenOptions(*encoding)
     parts = [cut(texts.iloc[start : start + CHUNK], options) for start in range(0, len(texts), CHUNK)]
     if not parts:
