@@ -13,12 +13,13 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
-from sweeper import devices, parameters
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
-from sweeper.pool import Workers
+from sweeper.declared import parameters
 from sweeper.records import Settings, TrialOrder, TrialResult
+from sweeper.system import devices
 from sweeper.tasks import TASKS
+from sweeper.workers.pool import Workers
 
 from .rows import Row
 

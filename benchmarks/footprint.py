@@ -101,8 +101,8 @@ def flat(folder: Path) -> Iterator[Row]:
     """One worker that is never replaced, over 30 trials of one size, so that what grows is not the models."""
     (folder / "one-size.toml").write_text(ONE_SIZE)
     script = (
-        "import sweeper.pool, sweeper\n"
-        "sweeper.pool.TRIALS_A_WORKER = 0\n"
+        "import sweeper.workers.pool, sweeper\n"
+        "sweeper.workers.pool.TRIALS_A_WORKER = 0\n"
         "if __name__ == '__main__':\n"
         "    sweeper.sweep('sentiment', space='one-size.toml', trials=30, epochs=1, workers=1, name='flat')\n"
     )

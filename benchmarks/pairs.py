@@ -12,10 +12,10 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, NamedTuple
 
-from sweeper import devices
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
 from sweeper.data.store import Prepared
+from sweeper.system import devices
 
 from .rows import SWEEPER, Row, at_least, spread
 

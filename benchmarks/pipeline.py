@@ -17,7 +17,7 @@ from sweeper.data import cards
 from sweeper.data.batches import load_split
 from sweeper.data.downloads import cache_folder
 from sweeper.data.prepare import prepare
-from sweeper.parameters import complete
+from sweeper.declared.parameters import complete
 
 from .rows import Row, at_most, spread
 

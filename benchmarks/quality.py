@@ -24,7 +24,7 @@ from typing import Any, NamedTuple
 import sweeper
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
-from sweeper.spaces import load_space
+from sweeper.declared.spaces import load_space
 
 from .pairs import HERE, write_rows
 from .rows import Row

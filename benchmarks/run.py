@@ -21,9 +21,9 @@ from pathlib import Path
 
 import threadpoolctl
 
-from sweeper import devices
 from sweeper.errors import unknown
-from sweeper.versions import versions
+from sweeper.system import devices
+from sweeper.system.versions import versions
 
 from . import ablation, footprint, pairs, pipeline, quality, scaling, sequences, steps
 from .rows import Row

@@ -17,13 +17,13 @@ from concurrent.futures import Future
 from pathlib import Path
 from typing import Any
 
-from sweeper import pool
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
+from sweeper.declared.spaces import load_space
 from sweeper.records import EpochEvent, Settings, TrialOrder, TrialResult
-from sweeper.search import Search
-from sweeper.spaces import load_space
-from sweeper.terminal import Board, Screen
+from sweeper.reports.terminal import Board, Screen
+from sweeper.sweeps.search import Search
+from sweeper.workers import pool
 
 from .rows import SWEEPER, Row, at_most, spread, timed
 
@@ -114,8 +114,8 @@ def parent(folder: Path) -> Iterator[Row]:
 
 def simulated(folder: Path, workers: int, trials: int) -> tuple[list[float], float]:
     """Processor seconds of the parent between one trial's end and the next one's, and those of telling MLflow."""
-    from sweeper.folders import FACTS, new_folder
-    from sweeper.sweeps import open_tracker
+    from sweeper.sweeps.folders import FACTS, new_folder
+    from sweeper.sweeps.run import open_tracker
 
     folder.mkdir()
     before = Path.cwd()

@@ -75,9 +75,9 @@ def measure(cell: str, direction: str, batch: int, longest: int, units: int) -> 
 
 def writing(batch: int, units: int) -> dict[str, Any]:
     """The whole training step of an encoder with attention and a decoder, its optimizer and loss included."""
-    from sweeper import parameters
     from sweeper.data import cards
     from sweeper.data.prepare import prepare
+    from sweeper.declared import parameters
     from sweeper.learners import build_learner, load
     from sweeper.models import kernels
     from sweeper.records import TrialOrder

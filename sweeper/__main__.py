@@ -1,6 +1,6 @@
 """`python -m sweeper` is the command `sweeper`."""
 
-from .cli import main
+from .cli.command_line import main
 
 if __name__ == "__main__":
     raise SystemExit(main())

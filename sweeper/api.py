@@ -10,20 +10,20 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from . import arguments
 from .data import cards
 from .data.cards import Card
+from .declared.spaces import SearchSpace, load_space  # noqa: F401 - the latter for those who call us
 from .errors import UsageError
-from .quiet import let_go
-from .spaces import SearchSpace, load_space  # noqa: F401 - the latter for those who call us
-from .wording import visible
+from .sweeps import arguments
+from .system.quiet import let_go
+from .system.wording import visible
 
 if TYPE_CHECKING:
     import pandas as pd
 
-    from .folders import SweepFolder
-    from .outcome import Outcome
     from .records import Settings
+    from .sweeps.folders import SweepFolder
+    from .sweeps.outcome import Outcome
 
 
 def _to_standard_error(line: str) -> None:
@@ -84,7 +84,7 @@ def sweep(
         SweeperError: see `errors`.
     """
     from .records import Settings
-    from .sweeps import load, run_sweep
+    from .sweeps.run import load, run_sweep
 
     arguments.check_named(
         task=task, dataset=dataset, data=data, text=text, label=label, encoding=encoding, space=space, resume=resume
@@ -95,8 +95,8 @@ def sweep(
     always = arguments.check_numbers(epochs=epochs, seed=seed)
     folder: SweepFolder | None = None
     if resume:
-        from .folders import find_folder
-        from .resume import as_begun, refuse_changes, with_new_limits
+        from .sweeps.folders import find_folder
+        from .sweeps.resume import as_begun, refuse_changes, with_new_limits
 
         folder = find_folder(None if resume is True else resume)
         refuse_changes(folder, {
@@ -118,7 +118,7 @@ def sweep(
 
 
 def _new_folder(name: str | None, card: Card, space: SearchSpace, settings: Settings) -> SweepFolder:
-    from .folders import NameTaken, free_name, new_folder
+    from .sweeps.folders import NameTaken, free_name, new_folder
 
     began = datetime.datetime.now(datetime.UTC)
     facts = {
@@ -154,8 +154,8 @@ def load_dataset(name: str) -> pd.DataFrame:
 
 def leaderboard(sweep: str | None = None) -> pd.DataFrame:
     """The leaderboard of a sweep, the newest by default; see `report.leaderboard`."""
-    from .folders import find_folder
-    from .outcome import leaderboard_of
+    from .sweeps.folders import find_folder
+    from .sweeps.outcome import leaderboard_of
     from .tasks import Baseline
 
     folder = find_folder(sweep)
@@ -178,7 +178,8 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
     Raises:
         SweeperError: see `errors`; ExportError if the exported model answers otherwise than the trained one.
     """
-    from .folders import check_free, copy_whole, find_folder
+    from .sweeps.folders import find_folder
+    from .system.files import check_free, copy_whole
 
     folder = find_folder(sweep)
     check_free(Path(to))
@@ -211,11 +212,11 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
 
 
 def _export_now(folder: SweepFolder, trials: Sequence[int], *, to: str) -> None:
-    from .baselines import baselines_of
-    from .pool import Workers
-    from .resume import as_begun
-    from .shipping import card_facts
-    from .sweeps import load
+    from .sweeps.resume import as_begun
+    from .sweeps.run import load
+    from .sweeps.shipping import card_facts
+    from .trials.baselines import baselines_of
+    from .workers.pool import Workers
 
     card, space, _ = as_begun(folder)
     prepared = load(card, space, _to_standard_error)
@@ -224,8 +225,8 @@ def _export_now(folder: SweepFolder, trials: Sequence[int], *, to: str) -> None:
     orders = [asked[number] for number in trials]
     with Workers(1, folder.path / "workers.log") as workers:
         baselines = workers.insist(baselines_of, str(prepared.folder))
-        workers.insist("winner.choose_decoding", orders[0])
+        workers.insist("trials.winner.choose_decoding", orders[0])
         # Test data score the winner of a sweep that has ended, once, and no other trial, lest they choose.
-        scores = workers.insist("winner.score_validation", orders)
+        scores = workers.insist("trials.winner.score_validation", orders)
         facts = card_facts(card, folder.name, "validation", scores, baselines)
-        workers.insist("exports.export_trials", orders, str(Path(to).resolve()), facts)
+        workers.insist("serving.exports.export_trials", orders, str(Path(to).resolve()), facts)

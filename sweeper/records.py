@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from .devices import at_once
+from .system.devices import at_once
 
 Configuration = Mapping[str, Any]
 """Parameter names to values, complete: active parameters only, defaults filled in."""

@@ -14,10 +14,10 @@ import hypothesis
 import numpy as np
 import pytest
 
-from sweeper.pool import let_workers_fork
+from sweeper.workers.pool import let_workers_fork
 
 if TYPE_CHECKING:
-    from sweeper.folders import SweepFolder
+    from sweeper.sweeps.folders import SweepFolder
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 let_workers_fork()  # as the command line does
@@ -179,7 +179,7 @@ def _swept(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture
 def finished(_swept: Path, tmp_path: Path) -> SweepFolder:
     """A sweep "s" that has ended in the working folder, of `reviews_card` and `tiny_space`, with its MLflow store."""
-    from sweeper.folders import find_folder
+    from sweeper.sweeps.folders import find_folder
 
     shutil.copytree(_swept, tmp_path, dirs_exist_ok=True)
     for name in ("sweep.json", "history.jsonl"):

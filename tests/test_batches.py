@@ -11,7 +11,7 @@ from sweeper.data import cards
 from sweeper.data.batches import load_split
 from sweeper.data.prepare import prepare
 from sweeper.data.store import open_encoded
-from sweeper.parameters import complete
+from sweeper.declared.parameters import complete
 from sweeper.records import UNKNOWN
 
 from .conftest import card_text, write

@@ -6,10 +6,10 @@ import numpy as np
 import pytest
 import scipy.stats
 
-from sweeper.chance import Chance, intervals
 from sweeper.data.batches import Answers
 from sweeper.data.store import Meta
 from sweeper.tasks import TASKS
+from sweeper.trials.chance import Chance, intervals
 
 
 def rate(sums):

@@ -8,15 +8,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from sweeper import report
-from sweeper.choosing import candidates, equals, overlooked
-from sweeper.history import History
-from sweeper.journal import Journal
-from sweeper.keeping import Keeping
 from sweeper.records import Settings, TrialOrder, TrialResult
-from sweeper.repeating import Repeating
-from sweeper.search import Search
+from sweeper.reports import report
+from sweeper.sweeps.history import History
+from sweeper.sweeps.keeping import Keeping
+from sweeper.sweeps.repeating import Repeating
+from sweeper.sweeps.search import Search
+from sweeper.system.journal import Journal
 from sweeper.tasks import Baseline
+from sweeper.trials.choosing import candidates, equals, overlooked
 
 
 def order(number, *, seed=5, repeats=None):

@@ -10,12 +10,12 @@ from pathlib import Path
 import pytest
 
 import sweeper
-from sweeper.arguments import check_numbers
-from sweeper.cli import main
+from sweeper.cli.command_line import main
+from sweeper.cli.doctor import _store
 from sweeper.data.infer import infer_card
 from sweeper.data.prepare import prepare
-from sweeper.doctor import _store
 from sweeper.errors import UsageError
+from sweeper.sweeps.arguments import check_numbers
 
 from .conftest import card_text, people, reviews, write
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from sweeper import report
-from sweeper.comparing import _Labels, differences
 from sweeper.data.cards import load_card
 from sweeper.data.prepare import prepare
 from sweeper.records import Difference, Differences
+from sweeper.reports import report
+from sweeper.trials.comparing import _Labels, differences
 
 from .conftest import write
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from sweeper.declared.parameters import complete
 from sweeper.learners.build import _places
 from sweeper.learners.sequences import SequenceLearner
 from sweeper.models import Sizes, build_encoder_decoder
@@ -15,7 +16,6 @@ from sweeper.models.beam import search
 from sweeper.models.decoder import Memory
 from sweeper.models.encoder_decoder import forcing
 from sweeper.models.optimizers import build_optimizer
-from sweeper.parameters import complete
 from sweeper.records import BOUNDARY, UNKNOWN
 
 DECODERS = ("initial_state", "repeat", "feedback", "start_token")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from sweeper import devices
+from sweeper.system import devices
 
 
 @pytest.fixture

@@ -9,17 +9,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from sweeper import answer, exports
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
-from sweeper.ensembles import Finished
+from sweeper.declared.parameters import complete
 from sweeper.layers.crf import CRF
 from sweeper.layers.opinions import pooled, pooled_crf
 from sweeper.learners import load, trained
-from sweeper.parameters import complete
 from sweeper.records import TrialOrder
-from sweeper.trial import run_trial
-from sweeper.winner import score_validation
+from sweeper.serving import answer, exports
+from sweeper.trials.ensembles import Finished
+from sweeper.trials.trial import run_trial
+from sweeper.trials.winner import score_validation
 
 SMALL = {"units": 4, "embedding_units": 4, "batch_size": 16, "learning_rate": 0.02, "max_vocabulary": 60}
 

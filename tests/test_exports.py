@@ -14,23 +14,24 @@ import tensorflow as tf
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from sweeper import answer, ensembles, exports, winner
-from sweeper.cli import main
+from sweeper.cli.command_line import main
 from sweeper.data import cards
 from sweeper.data.batches import load_split
 from sweeper.data.prepare import prepare
-from sweeper.ensembles import Finished
+from sweeper.declared.parameters import complete
 from sweeper.errors import ExportError, UsageError
-from sweeper.folders import check_free
 from sweeper.learners import as_served, build_learner, trained
 from sweeper.learners.labels import LabelLearner
 from sweeper.learners.sequences import SequenceLearner
 from sweeper.models import kernels
-from sweeper.parameters import complete
 from sweeper.records import TrialOrder
+from sweeper.serving import answer, exports
+from sweeper.system.files import check_free
 from sweeper.tasks import TASKS, TrainedModel
-from sweeper.trial import run_trial
-from sweeper.winner import score_test
+from sweeper.trials import ensembles, winner
+from sweeper.trials.ensembles import Finished
+from sweeper.trials.trial import run_trial
+from sweeper.trials.winner import score_test
 
 from .conftest import card_text, reviews, write
 

@@ -21,19 +21,20 @@ import pandas as pd
 import pytest
 
 import sweeper
-from sweeper import keeping, search, worker
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
+from sweeper.declared.parameters import complete
 from sweeper.errors import DataError, SourceError, SweepError, UsageError, WorkerDied
-from sweeper.folders import SweepFolder, find_folder
-from sweeper.journal import Journal
 from sweeper.models.state import load_arrays, save_arrays
-from sweeper.parameters import complete
-from sweeper.pool import Workers, _Running, result_of
 from sweeper.records import TrialOrder
+from sweeper.sweeps import keeping, search
+from sweeper.sweeps.folders import SweepFolder, find_folder
+from sweeper.system.journal import Journal
 from sweeper.track import tracker
 from sweeper.track.store import store
-from sweeper.trial import run_trial
+from sweeper.trials.trial import run_trial
+from sweeper.workers import worker
+from sweeper.workers.pool import Workers, _Running, result_of
 
 from .conftest import card_text, write
 from .test_track import serving, stop, wait_for

@@ -11,13 +11,13 @@ import pytest
 from sweeper.data import cards
 from sweeper.data.batches import load_split
 from sweeper.data.prepare import prepare
+from sweeper.declared.parameters import complete
 from sweeper.errors import TrialError
 from sweeper.learners.base import parameter_count, release_memory
 from sweeper.learners.labels import LabelLearner
 from sweeper.learners.training import Epoch, fit
 from sweeper.models import Sizes, kernels
 from sweeper.models.optimizers import build_optimizer
-from sweeper.parameters import complete
 from sweeper.tasks import TASKS
 
 QUICK = {

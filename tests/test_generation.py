@@ -15,25 +15,25 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import sweeper
-from sweeper import answer, exports
-from sweeper.cli import main
+from sweeper.cli.command_line import main
+from sweeper.cli.predicting import _say_which_label
 from sweeper.data import cards
 from sweeper.data.batches import Answers
 from sweeper.data.prepare import prepare
 from sweeper.data.store import Meta
 from sweeper.data.texts import Texts
+from sweeper.declared.parameters import Facts, complete
 from sweeper.errors import DataError
 from sweeper.learners import build_learner, load
 from sweeper.learners.language_model import LanguageModelLearner
 from sweeper.models import Generator
 from sweeper.models.optimizers import build_optimizer
-from sweeper.parameters import Facts, complete
-from sweeper.predicting import _say_which_label
 from sweeper.records import BOUNDARY, UNKNOWN, TrialOrder
+from sweeper.serving import answer, exports
 from sweeper.tasks import TASKS
 from sweeper.tasks.ngrams import NGrams
 from sweeper.tasks.serving_writers import TellerModule
-from sweeper.trial import run_trial
+from sweeper.trials.trial import run_trial
 
 from .conftest import card_text, write
 

@@ -10,15 +10,15 @@ import numpy as np
 import pytest
 
 import sweeper
-from sweeper import gradients
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
-from sweeper.gradients import _of_examples, _plain, draw_gradients, reach
+from sweeper.declared.parameters import complete
 from sweeper.learners import build_learner, load
-from sweeper.parameters import complete
 from sweeper.records import TrialOrder
 from sweeper.track.store import store
-from sweeper.trial import run_trial
+from sweeper.trials import gradients
+from sweeper.trials.gradients import _of_examples, _plain, draw_gradients, reach
+from sweeper.trials.trial import run_trial
 
 from .conftest import card_text, write
 

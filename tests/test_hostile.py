@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from sweeper.cli import main
+from sweeper.cli.command_line import main
 
 LABELLED, COLUMNS, CONLLU, WORDTAG = (f'format = "{name}"' for name in ("labelled", "columns", "conllu", "wordtag"))
 PAIRS, SPOKEN, VECTORS = (f'format = "{name}"' for name in ("pairs", "pronunciations", "vectors"))

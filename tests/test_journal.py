@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from sweeper.files import replacing, replacing_folder, write_atomically
-from sweeper.journal import Journal
+from sweeper.system.files import replacing, replacing_folder, write_atomically
+from sweeper.system.journal import Journal
 
 
 def test_what_is_appended_is_read_once_and_in_order(tmp_path):

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import numpy as np
 
-from sweeper.lessons import Lesson, learned
 from sweeper.records import TrialResult
+from sweeper.reports.lessons import Lesson, learned
 
 
 def trials(rng, count=40, score=lambda values: 0.0, noise=0.01):

@@ -10,12 +10,12 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
+from sweeper.declared.parameters import Facts, complete
 from sweeper.layers.attention import LuongAttention
 from sweeper.layers.ordinal import OrdinalHead
 from sweeper.models import Sizes, build_classifier, build_tagger, kernels
 from sweeper.models.optimizers import build_optimizer, summed
 from sweeper.models.recurrent import drop, last_state, one_hot_width, pool, recurrent_stack
-from sweeper.parameters import Facts, complete
 from sweeper.tasks import TASKS
 
 VOCABULARY, LABELS = 13, 3

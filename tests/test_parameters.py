@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper import parameters
-from sweeper.domains import Text, Whole, Words
+from sweeper.declared import parameters
+from sweeper.declared.domains import Text, Whole, Words
 from sweeper.errors import DeclarationError
 from sweeper.tasks import TASKS
 

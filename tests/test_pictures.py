@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from matplotlib.axes import Axes
 
-from sweeper import pictures, showing
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
+from sweeper.declared.parameters import complete
 from sweeper.learners import build_learner, load
-from sweeper.parameters import complete
-from sweeper.pictures import Alignment, alignment_picture, confusion_picture
 from sweeper.records import TrialOrder
+from sweeper.trials import pictures, showing
+from sweeper.trials.pictures import Alignment, alignment_picture, confusion_picture
 
 image = Axes.imshow
 ODD = ["$x_", r"$\frac$", "\x1b", "好 坏", "👍", "a\nb"]

@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.baselines import baselines_of
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
+from sweeper.declared.parameters import complete
 from sweeper.errors import WorkerDied
-from sweeper.exports import export_trials
-from sweeper.parameters import complete
-from sweeper.pool import Workers, result_of
 from sweeper.records import TrialOrder
+from sweeper.serving.exports import export_trials
+from sweeper.trials.baselines import baselines_of
+from sweeper.workers.pool import Workers, result_of
 
 from .conftest import write
 
@@ -51,7 +51,7 @@ def test_a_worker_imports_neither_mlflow_nor_keras_tuner_and_prints_nothing(tmp_
 
 
 def preloaded() -> bool:
-    return "sweeper.preloaded" in sys.modules
+    return "sweeper.workers.preloaded" in sys.modules
 
 
 def threads_of_parent() -> list[str]:
@@ -72,8 +72,8 @@ SCRIPT = """
 import multiprocessing
 from multiprocessing import forkserver
 from pathlib import Path
-from sweeper.pool import Workers, result_of
-from sweeper.worker import nothing
+from sweeper.workers.pool import Workers, result_of
+from sweeper.workers.worker import nothing
 print("began")
 multiprocessing.set_start_method("forkserver")
 with Workers(1, Path("log")) as workers:

@@ -10,11 +10,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeper.arguments import ALGORITHMS
+from sweeper.declared.ranges import Choice
+from sweeper.declared.spaces import SearchSpace, load_space
 from sweeper.errors import SweepError
 from sweeper.propose import Proposal, Proposer
-from sweeper.ranges import Choice
-from sweeper.spaces import SearchSpace, load_space
+from sweeper.sweeps.arguments import ALGORITHMS
 
 from .conftest import write
 

@@ -7,7 +7,7 @@ import pytest
 import tensorflow as tf
 
 import sweeper
-from sweeper.folders import find_folder
+from sweeper.sweeps.folders import find_folder
 
 from .conftest import write
 

@@ -12,15 +12,16 @@ from types import SimpleNamespace
 
 import pytest
 
-from sweeper import api, sweeps
+from sweeper import api
 from sweeper.data import cards
 from sweeper.data.downloads import cache_folder
 from sweeper.data.infer import infer_card
+from sweeper.declared.spaces import load_space
 from sweeper.errors import DataError, TrackingError, UsageError
-from sweeper.folders import NameTaken, SweepFolder, find_folder, new_folder
 from sweeper.records import Settings
-from sweeper.resume import as_begun, refuse_changes
-from sweeper.spaces import load_space
+from sweeper.sweeps import run as sweeps
+from sweeper.sweeps.folders import NameTaken, SweepFolder, find_folder, new_folder
+from sweeper.sweeps.resume import as_begun, refuse_changes
 
 from .conftest import reviews, write
 

@@ -16,14 +16,15 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweeper import devices, report
-from sweeper.cli import main
+from sweeper.cli.command_line import main
 from sweeper.data import packages
 from sweeper.errors import DataError
 from sweeper.models import state
-from sweeper.pool import Workers, result_of
+from sweeper.reports import report
+from sweeper.system import devices
 from sweeper.track.tracker import Tracker
-from sweeper.worker import nothing
+from sweeper.workers.pool import Workers, result_of
+from sweeper.workers.worker import nothing
 
 from .conftest import card_text, write
 from .test_track import DATASET, wait_for

@@ -6,9 +6,9 @@ import json
 
 import pytest
 
-from sweeper.chance import Chance
 from sweeper.records import Difference, Differences, Ensemble
-from sweeper.shipped import Shipped
+from sweeper.sweeps.shipped import Shipped
+from sweeper.trials.chance import Chance
 
 DIFFERENCES = Differences("linear", "examples", 5, 3, 2, (Difference("a", "good", "good", "bad"),), ())
 

@@ -17,7 +17,7 @@ from pathlib import Path
 
 import pytest
 
-from sweeper.cli import main
+from sweeper.cli.command_line import main
 from sweeper.data import cards, packages, sources
 from sweeper.errors import DeclarationError, SourceError
 

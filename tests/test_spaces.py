@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from sweeper import declarations, parameters
+from sweeper.declared import declarations, parameters
+from sweeper.declared.ranges import Choice, Float, Int
+from sweeper.declared.spaces import SearchSpace, load_space
 from sweeper.errors import DeclarationError
-from sweeper.ranges import Choice, Float, Int
-from sweeper.spaces import SearchSpace, load_space
 
 from .conftest import write
 

@@ -17,8 +17,8 @@ from sweeper.data.prepare import prepare
 from sweeper.data.spelling import CASINGS, FIRST, KINDS, LAST, RARE, WIDTH, alphabet, casing, spelled
 from sweeper.data.store import open_spellings
 from sweeper.data.tokens import RESERVED, lookup_table
+from sweeper.declared.parameters import Facts, complete
 from sweeper.models import Sizes, Spelling, build_tagger
-from sweeper.parameters import Facts, complete
 from sweeper.records import UNKNOWN
 
 LETTERS = [*RESERVED, *"abcdefghijklmnopqrstuvwxyzABC"]

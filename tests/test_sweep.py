@@ -17,16 +17,18 @@ import pandas as pd
 import pytest
 
 import sweeper
-from sweeper import answer, report, sweeps
-from sweeper.baselines import baselines_of
 from sweeper.data import prepare
 from sweeper.errors import DataError, SweepError, TrackingError, UsageError
-from sweeper.folders import find_folder, free_name
-from sweeper.history import History
 from sweeper.records import EpochEvent, TrialResult
-from sweeper.terminal import Board
+from sweeper.reports import report
+from sweeper.reports.terminal import Board
+from sweeper.serving import answer
+from sweeper.sweeps import run as sweeps
+from sweeper.sweeps.folders import find_folder, free_name
+from sweeper.sweeps.history import History
 from sweeper.track.store import store
-from sweeper.winner import score_validation
+from sweeper.trials.baselines import baselines_of
+from sweeper.trials.winner import score_validation
 
 from .conftest import FINISHED, reviews, write
 

@@ -10,19 +10,19 @@ import sklearn.metrics
 from hypothesis import given
 from hypothesis import strategies as st
 
-from sweeper.baselines import baselines_of
 from sweeper.data import cards, linear
 from sweeper.data.batches import Answers, load_split
 from sweeper.data.prepare import prepare
 from sweeper.data.store import Meta
+from sweeper.declared.parameters import complete
 from sweeper.errors import TrialError
 from sweeper.learners import build_learner
-from sweeper.parameters import complete
 from sweeper.records import UNKNOWN, TrialOrder
 from sweeper.tasks import TASKS
 from sweeper.tasks.base import accuracy, confusion, macro_f1
 from sweeper.tasks.seq2seq import edit_scores
 from sweeper.tasks.tagging import span_scores
+from sweeper.trials.baselines import baselines_of
 
 from .conftest import card_text, write
 

@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from sweeper.terminal import leaderboard_table
+from sweeper.reports.terminal import leaderboard_table
 
 BOARD = pd.DataFrame(
     {

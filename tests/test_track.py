@@ -19,15 +19,15 @@ import pytest
 import requests
 
 from sweeper.errors import TrackingError, UsageError
-from sweeper.journal import Journal
 from sweeper.records import EpochEvent, TrialResult
+from sweeper.system.journal import Journal
+from sweeper.system.wording import as_json, visible, visible_line, without_secrets
 from sweeper.track import runs as track_runs
 from sweeper.track.connection import Refused
 from sweeper.track.replay import JOURNAL, POSITION
 from sweeper.track.runs import Runs
 from sweeper.track.store import serve, store
 from sweeper.track.tracker import Tracker
-from sweeper.wording import as_json, visible, visible_line, without_secrets
 
 from .conftest import write
 

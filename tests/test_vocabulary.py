@@ -8,20 +8,20 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from sweeper import answer, exports
 from sweeper.data import cards, pretrained
 from sweeper.data.batches import load_split
 from sweeper.data.prepare import prepare
 from sweeper.data.vocabulary import read_vocabulary
+from sweeper.declared.parameters import complete
 from sweeper.errors import DataError
-from sweeper.gradients import reach
 from sweeper.learners import sizes, trained
 from sweeper.models import state
 from sweeper.models.recurrent import FURTHER
-from sweeper.parameters import complete
 from sweeper.records import BEST, UNKNOWN, TrialOrder
+from sweeper.serving import answer, exports
 from sweeper.tasks import TASKS
-from sweeper.trial import run_trial
+from sweeper.trials.gradients import reach
+from sweeper.trials.trial import run_trial
 
 from .conftest import card_text, write
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
 from ..errors import DataError, listed, unknown
-from ..wording import first_line
+from ..system.wording import first_line
 from .documents import Document, one_line_end
 
 if TYPE_CHECKING:

@@ -9,10 +9,11 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from .. import adapters, declarations, parameters
-from ..declarations import Fields
+from .. import adapters
+from ..declared import declarations, parameters
+from ..declared.declarations import Fields
 from ..errors import unknown
-from ..wording import without_secrets
+from ..system.wording import without_secrets
 
 SCHEMES = ("https", "http", "file")  # of the addresses of data
 PARTS = ("train", "validation", "test")

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import SourceError, UsageError
-from ..wording import first_line, without_secrets
+from ..system.wording import first_line, without_secrets
 
 Downloader = Callable[[str, Any, Any], None]
 """What writes an address's content to a path: (url, path, pooch)."""

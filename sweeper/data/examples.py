@@ -12,8 +12,8 @@ import pandas as pd
 from .. import adapters
 from ..adapters import Document, schemes
 from ..errors import DataError, DeclarationError, listed
-from ..quiet import without_chatter
 from ..records import TaggedSentence
+from ..system.quiet import without_chatter
 from . import sources
 from .cards import PARTS, Card
 from .splits import Divided

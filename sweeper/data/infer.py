@@ -10,7 +10,7 @@ from pathlib import Path
 
 from .. import adapters
 from ..adapters import schemes
-from ..declarations import Fields
+from ..declared.declarations import Fields
 from ..errors import DataError, UsageError, listed, unknown
 from ..records import LabelledText, TaggedSentence
 from . import sources

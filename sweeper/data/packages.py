@@ -23,7 +23,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from ..errors import SourceError, listed
-from ..wording import first_line, without_secrets
+from ..system.wording import first_line, without_secrets
 from .downloads import Downloader, copy_local, download, kept, place
 
 if TYPE_CHECKING:

@@ -17,8 +17,8 @@ import pandas as pd
 
 from ..adapters import schemes
 from ..errors import DataError
-from ..quiet import without_chatter
 from ..records import BOUNDARY, UNKNOWN
+from ..system.quiet import without_chatter
 from . import sources, splits
 from .cards import PARTS, VECTORS, Card
 from .derived import cut, write_encoding, write_linear, write_spelling

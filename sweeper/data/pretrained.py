@@ -11,11 +11,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 
-from .. import adapters, declarations
+from .. import adapters
+from ..declared import declarations
 from ..errors import DeclarationError, unknown
-from ..files import replacing, write_atomically
-from ..quiet import without_chatter
 from ..records import UNKNOWN
+from ..system.files import replacing, write_atomically
+from ..system.quiet import without_chatter
 from . import cards, sources
 from .cards import VECTORS, Card
 from .derived import read_unlabelled

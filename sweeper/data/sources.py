@@ -13,7 +13,7 @@ from pathlib import Path, PurePath, PurePosixPath
 
 from ..adapters import Document
 from ..errors import SourceError, listed
-from ..wording import first_line
+from ..system.wording import first_line
 from .cards import Card, Where
 from .downloads import cache_folder, download, sha256
 from .packages import fetch_package, opened_archive

@@ -38,10 +38,10 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
+from ..declared.parameters import Facts
 from ..errors import NoSpace, SourceError, listed
-from ..files import replacing_folder, sealed, unsealed
-from ..parameters import Facts
 from ..records import BOUNDARY
+from ..system.files import replacing_folder, sealed, unsealed
 from .cards import PARTS
 from .downloads import sha256
 from .linear import Linear, TokenIds

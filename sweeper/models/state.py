@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import DataError
-from ..files import replacing
+from ..system.files import replacing
 from .recurrent import FURTHER
 
 DAMAGES = (

@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from ..declared.spaces import SearchSpace
 from ..errors import SweepError
-from ..spaces import SearchSpace
 from .oracles import build_oracle
 
 

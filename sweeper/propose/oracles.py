@@ -11,8 +11,8 @@ import keras_tuner
 from keras_tuner.engine import hyperparameters
 from keras_tuner.src.engine.conditions import Parent
 
-from ..ranges import Choice, Int, Range
-from ..spaces import SearchSpace
+from ..declared.ranges import Choice, Int, Range
+from ..declared.spaces import SearchSpace
 
 MOST_REPEATS = 200  # draws in a row that were tried before; then the space counts as exhausted
 ENDLESS = 10**9

@@ -15,7 +15,7 @@ import filelock
 
 from ..data.downloads import cache_folder
 from ..errors import TrackingError
-from ..wording import without_secrets
+from ..system.wording import without_secrets
 from .store import DATABASE, store
 
 ARTIFACTS = "mlartifacts"

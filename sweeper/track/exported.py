@@ -19,7 +19,7 @@ def log_export(export: Path) -> str:
 
     logged = mlflow.pyfunc.log_model(
         name="model",
-        python_model=str(Path(__file__).parent.with_name("served.py")),
+        python_model=str(Path(__file__).parent.parent / "serving" / "served.py"),
         artifacts={"saved_model": str(export)},
         # Outputs differ by task, so the signature leaves them open.
         signature=ModelSignature(inputs=Schema([ColSpec(DataType.string, "text")]), params=_params(export)),

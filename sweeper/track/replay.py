@@ -30,10 +30,10 @@ from typing import Any, TypeVar
 import filelock
 
 from ..errors import TrackingError
-from ..files import write_atomically
-from ..journal import Journal
 from ..records import TRACKED, EpochEvent, TrialResult
-from ..wording import first_line, without_secrets
+from ..system.files import write_atomically
+from ..system.journal import Journal
+from ..system.wording import first_line, without_secrets
 from .connection import Gone, Refused
 from .runs import Runs
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..records import EpochEvent, TrialResult
-from ..wording import without_secrets
+from ..system.wording import without_secrets
 from .connection import Connection, Gone, Refused
 from .exported import log_export, quietly
 

@@ -9,7 +9,7 @@ import sys
 from pathlib import Path
 
 from ..errors import UsageError
-from ..wording import without_secrets
+from ..system.wording import without_secrets
 
 DATABASE = "mlflow.db"
 

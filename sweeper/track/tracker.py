@@ -16,8 +16,8 @@ from pathlib import Path
 from typing import Any, TextIO, cast
 
 from ..errors import TrackingError
-from ..journal import Journal
 from ..records import EpochEvent, TrialResult
+from ..system.journal import Journal
 from .replay import JOURNAL, POSITION
 
 MOST_BEGUN = 3  # times that the other process is started in a row without having told anything

@@ -1,0 +1,1 @@
+"""What a person sees: leaderboard, page, lessons, the live board."""

@@ -1,0 +1,1 @@
+"""SavedModels: written, compared with what was trained, asked and served."""

@@ -1,0 +1,1 @@
+"""The story of a sweep. Read `run` first."""

@@ -1,0 +1,1 @@
+"""What files, processes, signals and the machine are asked for; knows nothing of sweeps."""

@@ -1,0 +1,162 @@
+"""How far a gradient reaches back: the picture of vanishing and exploding gradients, and of what gates do about them."""
+
+from __future__ import annotations
+
+import dataclasses
+from pathlib import Path
+from typing import Any
+
+import keras
+import numpy as np
+import tensorflow as tf
+
+from ..data.batches import Split
+from ..data.store import open_prepared
+from ..data.texts import Texts
+from ..declared.parameters import complete
+from ..errors import TrialError
+from ..learners import load, trained
+from ..learners.base import Learner
+from ..learners.labels import LabelLearner
+from ..learners.sequences import SequenceLearner
+from ..models import EncoderDecoder, Generator
+from ..models.bigrams import BIGRAMS
+from ..models.spelling import CASING, CHARACTERS
+from ..records import BEST, LAST, TrialOrder
+from . import pictures
+from .trial import run_trial
+
+EXAMPLES = 64  # over which the median is taken
+FURTHEST = 200  # steps back; longer examples are left out, or of texts only the beginning is read
+FEWEST = 8  # examples that must be so long for a step to be drawn
+
+PLAIN = {"cell": "simple_rnn", "direction": "forward", "depth": 1, "attention": "none", "pooling": "last"}
+"""What the plain network beside the best one has of its own; the rest is the best one's."""
+
+
+def draw_gradients(order: TrialOrder, folder: str) -> str:
+    """Draw how far the gradients of a finished trial reach, and those of a plain network that is trained beside it.
+
+    Args:
+        order: its `epochs` are those that the trial was trained for, and the plain network is trained for no more.
+        folder: for the plain network, and the picture.
+
+    Returns:
+        The picture's path.
+
+    Raises:
+        TrialError: the plain network cannot be trained, or there is no embedding whose gradient could be taken.
+    """
+    plain, best = _plain(order, folder), reach(order)
+    result = run_trial(plain)
+    if not result.counts:
+        raise TrialError(f"gradients: the plain network beside the best one failed: {result.error}")
+    lines = {f"trial {order.number}: {_named(order)}": best, f"beside it: {_named(plain)}": reach(plain)}
+    for name in (BEST, LAST):
+        (Path(folder) / name).unlink(missing_ok=True)
+    return str(pictures.gradient_picture(lines, Path(folder) / "gradients.png"))
+
+
+def _plain(order: TrialOrder, folder: str) -> TrialOrder:
+    """The order of the plain network."""
+    facts = open_prepared(Path(order.prepared)).meta.facts
+    kept = {name: value for name, value in order.configuration.items() if name not in PLAIN}
+    possible = complete(order.task, {}, facts)
+    own = {name: value for name, value in PLAIN.items() if name in possible}
+    configuration = complete(order.task, {**kept, **own}, facts)
+    return dataclasses.replace(
+        order, configuration=configuration, folder=folder, continues=None, deadline=None, stop_file=None
+    )
+
+
+def _named(order: TrialOrder) -> str:
+    words = (order.configuration.get(name) for name in ("cell", "direction", "attention", "pooling"))
+    return " ".join(str(word) for word in words if word not in (None, "none"))
+
+
+def reach(order: TrialOrder) -> np.ndarray:
+    """The norm of the gradient of an example's loss with respect to its input so many places before the last one.
+
+    The loss is that of the label; of tags and texts that of the last one, by its own logits, also where a head weighs
+    all tags together; of a target that of all its symbols.
+
+    Returns:
+        float (steps,), medians over validation examples.
+    """
+    prepared, learner = trained(order)
+    if order.configuration.get("target_embedding") == "shared":
+        raise TrialError(
+            'gradients: of source and target are one where they share an embedding; write target_embedding = "separate" in the space'
+        )
+    split = load(order, prepared, "validation")
+    if isinstance(split, Texts):
+        norms, lengths = _of_texts(learner, split)
+    else:
+        norms, lengths = _of_examples(learner, split)
+    back = [norms[lengths > step, lengths[lengths > step] - 1 - step] for step in range(lengths.max())]
+    return np.array([np.median(some) for some in back if len(some) >= min(FEWEST, len(lengths))])
+
+
+def _of_examples(learner: Learner[Any], split: Split) -> tuple[np.ndarray, np.ndarray]:
+    """Norms, float (examples, time), and lengths, of the longest examples that are not too long."""
+    assert isinstance(learner, LabelLearner)
+    fitting = np.flatnonzero(split.lengths <= FURTHEST)
+    rows = fitting if len(fitting) else np.argsort(split.lengths)[:EXAMPLES]
+    rows = rows[np.argsort(-split.lengths[rows], kind="stable")][:EXAMPLES]
+    batch, lengths = split.batch(rows), split.lengths[rows]
+    weights = (batch.weights > 0).astype(np.float32)
+    if split.several and not isinstance(learner, SequenceLearner):
+        weights *= np.arange(weights.shape[1]) == lengths[:, None] - 1
+
+    def logits() -> Any:
+        return learner.logits(batch.inputs, batch.labels, weights, training=False)
+
+    return _norms(learner.model, logits, batch.labels, weights, batch.ids.shape), lengths
+
+
+def _of_texts(learner: Learner[Any], split: Texts) -> tuple[np.ndarray, np.ndarray]:
+    """As `_of_examples`, of the beginnings of texts."""
+    rows = np.argsort(-split.lengths, kind="stable")[:EXAMPLES]
+    window = next(split.windows(rows, FURTHEST))
+    lengths = np.minimum(split.lengths[rows], FURTHEST)
+    weights = (np.arange(window.symbols.shape[1]) == lengths[:, None] - 1).astype(np.float32)
+    begins = tf.constant(value=True)
+
+    def logits() -> Any:
+        states = learner.model.begin(len(rows))
+        return learner.model(window.before, window.weights > 0, window.conditions, begins, states)["logits"]
+
+    return _norms(learner.model, logits, window.symbols, weights, window.before.shape), lengths
+
+
+def _norms(model: Any, logits: Any, labels: np.ndarray, weights: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
+    """float (batch, time): of the gradient with respect to what was looked up at each step."""
+    tables = [layer.embeddings.value for layer in _lookups(model)]
+    with tf.GradientTape() as tape:
+        tape.watch(tables)
+        surprisal = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits())
+        loss = tf.reduce_sum(surprisal * weights)
+    found = tape.gradient(loss, tables)
+    # A lookup's gradient has one row for each place that was looked up, in order; of zeros where another table had it.
+    norms: np.ndarray = np.linalg.norm(sum(one.values.numpy() for one in found), axis=-1)
+    return norms.reshape(shape)
+
+
+def _lookups(model: Any) -> list[keras.layers.Embedding]:
+    """Those by which a model reads, its own and that of words that only vectors know.
+
+    Raises:
+        TrialError: it has none.
+    """
+    reader = model.encoder if isinstance(model, EncoderDecoder) else model
+    layers = [model.embedding] if isinstance(model, Generator) else reader.layers
+    found = [
+        layer
+        for layer in layers
+        if isinstance(layer, keras.layers.Embedding) and layer.name not in (CASING, CHARACTERS, BIGRAMS)
+    ]
+    if not found:
+        raise TrialError(
+            'gradients: are drawn of models that look their input up; write input = "learned" in the space'
+        )
+    return found
