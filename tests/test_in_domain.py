@@ -88,6 +88,13 @@ def test_a_mistake_in_the_table_of_unlabelled_texts_is_named(reviews_card, table
         cards.load_card(str(wrong))
 
 
+def test_a_dataset_is_not_its_own_source_of_more_texts(reviews_card):
+    path = reviews_card.parent / "own.toml"
+    write(path, f'{reviews_card.read_text()}\n[unlabelled]\ndataset = "{path}"\n')
+    with pytest.raises(DeclarationError, match="unlabelled.dataset: is this card itself"):
+        cards.load_card(str(path))
+
+
 def test_they_may_be_those_of_another_dataset_whatever_their_labels(reviews_card):
     folder = reviews_card.parent
     write(folder / "others.csv", "text,kind\n" + "a moving zebra,x\na dull zebra,y\n" * 9)

@@ -207,6 +207,8 @@ class _Named:
 def _texts_of(fields: Fields) -> Card:
     name = fields.into(_Named).dataset
     path = declarations.find("datasets", "dataset", name)
+    if path.resolve() == fields.path.resolve():
+        raise fields.error("dataset", "is this card itself, whose training texts are read anyway; name another")
     card = parse_card(declarations.read(path), as_name(path.stem), further=False)
     if card.task not in HAVE_TEXTS:
         raise fields.error("dataset", f"must be one of texts ({', '.join(HAVE_TEXTS)}); {name!r} is for {card.task}")
