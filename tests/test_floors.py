@@ -111,6 +111,7 @@ def test_no_module_imports_itself_by_way_of_others():
 
 def test_workers_import_neither_mlflow_nor_keras_tuner():
     reached, todo = set(), [PACKAGE / "trials" / "trial.py", PACKAGE / "serving" / "exports.py"]
+    todo += [PACKAGE / "workers" / name for name in ("worker.py", "preloaded.py")]
     while todo:
         path = todo.pop()
         ours, others = imports(path)
@@ -124,6 +125,12 @@ def test_workers_import_neither_mlflow_nor_keras_tuner():
                 [PACKAGE / f"{name}.py"] if (PACKAGE / f"{name}.py").exists() else (PACKAGE / name).rglob("*.py")
             )
         ]
+
+
+def test_what_runs_without_the_rest_of_us_imports_nothing_of_ours():
+    for name in ("answer.py", "served.py"):
+        tree = ast.parse((PACKAGE / "serving" / name).read_text(encoding="utf-8"))
+        assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level], name
 
 
 def test_declaration_folders_are_no_packages():

@@ -9,7 +9,7 @@ from sweeper.data import cards, in_domain
 from sweeper.data.in_domain import SPREAD, learned_vectors
 from sweeper.data.linear import TokenIds
 from sweeper.data.prepare import prepare
-from sweeper.data.store import open_encoded, open_vectors
+from sweeper.data.store import open_encoded, open_vectors, vectors_file
 from sweeper.errors import DeclarationError
 
 from .conftest import card_text, reviews, write
@@ -77,7 +77,7 @@ def test_texts_without_labels_that_a_card_names_are_read_too(tmp_path, reviews_c
         ('file = { train = "more.txt" }', "unlabelled.file: must not name parts of a split"),
         ('file = "a.txt"\nbeside = "b.txt"', "unlabelled.beside: has no meaning here"),
         ("", "needs exactly one of file, url, pypi, huggingface, found none; or the dataset whose texts they are"),
-        ('dataset = "imbd"', "no dataset is called 'imbd'. Did you mean 'imdb'?"),
+        ('dataset = "imbd"', r"wrong.toml:\d+: unlabelled.dataset: no dataset is called 'imbd'. Did you mean 'imdb'?"),
         ('dataset = "imdb"\nfile = "more.txt"', "unlabelled.file: no key is called 'file'"),
         ('dataset = "turkish-pos"', "unlabelled.dataset: must be one of texts .*; 'turkish-pos' is for tagging"),
     ],
@@ -95,6 +95,29 @@ def test_a_dataset_is_not_its_own_source_of_more_texts(reviews_card):
         cards.load_card(str(path))
 
 
+def test_no_texts_without_labels_are_as_none(reviews_card):
+    write(reviews_card.parent / "more.txt", "\n")
+    text = reviews_card.read_text() + '\n[unlabelled]\nfile = "more.txt"\n'
+    found = [
+        open_vectors(prepare(card, vectors=["in_domain"], say=lambda line: None), "words", True, "in_domain")
+        for card in (
+            cards.load_card(str(reviews_card)),
+            cards.load_card(str(write(reviews_card.parent / "more.toml", text))),
+        )
+    ]
+    assert np.array_equal(found[0][0], found[1][0], equal_nan=True)
+    assert found[0][1] == found[1][1] == []
+
+
+def test_vectors_of_one_name_in_two_folders_are_two(tmp_path, monkeypatch):
+    found = set()
+    for name in ("one", "other"):
+        write(tmp_path / name / "v.txt", "film 1 2\n")
+        monkeypatch.chdir(tmp_path / name)
+        found |= {vectors_file("v.txt"), vectors_file("v.txt + in_domain")}
+    assert len(found) == 4
+
+
 def test_they_may_be_those_of_another_dataset_whatever_their_labels(reviews_card):
     folder = reviews_card.parent
     write(folder / "others.csv", "text,kind\n" + "a moving zebra,x\na dull zebra,y\n" * 9)
@@ -103,7 +126,7 @@ def test_they_may_be_those_of_another_dataset_whatever_their_labels(reviews_card
         'about = "x"\ntask = "text"\n[source]\nfile = "others.csv"\n[unlabelled]\ndataset = "more.toml"\n'
         '[adapter]\nformat = "labelled"\ntext = "text"\nlabel = "kind"\n',
     )
-    text = f'{reviews_card.read_text()}\n[unlabelled]\ndataset = "{other}"\n'
+    text = f'{reviews_card.read_text()}\n[unlabelled]\ndataset = "{other.name}"\n'  # beside the card
     card = cards.load_card(str(write(folder / "more.toml", text)))
     prepared = prepare(card, vectors=["in_domain"], say=lambda line: None)
     assert prepared.meta.labels == prepare(cards.load_card(str(reviews_card)), say=lambda line: None).meta.labels

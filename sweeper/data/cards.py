@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import urllib.parse
 from collections.abc import Mapping
@@ -12,7 +13,7 @@ from typing import Any
 from .. import adapters
 from ..declared import declarations, parameters
 from ..declared.declarations import Fields
-from ..errors import unknown
+from ..errors import DeclarationError, unknown
 from ..system.wording import without_secrets
 
 SCHEMES = ("https", "http", "file")  # of the addresses of data
@@ -76,7 +77,7 @@ class Card:
         adapter: a key of `adapters.ADAPTERS`; `options` is that adapter's own record.
         folder: what relative paths are relative to.
         text: the declaration, kept with the sweep.
-        unlabelled: the card of texts of the same kind, from which vectors are learned too; their labels are not read.
+        unlabelled: the card of texts of the same kind, from which vectors are learned too; their labels are not used.
     """
 
     name: str
@@ -206,7 +207,13 @@ class _Named:
 
 def _texts_of(fields: Fields) -> Card:
     name = fields.into(_Named).dataset
-    path = declarations.find("datasets", "dataset", name)
+    beside = fields.path.parent / os.path.expanduser(name)
+    try:
+        path = (
+            beside if beside.suffix == ".toml" and beside.is_file() else declarations.find("datasets", "dataset", name)
+        )
+    except DeclarationError as error:
+        raise fields.error("dataset", str(error)) from None
     if path.resolve() == fields.path.resolve():
         raise fields.error("dataset", "is this card itself, whose training texts are read anyway; name another")
     card = parse_card(declarations.read(path), as_name(path.stem), further=False)

@@ -16,7 +16,6 @@ import numpy as np
 import pandas as pd
 
 from ..adapters import ADAPTERS
-from ..errors import DataError
 from ..records import UNKNOWN, LabelledText
 from .cards import PARTS, Card
 from .linear import fit, held_out_scores
@@ -103,9 +102,11 @@ def read_unlabelled(card: Card, encoding: tuple[str, bool]) -> tuple[np.ndarray,
     texts = pd.Series([one.text for one in examples if isinstance(one, LabelledText)], dtype=str)
     options = TokenOptions(*encoding)
     parts = [cut(texts.iloc[start : start + CHUNK], options) for start in range(0, len(texts), CHUNK)]
-    if not parts:
-        raise DataError(f"{card.name}: has no texts without labels; leave out the table [unlabelled]")
-    return np.concatenate([words for words, _ in parts]), np.concatenate([counts for _, counts in parts])
+    words, counts = [np.zeros(0, object)], [np.zeros(0, np.int64)]
+    return (
+        np.concatenate(words + [found for found, _ in parts]),
+        np.concatenate(counts + [lengths for _, lengths in parts]),
+    )
 
 
 def _chunks(examples: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:

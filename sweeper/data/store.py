@@ -266,9 +266,17 @@ def linear_key(weighting: str) -> str:
     return f"linear-{weighting}"
 
 
+BESIDE = " + "
+"""Between the names of vectors that stand side by side."""
+
+
+def vector_names(vectors: str) -> list[str]:
+    """The names or paths of vectors that stand side by side; of a file whose own name has a plus that alone."""
+    return [vectors] if Path(vectors).is_file() else vectors.split(BESIDE)
+
+
 def vectors_file(name: str) -> str:
-    path = Path(name)
-    identity = str(path.resolve()) if path.is_file() else name
+    identity = BESIDE.join(str(Path(one).resolve()) if Path(one).is_file() else one for one in vector_names(name))
     return f"vectors-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.npz"
 
 

@@ -189,7 +189,7 @@ class Workers:
         """Run a function of a module in a worker, for at most `limit` seconds.
 
         Args:
-            function: or where it stands, such as "winner.score_test": whoever calls it need not import its module,
+            function: or where it stands, such as "trials.winner.score_test": whoever calls it need not import its module,
                 and TensorFlow with it.
 
         Raises:
