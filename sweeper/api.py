@@ -145,10 +145,11 @@ def load_dataset(name: str) -> pd.DataFrame:
     """
     import pandas as pd
 
+    from .data.origins import PARTS
     from .data.prepare import prepare
 
     prepared = prepare(cards.load_card(name), encodings=())
-    parts = [prepared.examples(part).assign(split=part) for part in cards.PARTS]
+    parts = [prepared.examples(part).assign(split=part) for part in PARTS]
     return pd.concat(parts, ignore_index=True)
 
 

@@ -17,8 +17,9 @@ import pandas as pd
 
 from ..adapters import ADAPTERS
 from ..records import UNKNOWN, LabelledText
-from .cards import PARTS, Card
+from .cards import Card
 from .linear import fit, held_out_scores
+from .origins import PARTS
 from .sources import opened
 from .store import Prepared, read_texts
 

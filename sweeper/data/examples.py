@@ -15,7 +15,8 @@ from ..errors import DataError, DeclarationError, listed
 from ..records import TaggedSentence
 from ..system.quiet import without_chatter
 from . import sources
-from .cards import PARTS, Card
+from .cards import Card
+from .origins import PARTS
 from .splits import Divided
 
 FEWEST = 10  # examples, below which no split has a meaning

@@ -20,10 +20,11 @@ from ..errors import DataError
 from ..records import BOUNDARY, UNKNOWN
 from ..system.quiet import without_chatter
 from . import sources, splits
-from .cards import PARTS, VECTORS, Card
+from .cards import VECTORS, Card
 from .derived import cut, write_encoding, write_linear, write_spelling
 from .downloads import cache_folder
 from .examples import FEWEST, are_stars, label_names, read_examples, warnings
+from .origins import PARTS
 from .pretrained import write_vectors
 from .store import (
     SPELLING,

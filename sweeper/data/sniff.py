@@ -12,7 +12,7 @@ from typing import Any
 
 from ..adapters import Document, tables
 from ..errors import DataError, UsageError, listed
-from .cards import PARTS
+from .origins import PARTS
 from .sources import is_hidden
 
 CALLED = {**{part: part for part in PARTS}, "valid": "validation", "val": "validation", "dev": "validation"}

@@ -14,8 +14,9 @@ from pathlib import Path, PurePath, PurePosixPath
 from ..adapters import Document
 from ..errors import SourceError, listed
 from ..system.wording import first_line
-from .cards import Card, Where
+from .cards import Card
 from .downloads import cache_folder, download, sha256
+from .origins import Where
 from .packages import fetch_package, opened_archive
 
 

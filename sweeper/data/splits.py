@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 import pandas as pd
 
-from .cards import PARTS, Split
+from .cards import Split
+from .origins import PARTS
 
 
 class Divided(NamedTuple):

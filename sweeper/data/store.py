@@ -42,9 +42,9 @@ from ..declared.parameters import Facts
 from ..errors import NoSpace, SourceError, listed
 from ..records import BOUNDARY
 from ..system.files import replacing_folder, sealed, unsealed
-from .cards import PARTS
 from .downloads import sha256
 from .linear import Linear, TokenIds
+from .origins import PARTS
 
 SPELLING = "spelling"
 SYMBOLS = ("<stop>", "<unk>")

@@ -9,7 +9,7 @@ import numpy as np
 
 from ..data import linear
 from ..data.batches import Answers, joins_ngrams
-from ..data.cards import PARTS
+from ..data.origins import PARTS
 from ..data.store import Meta, Prepared, has_linear, open_linear_scores, read_texts
 from ..records import Configuration, Scores
 from .base import Baseline, Task, TrainedModel, accuracy, confusion, macro_f1, right_of_all

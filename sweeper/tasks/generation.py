@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.batches import Answers
-from ..data.cards import PARTS
+from ..data.origins import PARTS
 from ..data.store import Meta, Prepared
 from ..records import Configuration, Scores
 from .base import Baseline, Task, TrainedModel

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.batches import Answers, spells
-from ..data.cards import PARTS
+from ..data.origins import PARTS
 from ..data.store import Meta, Prepared, open_encoded, open_spellings
 from ..records import Configuration, Scores
 from .base import Baseline, Task, TrainedModel, accuracy, confusion, macro_f1, right_of_all
