@@ -5,10 +5,12 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from sweeper.cli.command_line import main
 from sweeper.data import cards, in_domain
 from sweeper.data.in_domain import SPREAD, learned_vectors
 from sweeper.data.linear import TokenIds
 from sweeper.data.prepare import prepare
+from sweeper.data.pretrained import vectors_fingerprint
 from sweeper.data.store import open_encoded, open_vectors, vectors_file
 from sweeper.errors import DeclarationError
 
@@ -133,6 +135,52 @@ def test_they_may_be_those_of_another_dataset_whatever_their_labels(reviews_card
     assert open_vectors(prepared, "words", lowercase=True, vectors="in_domain")[1] == ["zebra"]
     write(folder / "others.csv", "text,kind\n" + "a moving horse,x\na dull horse,y\n" * 9)
     assert prepare(card, say=lambda line: None).meta.digest != prepared.meta.digest
+
+
+def _labelled(texts):
+    return "text,label\n" + "".join(f"{text},{'xy'[n % 2]}\n" for n, text in enumerate(texts))
+
+
+def _tagged(texts):
+    return "\n\n".join("\n".join(f"{word}\t{'XY'[len(word) % 2]}" for word in text.split()) for text in texts) + "\n"
+
+
+@pytest.mark.parametrize(
+    ("task", "adapter", "as_file"),
+    [
+        ("sentiment", 'format = "labelled"\ntext = "text"\nlabel = "label"', _labelled),
+        ("tagging", 'format = "columns"', _tagged),
+    ],
+)
+def test_texts_that_are_validation_or_test_data_too_are_left_out_and_counted(tmp_path, task, adapter, as_file):
+    for part in ("train", "validation", "test"):
+        write(tmp_path / part, as_file([f"a {part} word {n} good" for n in range(12)]))
+    write(tmp_path / "more.txt", "a  test word 3 good \n" + "a train word 3 good\na fourth thing\n" * 9)
+    files = 'file = { train = "train", validation = "validation", test = "test" }'
+    text = f'about = "x"\ntask = "{task}"\n[source]\n{files}\n[adapter]\n{adapter}\n[unlabelled]\nfile = "more.txt"\n'
+    card, said = cards.load_card(str(write(tmp_path / "c.toml", text))), []
+    prepared = prepare(card, vectors=["in_domain"], say=said.append)
+    assert "note: 1 texts without labels are validation or test texts too; vectors do not see them" in said
+    assert open_vectors(prepared, "words", lowercase=True, vectors="in_domain")[1] == ["fourth", "thing"]
+
+
+def test_a_check_counts_them(reviews_card, capsys):
+    write(reviews_card.parent / "more.txt", "one text\nanother text\n")
+    text = f'{reviews_card.read_text()}\n[unlabelled]\nfile = "more.txt"\n'
+    assert main(["datasets", "check", str(write(reviews_card.parent / "more.toml", text))]) == 0
+    assert "unlabelled:  texts 2, of them held out 0" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("in_domain + in_domain", "parameters.vectors: must name each once, found 'in_domain' twice"),
+        ("glove-6b-50d+in_domain", "several are written with blanks: a \\+ b"),
+    ],
+)
+def test_a_mistake_in_the_names_of_several_is_explained(name, said):
+    with pytest.raises(DeclarationError, match=said):
+        vectors_fingerprint(name)
 
 
 def test_vectors_stand_side_by_side_with_zeros_where_only_one_side_knows_a_word(reviews_card):

@@ -26,22 +26,27 @@ def show_datasets(options: argparse.Namespace) -> int:
             end="\n" if options.json else "",
         )
         return 0
-    if options.action == "fetch" or card.task == cards.VECTORS or card.unlabelled is not None:
-        files = _fetched(card)
     if options.action == "fetch" or card.task == cards.VECTORS:
-        found: dict[str, Any] = {"dataset": card.name, "files": files}
+        found: dict[str, Any] = {"dataset": card.name, "files": _fetched(card)}
     else:
-        from ..data.prepare import prepare
-
-        meta = prepare(card, encodings=()).meta
-        found = {
-            "dataset": card.name,
-            "examples": meta.counts,
-            **_answered(meta),
-            "warnings": list(meta.warnings),
-        }
+        found = {"dataset": card.name, **_held(card)}
     print(as_json(found) if options.json else "\n".join(_facts(found)))
     return 0
+
+
+def _held(card: Card) -> dict[str, Any]:
+    """What is found in the data."""
+    from ..data.prepare import prepare
+    from ..data.unlabelled import are_held_out, unlabelled_texts
+
+    prepared = prepare(card, encodings=())
+    meta = prepared.meta
+    found = {"examples": meta.counts, **_answered(meta), "warnings": list(meta.warnings)}
+    if card.unlabelled is None:
+        return found
+    texts = unlabelled_texts(card.unlabelled)
+    held_out = int(are_held_out(texts, prepared).sum())
+    return {**found, "unlabelled": {"texts": len(texts), "of them held out": held_out}}
 
 
 def _answered(meta: Meta) -> dict[str, Any]:

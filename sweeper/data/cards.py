@@ -164,7 +164,7 @@ def _unlabelled(fields: Fields, card: Card) -> Card:
     if source.beside is not None:
         raise fields.error("beside", "has no meaning here; leave it out")
     options = adapters.ADAPTERS["lines"].options(encoding=getattr(card.options, "encoding", ("utf-8",)))
-    return replace(card, source=source, adapter="lines", options=options)
+    return replace(card, name=f"{card.name}, unlabelled", source=source, adapter="lines", options=options)
 
 
 @dataclass(frozen=True)

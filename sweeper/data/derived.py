@@ -15,12 +15,9 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import pandas as pd
 
-from ..adapters import ADAPTERS
-from ..records import UNKNOWN, LabelledText
-from .cards import Card
+from ..records import UNKNOWN
 from .linear import fit, held_out_scores
 from .origins import PARTS
-from .sources import opened
 from .store import Prepared, read_texts
 
 if TYPE_CHECKING:
@@ -87,27 +84,6 @@ def write_linear(prepared: Prepared, weighting: str, place: Path) -> dict[str, A
     rest = (fitted.scores(read_texts(prepared, part)) for part in PARTS[1:])
     np.save(place / "scores.npy", np.concatenate([held_out_scores(fitted, texts, labels, seed=0), *rest]))
     return {"weighting": weighting, "features": len(fitted.codes)}
-
-
-def read_unlabelled(card: Card, encoding: tuple[str, bool]) -> tuple[np.ndarray, np.ndarray]:
-    """The texts of a card, whatever their labels: all tokens end to end, as bytes, and how many each text has.
-
-    Args:
-        encoding: tokens and whether they are lower-cased.
-    """
-    from .tokens import TokenOptions
-
-    read = ADAPTERS[card.adapter].read
-    with opened(card) as documents:
-        examples = [example for one in documents for example in read(one, card.options)]
-    texts = pd.Series([one.text for one in examples if isinstance(one, LabelledText)], dtype=str)
-    options = TokenOptions(*encoding)
-    parts = [cut(texts.iloc[start : start + CHUNK], options) for start in range(0, len(texts), CHUNK)]
-    words, counts = [np.zeros(0, object)], [np.zeros(0, np.int64)]
-    return (
-        np.concatenate(words + [found for found, _ in parts]),
-        np.concatenate(counts + [lengths for _, lengths in parts]),
-    )
 
 
 def _chunks(examples: pd.DataFrame) -> Iterator[tuple[int, pd.DataFrame]]:

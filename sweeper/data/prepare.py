@@ -39,7 +39,7 @@ from .store import (
     write_whole,
 )
 
-FORMAT = 13  # raise it when what prepared folders hold, or how it is computed, is no longer the same
+FORMAT = 14  # raise it when what prepared folders hold, or how it is computed, is no longer the same
 FEW_CHARACTERS = 1.5  # of a token on average, up to which it is a character rather than a word
 
 
@@ -91,7 +91,7 @@ def _digest(card: Card) -> str:
     said = (card.licence, card.language)  # which the prepared folder keeps for model cards
     described = (FORMAT, card.task, *_read_from(card), asdict(card.split), said)
     if card.unlabelled:
-        described += _read_from(card.unlabelled)
+        described += (*_read_from(card.unlabelled), _named(card.unlabelled))
     return hashlib.sha256(json.dumps(described, sort_keys=True, default=str).encode()).hexdigest()
 
 
@@ -144,9 +144,14 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
         target_tokens=getattr(card.options, "target_tokens", ""),
         conditions=conditions,
         spelled=card.task == "tagging" and _mean_length(examples["tokens"]) > FEW_CHARACTERS,
+        unlabelled=_named(card.unlabelled) if card.unlabelled else "",
         form=FORMAT,
     )
     return asdict(meta)
+
+
+def _named(card: Card) -> str:
+    return f"{card.name} (licence: {card.licence or 'not stated'})"
 
 
 def _mean_length(tokens: pd.Series) -> float:

@@ -9,7 +9,6 @@ from functools import partial
 from pathlib import Path
 
 import numpy as np
-import pandas as pd
 
 from .. import adapters
 from ..declared import declarations
@@ -19,11 +18,11 @@ from ..system.files import replacing, write_atomically
 from ..system.quiet import without_chatter
 from . import cards, sources
 from .cards import VECTORS, Card
-from .derived import read_unlabelled
 from .downloads import sha256
 from .in_domain import learned_vectors
 from .linear import TokenIds
 from .store import BESIDE, Prepared, no_space, open_encoded, read_texts, vector_names
+from .unlabelled import are_held_out, as_ids, unlabelled_texts
 
 IN_DOMAIN = "in_domain"
 """The name of vectors that are learned from the training texts themselves."""
@@ -48,7 +47,7 @@ def write_vectors(
     given = prepared.meta.task == "tagging"  # tokens, whatever they are
     matrix, others = _beside(
         [
-            _learned(card, prepared, encoding, vocabulary)
+            _learned(card, prepared, encoding, vocabulary, say)
             if part == IN_DOMAIN
             else _rows(part, vocabulary, partial(_occurs, given, *encoding))
             for part in vector_names(name)
@@ -88,24 +87,34 @@ def _beside(parts: list[tuple[np.ndarray, list[str]]], vocabulary: int) -> tuple
 
 
 def _learned(
-    card: Card, prepared: Prepared, encoding: tuple[str, bool], vocabulary: list[str]
+    card: Card, prepared: Prepared, encoding: tuple[str, bool], vocabulary: list[str], say: Callable[[str], None]
 ) -> tuple[np.ndarray, list[str]]:
     """As `_rows`, of vectors that are learned from the training texts, and those without labels that the card names."""
     texts = read_texts(prepared, "train", encoding)
     if card.unlabelled is None:
         return learned_vectors(texts, len(vocabulary)), []
-    with without_chatter():
-        tokens, counts = read_unlabelled(card.unlabelled, encoding)
-    which, distinct = pd.factorize(tokens)
     places = {word: place for place, word in enumerate(vocabulary)}
-    ids = [places.setdefault(word.decode(), len(places)) for word in distinct]
+    more = _unlabelled(card.unlabelled, prepared, encoding, places, say)
     both = TokenIds(
-        np.concatenate([texts.ids, np.array(ids, np.int32)[which]]),
-        np.concatenate([texts.offsets, texts.offsets[-1] + np.cumsum(counts)]),
+        np.concatenate([texts.ids, more.ids]), np.concatenate([texts.offsets, texts.offsets[-1] + more.offsets[1:]])
     )
     matrix, words = learned_vectors(both, len(places)), list(places)
     found = len(vocabulary) + np.flatnonzero(~np.isnan(matrix[len(vocabulary) :, 0]))
     return matrix[[*range(len(vocabulary)), *found]], [words[place] for place in found]
+
+
+def _unlabelled(
+    card: Card, prepared: Prepared, encoding: tuple[str, bool], places: dict[str, int], say: Callable[[str], None]
+) -> TokenIds:
+    """The texts of `card` that are not among those held out; `places` gains their words."""
+    texts = unlabelled_texts(card)
+    held_out = are_held_out(texts, prepared)
+    if held_out.any():
+        say(f"note: {held_out.sum():,} texts without labels are validation or test texts too; vectors do not see them")
+    with without_chatter():  # of TensorFlow, which comes with it
+        from .tokens import TokenOptions
+
+        return as_ids(texts[~held_out], TokenOptions(*encoding), places)
 
 
 def _occurs(given: bool, tokens: str, lowercase: bool, word: str) -> bool:
@@ -135,8 +144,9 @@ def _own_file(name: str) -> Path | None:
 def _vectors_card(name: str) -> Card:
     if name not in declarations.declared("datasets") and not Path(name).is_file():
         known = [row["dataset"] for row in cards.summaries() if row["task"] == VECTORS]
+        several = f"; several are written with blanks: a{BESIDE}b" if BESIDE.strip() in name else ""
         raise DeclarationError(
-            f"parameters.vectors: {unknown('dataset of vectors', name, [*known, IN_DOMAIN])}; nor is there such a file, seen from the working folder {Path.cwd()}"
+            f"parameters.vectors: {unknown('dataset of vectors', name, [*known, IN_DOMAIN])}; nor is there such a file, seen from the working folder {Path.cwd()}{several}"
         )
     card = cards.load_card(name)
     if card.task != VECTORS:
@@ -145,8 +155,16 @@ def _vectors_card(name: str) -> Card:
 
 
 def vectors_fingerprint(name: str) -> str:
-    """What the content of pretrained vectors is known by."""
-    return BESIDE.join(map(_fingerprint, vector_names(name)))
+    """What the content of pretrained vectors is known by.
+
+    Raises:
+        DeclarationError: a name that is none, or stands twice.
+    """
+    names = vector_names(name)
+    twice = next((one for one in names if names.count(one) > 1), None)
+    if twice is not None:
+        raise DeclarationError(f"parameters.vectors: must name each once, found {twice!r} twice in {name!r}")
+    return BESIDE.join(map(_fingerprint, names))
 
 
 def _fingerprint(name: str) -> str:

@@ -66,6 +66,7 @@ class Meta:
         source_tokens, target_tokens: what is read, where no configuration says it, and what is written.
         conditions: the labels of texts; () where they have none.
         spelled: tokens that are tagged are words of several characters.
+        unlabelled: the texts without labels that vectors may be learned from too, and their licence, in words.
         form: `prepare.FORMAT` when they were prepared.
         warnings: for a person.
     """
@@ -86,6 +87,7 @@ class Meta:
     target_tokens: str = ""
     conditions: tuple[str, ...] = ()
     spelled: bool = False
+    unlabelled: str = ""
     form: int = 0
     checksums: dict[str, str] = field(default_factory=dict)
 

@@ -17,7 +17,8 @@ import numpy as np
 import tensorflow as tf
 
 from ..data.batches import Split
-from ..data.store import Meta
+from ..data.pretrained import IN_DOMAIN
+from ..data.store import Meta, vector_names
 from ..data.texts import load_texts, told_labels
 from ..errors import ExportError
 from ..learners import decoding
@@ -200,6 +201,7 @@ def model_card(orders: Sequence[TrialOrder], meta: Meta, card: Mapping[str, Any]
         *(f"- {what}: {_some(names)}" for what, names in TASKS[meta.task].named(meta).items()),
         f"- language: {meta.language or 'not stated'}",
         f"- licence: {meta.licence or 'not stated'}",
+        *_more_texts(meta, orders),
         "",
         *itertools.chain.from_iterable(_configuration(order, several=len(orders) > 1) for order in orders),
         "## Versions",
@@ -208,6 +210,12 @@ def model_card(orders: Sequence[TrialOrder], meta: Meta, card: Mapping[str, Any]
         "",
     ]
     return html.escape("\n".join(lines), quote=False)  # Markdown lets HTML through, and labels are anybody's
+
+
+def _more_texts(meta: Meta, orders: Sequence[TrialOrder]) -> list[str]:
+    """The texts that vectors were learned from beside those of training, if there are such."""
+    learned = any(IN_DOMAIN in vector_names(str(order.configuration.get("vectors", ""))) for order in orders)
+    return [f"- vectors learned also from: {meta.unlabelled}"] if meta.unlabelled and learned else []
 
 
 def _configuration(order: TrialOrder, *, several: bool) -> list[str]:
