@@ -13,6 +13,7 @@ from __future__ import annotations
 import contextlib
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -189,10 +190,11 @@ def _space(asked: Quality) -> str:
     """The shipped space, or the path of one that has one head only."""
     if not asked.head:
         return asked.space
-    before, after = load_space(asked.space).text.split("[parameters.head]\n")
-    rest = after.partition("\n\n")[2]
+    only = f'[parameters.head]\nfixed = "{asked.head}"\n\n'
+    text, found = re.subn(r"(?ms)^\[parameters\.head\].*?\n\n", only, load_space(asked.space).text)
+    assert found == 1, asked.space
     place = Path(f"{asked.space}-{asked.head}.toml")
-    place.write_text(f'{before}[parameters.head]\nfixed = "{asked.head}"\n\n{rest}', encoding="utf-8")
+    place.write_text(text, encoding="utf-8")
     return str(place)
 
 
