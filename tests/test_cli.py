@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import json
 import shlex
 import socket
@@ -110,6 +111,7 @@ def files(tmp_path):
     write(work / "torn.conll", "a O\nb O\n\nlonely\n")
     write(work / "notes.doc", "x")
     write(work / "notes.xlsx", "x")
+    (work / "packed.txt").write_bytes(gzip.compress(b"a text"))
     (work / "latin.csv").write_bytes("text,label\nna\u00efve,x\n".encode("latin-1"))
     write(work / "gone.toml", card_text("nowhere.csv"))
     write(
@@ -138,8 +140,9 @@ MISTAKES = [
     ),
     (
         "sweep --data reviews.csv --label verdict --space vectors.toml",
-        "no dataset of vectors is called 'glov-6b'. Did you mean 'glove-6b-50d'",
+        "vectors: parameters.vectors: no dataset of vectors is called 'glov-6b'. Did you mean 'glove-6b-50d'",
     ),
+    ("spaces check vectors.toml", "vectors: parameters.vectors: no dataset of vectors is called 'glov-6b'"),
     (
         "sweep --data reviews.csv --label verdict --algorithm bayes",
         "--algorithm: no algorithm is called 'bayes'. Did you mean 'bayesian'",
@@ -226,10 +229,15 @@ MISTAKES = [
         "predict broken --json a --file latin.csv",
         "--file: stands for texts, and there is one already, 'a'; give one of them",
     ),
+    ("predict broken --file packed.txt", "--file: packed.txt: is compressed, as its first bytes say; unpack it"),
     ("predict broken --file nothing.txt", "--file: nothing.txt: is empty; write one text a line into it"),
     ("sweep --data parted", "parted: holds the folders dev, test, train; parts are train, validation and test"),
     ("sweep --data torn.txt", "torn.txt:651: expected a word in column 0 and a tag in column -1, found 1"),
     ("sweep --data prose.txt", "its lines are no words with tags"),
+    (
+        "sweep generation --data table.csv --text en --label en",
+        "--label: must be another column than --text, found 'en' for both",
+    ),
     (
         "sweep seq2seq --data table.csv --text en --label en",
         "--label: must be another column than --text, found 'en' for both",
@@ -362,6 +370,12 @@ def test_blanks_around_the_name_of_a_column_may_be_left_out(tmp_path):
     assert (card.options.text, card.options.label) == (" text", " label")
     with pytest.raises(UsageError, match="no column is called 'txt'"):
         infer_card(str(path), "txt", "label")
+
+
+def test_a_column_may_have_any_name(tmp_path):
+    path = write(tmp_path / "odd.csv", 'te\x7f"xt,l\\abel\n' + "a,x\n" * 3)
+    card, _ = infer_card(str(path), 'te\x7f"xt', "l\\abel")
+    assert (card.options.text, card.options.label) == ('te\x7f"xt', "l\\abel")
 
 
 def test_folders_that_are_parts_are_the_parts(files):

@@ -91,11 +91,11 @@ def test_a_classifier_exports_and_answers_in_a_fresh_process(tmp_path, reviews_c
 def test_words_of_texts_without_labels_are_known_to_the_export_and_its_card_names_them(tmp_path, reviews_card):
     vectors = write(tmp_path / "some.txt", "film 1 2 3\nunicorn 4 5 6\n")
     write(reviews_card.parent / "more.txt", "a moving zebra\n" * 40)
-    text = f'licence = "MIT"\n{reviews_card.read_text()}\n[unlabelled]\nfile = "more.txt"\n'
+    text = f'{reviews_card.read_text()}\n[unlabelled]\nfile = "more.txt"\n'
     card = write(reviews_card.parent / "more.toml", text)
     order, _ = run(tmp_path, card, input="pretrained", vectors=f"{vectors} + in_domain")
     folder = exports.export_trials([order], str(tmp_path / "out"), {})
-    said = "- vectors learned also from: more, unlabelled (licence: MIT)"
+    said = "- vectors were also learned from: the lines that more names (licence: not stated)"
     assert said in (tmp_path / "out" / "model_card.md").read_text()
     served = tf.saved_model.load(folder).signatures["serving_default"]
     zebra, unicorn, gnu, unknown = served(tf.constant([f"a {word}" for word in "zebra unicorn gnu wyvern".split()]))[

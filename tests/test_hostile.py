@@ -144,7 +144,7 @@ DATA = [
     ("a word without a number", "f.conllu", "x" + TREES[1:], CONLLU, "f.conllu:1: the first column must be the word's number, a range such as 3-4 or an empty node such as 5.1, found 'x'"),
     ("a number without a word", "f.conllu", TREES.replace("word0", ""), CONLLU, "f.conllu:1: the word in the second column is empty; write it, or _ for none"),
     ("a word without a part of speech", "f.conllu", "1\ta\t_\t_\tNN\t_\t_\t_\t_\t_\n", CONLLU, "f.conllu:1: 'a' has no upos tag; the other kind is tags = 'xpos'"),
-    ("transitions that the scheme forbids", "f.conll", f"a O\nb I-x\nc I-x\n\n{SENTENCES}", COLUMNS, good("17 2 2", "O, B-x, I-x", "1 tags follow one that their scheme forbids and were read as the official scorers read them")),
+    ("transitions that the scheme forbids", "f.conll", f"a O\nb I-x\nc I-x\n\n{SENTENCES}", COLUMNS, good("17 2 2", "O, B-x, I-x", "1 tag follows one that the scheme does not allow before it, read as the official scorers read it")),
     ("an empty file of pairs", "f.tsv", "", PAIRS, "f.tsv: holds no examples; the file is empty"),
     ("a source without a target", "f.tsv", "a\tb\nlonely\n", PAIRS, "f.tsv:2: expected a source and a target parted by '\\t', found 1 cell"),
     ("an empty target", "f.tsv", "a\t\n", PAIRS, f"f.tsv:1: the target is empty; write it, or remove the pair, or {LEAVE_OUT}"),
@@ -165,7 +165,9 @@ DATA = [
     ("undecodable bytes in a line", "f.txt", b"na\xefve\n", LINES, f"f.txt:1: byte 0xef at offset 2 of the line {ENCODING}"),
     ("lines of another file", "g.txt", "fine\n", LINES, "g.txt: the card's labels name f.txt, but not this file"),
     ("lines of one label", "f.txt", "".join(f"line {n}\n" for n in range(40)), LINES, "c: every example has the label 'a'; a classifier needs at least two labels"),
-    ("lines without labels", "f.txt", "".join(f"line {n}\n" for n in range(40)), 'format = "lines"', 'c: no example has a label; for plain lines the card names one a file: labels = { "good.txt" = "good" }'),
+    ("lines without labels", "f.txt", "".join(f"line {n}\n" for n in range(40)), 'format = "lines"', 'c: no example has a label; write in [adapter] labels = { "good.txt" = "good" }, one for each file'),
+    ("all tags alike", "f.conll", "a O\nb O\n\n" * 40, COLUMNS, "c: every token has the tag 'O'; a tagger needs at least two tags"),
+    ("a table without its labels", "f.csv", HEAD + ROWS, f'{LABELLED}\nlabel = ""', 'c: no example has a label; write in [adapter] label = "COLUMN"'),
     ("vectors as examples", "f.txt", "the 1 2 3\n", VECTORS, "f.txt: holds word vectors, not examples; name it as the parameter 'vectors' of a search space"),
     ("a tag of another scheme", "f.conll", f"a E-x\n\n{SENTENCES}", f'{COLUMNS}\nscheme = "iob2"', "f.conll:1: 'E-x' is no tag of the scheme 'iob2'; declare scheme = one of iob1, iob2, bioes, bmes, none"),
 ]  # fmt: skip
@@ -300,6 +302,22 @@ def test_cards(tmp_path, capfd, name, text, said):
 def test_spaces(tmp_path, capfd, name, text, said):
     (tmp_path / "work" / "c.toml").write_text(CARD + text)
     assert answer(capfd, "spaces", "check", "c.toml") == (2, "", f"sweeper: {said}")
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        ("the 1 2 3\na 1 2 3\n", None),
+        ("the 1 2 3\na 1 2\n", "v.txt:2: expected a word and 3 numbers, found 2: 'a 1 2'"),
+    ],
+)
+def test_a_check_reads_vectors_too(tmp_path, capfd, content, said):
+    (tmp_path / "work" / "v.txt").write_text(content)
+    (tmp_path / "work" / "c.toml").write_text(
+        f'about = "x"\ntask = "vectors"\n[source]\nfile = "v.txt"\n[adapter]\n{VECTORS}\n'
+    )
+    found = answer(capfd, "datasets", "check", "c.toml")
+    assert found == ((2, "", f"sweeper: {said}") if said else (0, "dataset:     c\nnumbers of each word: 3", ""))
 
 
 # For each format a good file, with "%s" where a long word fits.

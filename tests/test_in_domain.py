@@ -11,7 +11,8 @@ from sweeper.data.in_domain import SPREAD, learned_vectors
 from sweeper.data.linear import TokenIds
 from sweeper.data.prepare import prepare
 from sweeper.data.pretrained import vectors_fingerprint
-from sweeper.data.store import open_encoded, open_vectors, vectors_file
+from sweeper.data.store import open_encoded
+from sweeper.data.vectors import open_vectors, vector_names, vectors_file
 from sweeper.errors import DeclarationError
 
 from .conftest import card_text, reviews, write
@@ -80,11 +81,14 @@ def test_texts_without_labels_that_a_card_names_are_read_too(tmp_path, reviews_c
         ('file = "a.txt"\nbeside = "b.txt"', "unlabelled.beside: has no meaning here"),
         ("", "needs exactly one of file, url, pypi, huggingface, found none; or the dataset whose texts they are"),
         ('dataset = "imbd"', r"wrong.toml:\d+: unlabelled.dataset: no dataset is called 'imbd'. Did you mean 'imdb'?"),
+        ('dataset = "gone.toml"', r"gone.toml: no such file; a path is relative to this card"),
+        ('dataset = "more.txt"', "must be a name or a .toml file, found 'more.txt'; lines of texts are a file = ..."),
         ('dataset = "imdb"\nfile = "more.txt"', "unlabelled.file: no key is called 'file'"),
         ('dataset = "turkish-pos"', "unlabelled.dataset: must be one of texts .*; 'turkish-pos' is for tagging"),
     ],
 )
 def test_a_mistake_in_the_table_of_unlabelled_texts_is_named(reviews_card, table, said):
+    write(reviews_card.parent / "more.txt", "a text\n")
     wrong = write(reviews_card.parent / "wrong.toml", f"{reviews_card.read_text()}\n[unlabelled]\n{table}\n")
     with pytest.raises(DeclarationError, match=said):
         cards.load_card(str(wrong))
@@ -116,8 +120,8 @@ def test_vectors_of_one_name_in_two_folders_are_two(tmp_path, monkeypatch):
     for name in ("one", "other"):
         write(tmp_path / name / "v.txt", "film 1 2\n")
         monkeypatch.chdir(tmp_path / name)
-        found |= {vectors_file("v.txt"), vectors_file("v.txt + in_domain")}
-    assert len(found) == 4
+        found |= {vectors_file(each) for each in vector_names("v.txt + in_domain")}
+    assert len(found) == 3, "two of files, and the learned ones"
 
 
 def test_they_may_be_those_of_another_dataset_whatever_their_labels(reviews_card):
@@ -155,12 +159,12 @@ def _tagged(texts):
 def test_texts_that_are_validation_or_test_data_too_are_left_out_and_counted(tmp_path, task, adapter, as_file):
     for part in ("train", "validation", "test"):
         write(tmp_path / part, as_file([f"a {part} word {n} good" for n in range(12)]))
-    write(tmp_path / "more.txt", "a  test word 3 good \n" + "a train word 3 good\na fourth thing\n" * 9)
+    write(tmp_path / "more.txt", "A  test word 3 Good \n" + "a train word 3 good\na fourth thing\n" * 9)
     files = 'file = { train = "train", validation = "validation", test = "test" }'
     text = f'about = "x"\ntask = "{task}"\n[source]\n{files}\n[adapter]\n{adapter}\n[unlabelled]\nfile = "more.txt"\n'
     card, said = cards.load_card(str(write(tmp_path / "c.toml", text))), []
     prepared = prepare(card, vectors=["in_domain"], say=said.append)
-    assert "note: 1 texts without labels are validation or test texts too; vectors do not see them" in said
+    assert "note: 1 text without a label is validation or test data too; vectors are not learned from it" in said
     assert open_vectors(prepared, "words", lowercase=True, vectors="in_domain")[1] == ["fourth", "thing"]
 
 
@@ -168,13 +172,13 @@ def test_a_check_counts_them(reviews_card, capsys):
     write(reviews_card.parent / "more.txt", "one text\nanother text\n")
     text = f'{reviews_card.read_text()}\n[unlabelled]\nfile = "more.txt"\n'
     assert main(["datasets", "check", str(write(reviews_card.parent / "more.toml", text))]) == 0
-    assert "unlabelled:  texts 2, of them held out 0" in capsys.readouterr().out
+    assert "unlabelled:  texts 2, held_out 0" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize(
     ("name", "said"),
     [
-        ("in_domain + in_domain", "parameters.vectors: must name each once, found 'in_domain' twice"),
+        ("in_domain + in_domain", "must name each once, found 'in_domain' twice"),
         ("glove-6b-50d+in_domain", "several are written with blanks: a \\+ b"),
     ],
 )

@@ -16,7 +16,8 @@ from sweeper.adapters import schemes
 from sweeper.data import cards
 from sweeper.data.examples import split_long
 from sweeper.data.prepare import _digest, prepare
-from sweeper.data.store import open_encoded, open_vectors
+from sweeper.data.store import open_encoded
+from sweeper.data.vectors import open_vectors
 from sweeper.errors import DataError
 from sweeper.records import TaggedSentence
 
@@ -112,6 +113,14 @@ def test_data_that_teach_nothing_are_refused(tmp_path, rows, complaint):
     with pytest.raises(DataError, match=complaint):
         prepare(table(tmp_path, rows))
     assert not list((tmp_path / "cache").rglob("meta.json")), "nothing half-written"
+
+
+def test_pairs_of_which_none_is_left_to_train_on_are_refused_for_that(tmp_path):
+    write(tmp_path / "a.tsv", "".join(f"word{n}\tw o r d {n}\n" for n in range(20)))
+    text = 'about = "x"\ntask = "seq2seq"\n[source]\nfile = { train = "a.tsv", test = "a.tsv" }\n[adapter]\nformat = "pairs"\n'
+    card = cards.load_card(str(write(tmp_path / "p.toml", text)))
+    with pytest.raises(DataError, match="p: of 40 examples, of which 20 equal one .* none is left for the train split"):
+        prepare(card)
 
 
 def test_what_is_odd_is_said(tmp_path):

@@ -35,6 +35,8 @@ def wheel(folder: Path, members: dict[str, str]) -> Path:
     """A wheel as an index holds it."""
     path = folder / "corpus-1.0-py3-none-any.whl"
     with zipfile.ZipFile(path, "w") as archive:
+        for name in {f"{name.rpartition('/')[0]}/" for name in members}:
+            archive.mkdir(name.lstrip("/"))
         for name, text in {**members, "corpus/__init__.py": EVIL}.items():
             archive.writestr(name, text)
         archive.writestr("corpus-1.0.dist-info/METADATA", "Metadata-Version: 2.1\nName: corpus\nVersion: 1.0\n")
@@ -267,6 +269,16 @@ member = {{ train = "corpus/a.en", test = "corpus/b.en" }}
 beside = {{ test = "corpus/b.de", train = "corpus/a.de" }}
 sha256 = "{sha256(archive)}"'''
     assert beside(tmp_path, source) == {("train", "a.en"): "a.de", ("test", "b.en"): "b.de"}
+
+
+def test_another_checksum_is_another_fingerprint(tmp_path):
+    """Of a branch of a dataset repository nothing else tells that it has moved."""
+    text = 'about = "x"\ntask = "text"\n[source]\nhuggingface = "me/mine"\nmember = "a.csv"\nrevision = "main"\n'
+    text += 'sha256 = "{}"\n[adapter]\nformat = "labelled"\n'
+    found = {
+        sources.fingerprint(cards.load_card(str(write(tmp_path / "a.toml", text.format(digit * 64))))) for digit in "01"
+    }
+    assert len(found) == 2
 
 
 def test_the_fingerprint_of_a_file_is_that_of_its_content(tmp_path, monkeypatch):

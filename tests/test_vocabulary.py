@@ -105,7 +105,7 @@ def test_a_trial_is_not_answered_for_with_other_vectors(ready, tmp_path):
     assert run_trial(order).counts
     write(Path(vectors), VECTORS.replace("grand 9 8", "grand 8 9"))
     prepare(cards.load_card(str(Path(vectors).with_name("reviews.toml"))), vectors=[vectors])
-    with pytest.raises(DataError, match="the file of vectors has changed since this trial was trained"):
+    with pytest.raises(DataError, match="the vectors of words have changed since this trial was trained"):
         trained(order)
 
 

@@ -130,5 +130,7 @@ def _named(options: Options, label: str, place: str) -> str:
     if not options.names:
         return label
     if label not in options.names:
-        raise DataError(f"{place}: label {label!r} has no name in the card; named: {listed(options.names)}")
+        raise DataError(
+            f"{place}: label {label!r} has no name in the card; named: {listed(options.names)}; add it to names in [adapter], or select rows with where"
+        )
     return options.names[label]

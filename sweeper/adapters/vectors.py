@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -36,7 +36,7 @@ def read(document: Document, options: Options) -> Iterator[Example]:
 class _Choice:
     """Which words are read; see `load`. It counts those that nobody asked for."""
 
-    def __init__(self, wanted: set[str], others: Callable[[str], bool], further: int) -> None:
+    def __init__(self, wanted: Collection[str], others: Callable[[str], bool], further: int) -> None:
         self.wanted, self.others, self.further = wanted, others, further
 
     def takes(self, word: str | None) -> bool:
@@ -50,7 +50,7 @@ class _Choice:
 def load(
     documents: Iterable[Document],
     options: Options,
-    wanted: set[str],
+    wanted: Collection[str],
     others: Callable[[str], bool] = lambda word: True,
     further: int = 0,
 ) -> tuple[dict[str, np.ndarray], int]:

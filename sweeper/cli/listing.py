@@ -26,19 +26,21 @@ def show_datasets(options: argparse.Namespace) -> int:
             end="\n" if options.json else "",
         )
         return 0
-    if options.action == "fetch" or card.task == cards.VECTORS:
-        found: dict[str, Any] = {"dataset": card.name, "files": _fetched(card)}
-    else:
-        found = {"dataset": card.name, **_held(card)}
+    held = {"files": _fetched(card)} if options.action == "fetch" else _held(card)
+    found = {"dataset": card.name, **held}
     print(as_json(found) if options.json else "\n".join(_facts(found)))
     return 0
 
 
 def _held(card: Card) -> dict[str, Any]:
     """What is found in the data."""
+    from ..data.cards import VECTORS
     from ..data.prepare import prepare
+    from ..data.pretrained import load_vectors
     from ..data.unlabelled import are_held_out, unlabelled_texts
 
+    if card.task == VECTORS:
+        return {"numbers of each word": load_vectors(card)[1]}
     prepared = prepare(card, encodings=())
     meta = prepared.meta
     found = {"examples": meta.counts, **_answered(meta), "warnings": list(meta.warnings)}
@@ -46,7 +48,7 @@ def _held(card: Card) -> dict[str, Any]:
         return found
     texts = unlabelled_texts(card.unlabelled)
     held_out = int(are_held_out(texts, prepared).sum())
-    return {**found, "unlabelled": {"texts": len(texts), "of them held out": held_out}}
+    return {**found, "unlabelled": {"texts": len(texts), "held_out": held_out}}
 
 
 def _answered(meta: Meta) -> dict[str, Any]:
@@ -94,6 +96,10 @@ def show_spaces(options: argparse.Namespace) -> int:
             end="\n" if options.json else "",
         )
         return 0
+    if space.vectors():
+        from ..data.pretrained import check_vectors
+
+        check_vectors(space)
     found = {"space": space.name, "task": space.task, "parameters": [p.name for p in space], "first": space.first()}
     print(as_json(found) if options.json else "\n".join(_facts(found)))
     return 0

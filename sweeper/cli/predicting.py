@@ -147,5 +147,8 @@ def _lines(file: str) -> list[str]:
     try:
         lines = [line for _, line in Document(path, file).lines(("utf-8",))]
     except DataError as error:
-        raise UsageError(f"--file: {str(error).partition(';')[0]}; texts are read as UTF-8") from None
+        said = str(error)
+        if "encoding" in said:  # which a card would declare
+            said = f"{said.partition(';')[0]}; texts are read as UTF-8"
+        raise UsageError(f"--file: {said}") from None
     return lines[:-1] if lines and not lines[-1] else lines

@@ -164,7 +164,9 @@ def _unlabelled(fields: Fields, card: Card) -> Card:
     if source.beside is not None:
         raise fields.error("beside", "has no meaning here; leave it out")
     options = adapters.ADAPTERS["lines"].options(encoding=getattr(card.options, "encoding", ("utf-8",)))
-    return replace(card, name=f"{card.name}, unlabelled", source=source, adapter="lines", options=options)
+    return replace(
+        card, name=f"the lines that {card.name} names", source=source, adapter="lines", options=options, licence=""
+    )
 
 
 @dataclass(frozen=True)
@@ -174,13 +176,19 @@ class _Named:
 
 def _texts_of(fields: Fields) -> Card:
     name = fields.into(_Named).dataset
-    beside = fields.path.parent / os.path.expanduser(name)
-    try:
-        path = (
-            beside if beside.suffix == ".toml" and beside.is_file() else declarations.find("datasets", "dataset", name)
+    path = fields.path.parent / os.path.expanduser(name)
+    if path.is_file() and path.suffix != ".toml":
+        raise fields.error(
+            "dataset", f"must be a name or a .toml file, found {name!r}; lines of texts are a file = ..."
         )
-    except DeclarationError as error:
-        raise fields.error("dataset", str(error)) from None
+    if os.sep in name or path.suffix == ".toml":
+        if not path.is_file():
+            raise fields.error("dataset", f"{path}: no such file; a path is relative to this card")
+    else:
+        try:
+            path = declarations.find("datasets", "dataset", name)
+        except DeclarationError as error:
+            raise fields.error("dataset", str(error)) from None
     if path.resolve() == fields.path.resolve():
         raise fields.error("dataset", "is this card itself, whose training texts are read anyway; name another")
     card = parse_card(declarations.read(path), as_name(path.stem), further=False)

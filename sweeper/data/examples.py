@@ -61,6 +61,8 @@ def read_examples(card: Card) -> tuple[pd.DataFrame, dict[str, int]]:
         raise DataError(
             f"{card.name}: has {len(table)} example{'s' * (len(table) != 1)}; at least {FEWEST} are needed to train, choose and test"
         )
+    if card.task not in ("seq2seq", "generation"):
+        _check_labels(card, table)
     return table, counts
 
 
@@ -145,19 +147,29 @@ def split_long(sentence: TaggedSentence, longest: int) -> Iterator[TaggedSentenc
     yield TaggedSentence(tokens, tags)
 
 
-def label_names(card: Card, table: pd.DataFrame) -> tuple[str, ...]:
-    """The labels in order: numbers by value, words by name, O first."""
-    found = set(table["tags"].explode()) if card.task == "tagging" else set(table["label"])
+def _labels(card: Card, table: pd.DataFrame) -> set[str]:
+    return set(table["tags"].explode()) if card.task == "tagging" else set(table["label"])
+
+
+def _check_labels(card: Card, table: pd.DataFrame) -> None:
+    """Whether there is something to tell apart."""
+    found = _labels(card, table)
     if found == {""}:
-        raise DataError(
-            f'{card.name}: no example has a label; for plain lines the card names one a file: labels = {{ "good.txt" = "good" }}'
-        )
+        cure = 'labels = { "good.txt" = "good" }, one for each file' if card.adapter == "lines" else 'label = "COLUMN"'
+        raise DataError(f"{card.name}: no example has a label; write in [adapter] {cure}")
     if len(found) < 2:
+        every, needs = ("token", "a tagger") if card.task == "tagging" else ("example", "a classifier")
+        what = "tag" if card.task == "tagging" else "label"
         raise DataError(
-            f"{card.name}: every example has the label {next(iter(found))!r}; a classifier needs at least two labels"
+            f"{card.name}: every {every} has the {what} {next(iter(found))!r}; {needs} needs at least two {what}s"
         )
     if card.task != "tagging" and not table["text"].str.strip().any():
         raise DataError(f"{card.name}: every text is empty; is the text column the right one?")
+
+
+def label_names(card: Card, table: pd.DataFrame) -> tuple[str, ...]:
+    """The labels in order: numbers by value, words by name, O first."""
+    found = _labels(card, table)
     if all(_number(label) is not None for label in found):
         return tuple(sorted(found, key=lambda label: (float(label), label)))
     return tuple(sorted(found, key=lambda label: (label != schemes.OUTSIDE, label)))
@@ -178,15 +190,8 @@ def are_stars(names: Sequence[str]) -> bool:
     return 3 <= len(names) <= 11 and all(number is not None and abs(number) <= 10 for number in numbers)
 
 
-def warnings(
-    card: Card, table: pd.DataFrame, divided: Divided, sizes: dict[str, int], counts: dict[str, int]
-) -> Iterator[str]:
-    """What a person should know of a table of examples and how it was divided.
-
-    Raises:
-        DataError: a split is empty.
-    """
-    _check_sizes(card, table, divided, sizes)
+def warnings(card: Card, table: pd.DataFrame, divided: Divided, counts: dict[str, int]) -> Iterator[str]:
+    """What a person should know of a table of examples and how it was divided."""
     yield from _of_what_was_done(card, divided.dropped, counts)
     if card.task in ("tagging", "seq2seq"):
         return
@@ -205,7 +210,10 @@ def warnings(
         yield f"the training texts have {symbols:,} characters, which a model knows by heart before it knows what they have in common; give more texts"
 
 
-def _check_sizes(card: Card, table: pd.DataFrame, divided: Divided, sizes: dict[str, int]) -> None:
+def check_sizes(card: Card, table: pd.DataFrame, divided: Divided, sizes: dict[str, int]) -> None:
+    """Raises:
+    DataError: a split is empty.
+    """
     for part in PARTS:
         if not sizes[part]:
             equal = (
@@ -233,12 +241,16 @@ def _of_what_was_done(card: Card, dropped: int, counts: dict[str, int]) -> Itera
         what = "examples equal one of another split and were" if dropped > 1 else "example equals one of another split and was"  # fmt: skip
         yield f"{dropped:,} {what} dropped from the earlier of the two (training first)"
     if counts["repaired"]:
-        yield f"{counts['repaired']:,} tags follow one that their scheme forbids and were read as the official scorers read them"
+        what = "tags follow" if counts["repaired"] > 1 else "tag follows"
+        yield f"{counts['repaired']:,} {what} one that the scheme does not allow before it, read as the official scorers read it"
     if counts["cut"]:
         what = "sentences are" if counts["cut"] > 1 else "sentence is"
         yield f"{counts['cut']:,} {what} longer than {card.options.longest} tokens, split at sentence ends"
     if counts.get("long"):
-        yield f"{counts['long']:,} pairs were left out, whose targets have more than {card.options.longest} {card.options.target_tokens}"
+        what = (
+            "pairs were left out, whose targets have" if counts["long"] > 1 else "pair was left out, whose target has"
+        )
+        yield f"{counts['long']:,} {what} more than {card.options.longest} {card.options.target_tokens}"
 
 
 def _of_labels(examples: pd.DataFrame) -> Iterator[str]:

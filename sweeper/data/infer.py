@@ -104,8 +104,7 @@ def _pairs_card(path: Path, source: str | None, target: str | None, encoding: st
                 f"--text SOURCE --label TARGET are needed for pairs in a table: {path.name} has the columns {listed(header)}; lines source<TAB>target without names are a .tsv or .txt file"
             )
         source, target = _column("--text", source, (), header), _column("--label", target, (), header)
-        if source == target:
-            raise UsageError(f"--label: must be another column than --text, found {target!r} for both")
+        _check_apart(source, target)
         adapter |= {"source": source, "target": target, **separator}
     card = _card(path, adapter, "seq2seq")
     pairs = list(adapters.pairs.read(adapters.Document(path, str(path)), card.options))
@@ -127,9 +126,10 @@ def _texts_card(path: Path, text: str | None, label: str | None, encoding: str |
         adapter = _adapter(shown, text, label, encoding, "generation")
     elif ending in TABLES:
         header, separator = header_of(shown, encoding)
-        adapter = {"format": "labelled", "text": _column("--text", text, TEXT_NAMES, header)}
-        adapter |= {"label": "" if label is None else _column("--label", label, LABEL_NAMES, header)}
-        adapter |= {**separator, **common}
+        text = _column("--text", text, TEXT_NAMES, header)
+        label = "" if label is None else _column("--label", label, LABEL_NAMES, header)
+        _check_apart(text, label)
+        adapter = {"format": "labelled", "text": text, "label": label, **separator, **common}
     elif ending == ".txt" and not (text or label):
         adapter = {"format": "lines", **common}
     else:
@@ -175,9 +175,13 @@ def _table(path: Path, text: str | None, label: str | None, encoding: str | None
         "text": _column("--text", text, TEXT_NAMES, header),
         "label": _column("--label", label, LABEL_NAMES, header),
     }
-    if named["text"] == named["label"]:
-        raise UsageError(f"--label: must be another column than --text, found {named['label']!r} for both")
+    _check_apart(**named)
     return {"format": "labelled", **named, **separator}
+
+
+def _check_apart(text: str, label: str) -> None:
+    if text == label:
+        raise UsageError(f"--label: must be another column than --text, found {label!r} for both")
 
 
 def _columns(path: Path, lines: Sequence[str]) -> dict[str, object]:
@@ -230,7 +234,7 @@ def _card(path: Path, adapter: dict[str, object], task: str) -> Card:
         "",
         "[adapter]",
     ]
-    lines += [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in adapter.items()]
+    lines += [f"{key} = {_quoted(value)}" for key, value in adapter.items()]
     return card_from_text("\n".join(lines) + "\n", as_name(path.stem), path.parent)
 
 
@@ -252,8 +256,9 @@ def card_from_text(text: str, name: str, folder: Path) -> Card:
     return parse_card(Fields(tomllib.loads(text), folder / f"{name}.toml", text), name)
 
 
-def _quoted(text: str) -> str:
-    return json.dumps(text, ensure_ascii=False)
+def _quoted(value: object) -> str:
+    """Text, a number or a list of such as TOML writes it, which unlike JSON does not take U+007F as it is."""
+    return json.dumps(value, ensure_ascii=False).replace("\x7f", "\\u007f")
 
 
 def _labels(card: Card) -> list[str]:

@@ -46,6 +46,8 @@ class Source:
     revision: str | None = None
 
 
+KINDS = ("file", "url", "pypi", "huggingface")  # of sources
+
 MEANT_FOR = {
     "member": ("pypi", "huggingface"),
     "beside": ("file", "pypi"),
@@ -60,10 +62,10 @@ def source_of(fields: Fields, otherwise: str = "") -> Source:
     otherwise: what a message should say of another way to declare it.
     """
     source = fields.into(Source)
-    kinds = [kind for kind in ("file", "url", "pypi", "huggingface") if getattr(source, kind) is not None]
+    kinds = [kind for kind in KINDS if getattr(source, kind) is not None]
     if len(kinds) != 1:
         raise fields.error(
-            None, f"needs exactly one of file, url, pypi, huggingface, found {', '.join(kinds) or 'none'}{otherwise}"
+            None, f"needs exactly one of {', '.join(KINDS)}, found {', '.join(kinds) or 'none'}{otherwise}"
         )
     kind = kinds[0]
     for key, given in MEANT_FOR.items():

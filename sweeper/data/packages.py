@@ -185,7 +185,7 @@ def opened_archive(archive: Path) -> Iterator[tuple[list[str], Callable[[str, Pa
                 with zipped.open(name) as source, target.open("wb") as file:
                     shutil.copyfileobj(source, file, CHUNK)
 
-            yield zipped.namelist(), copy_zipped
+            yield [item.filename for item in zipped.infolist() if not item.is_dir()], copy_zipped
     else:
         with tarfile.open(archive) as tarred:
 

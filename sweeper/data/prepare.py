@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import itertools
 import json
 import sys
 from collections import Counter
@@ -23,7 +24,7 @@ from . import sources, splits
 from .cards import VECTORS, Card
 from .derived import cut, write_encoding, write_linear, write_spelling
 from .downloads import cache_folder
-from .examples import FEWEST, are_stars, label_names, read_examples, warnings
+from .examples import FEWEST, are_stars, check_sizes, label_names, read_examples, warnings
 from .origins import PARTS
 from .pretrained import write_vectors
 from .store import (
@@ -35,9 +36,9 @@ from .store import (
     is_whole,
     linear_key,
     open_prepared,
-    vectors_file,
     write_whole,
 )
+from .vectors import vector_names
 
 FORMAT = 14  # raise it when what prepared folders hold, or how it is computed, is no longer the same
 FEW_CHARACTERS = 1.5  # of a token on average, up to which it is a character rather than a word
@@ -74,8 +75,8 @@ def prepare(
             say(f"encoding {sum(prepared.meta.counts.values()):,} examples as {'lower-case ' * lowercase}{tokens}")
             with without_chatter():
                 write_whole(place, partial(write_encoding, prepared, tokens, lowercase))
-        for name in vectors:
-            write_vectors(name, card, prepared, (tokens, lowercase), place / vectors_file(name), say)
+        for name in dict.fromkeys(itertools.chain.from_iterable(map(vector_names, vectors))):
+            write_vectors(name, card, prepared, (tokens, lowercase), say)
     if spelling and prepared.meta.spelled and not is_whole(folder / SPELLING, say):
         with without_chatter():
             write_whole(folder / SPELLING, partial(write_spelling, prepared))
@@ -116,8 +117,8 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
     divided = _divided(card, table)
     examples = divided.examples
     sizes = {part: int((examples["split"] == part).sum()) for part in PARTS}
+    check_sizes(card, table, divided, sizes)
     labels = _labels(card, table, examples)
-    found = warnings(card, table, divided, sizes, counts)
     np.save(place / "labels.npy", labels.ids)
     np.save(place / "label_offsets.npy", np.concatenate([[0], np.cumsum(labels.lengths)]).astype(np.int64))
     if card.task == "seq2seq":
@@ -136,7 +137,7 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
         kind=labels.kind,
         ordered=card.task == "sentiment" and are_stars(labels.names),
         counts=sizes,
-        warnings=tuple(found),
+        warnings=tuple(warnings(card, table, divided, counts)),
         licence=card.licence,
         language=card.language,
         longest=int(labels.lengths[: sizes["train"]].max()) if labels.kind == "sequences" else 0,
@@ -210,10 +211,10 @@ class _Labels(NamedTuple):
 
 def _labels(card: Card, table: pd.DataFrame, examples: pd.DataFrame) -> _Labels:
     if card.task == "seq2seq":
-        return _symbols(examples["target"], card.options.target_tokens, _training(examples), "sequences")
+        return _symbols(card, examples["target"], card.options.target_tokens, _training(examples), "sequences")
     if card.task == "generation":
         tokens = "verbatim" if card.options.target_tokens == "characters" else card.options.target_tokens
-        return _symbols(examples["text"], tokens, _training(examples), "texts")
+        return _symbols(card, examples["text"], tokens, _training(examples), "texts")
     names = label_names(card, table)
     ids = {label: number for number, label in enumerate(names)}
     if card.task != "tagging":
@@ -227,7 +228,7 @@ def _training(examples: pd.DataFrame) -> int:
     return int((examples["split"] == "train").sum())
 
 
-def _symbols(targets: pd.Series, tokens: str, training: int, kind: str) -> _Labels:
+def _symbols(card: Card, targets: pd.Series, tokens: str, training: int, kind: str) -> _Labels:
     """Every target as ids of the training targets' symbols, most frequent first, with its end.
 
     Args:
@@ -245,9 +246,9 @@ def _symbols(targets: pd.Series, tokens: str, training: int, kind: str) -> _Labe
     names = (*SYMBOLS, *(name for name in ranked(frequencies) if name not in SYMBOLS))
     if len(names) == len(SYMBOLS):
         raise DataError(
-            "no text is left to learn from; give more of them, and such as differ"
+            f"{card.name}: no text is left to learn from; give more of them, and such as differ"
             if tokens == "verbatim"
-            else f"no {tokens} of the training texts occur twice, so that there is nothing to learn; give more texts, or read characters"
+            else f"{card.name}: no {tokens} of the training texts occur twice, so that there is nothing to learn; give more texts, or read characters"
         )
     # What is written is compared with what targets are, even where training knows nothing of it.
     others = set(flat[inside:].tolist()) - {name.encode() for name in names}

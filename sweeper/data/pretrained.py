@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,7 @@ import numpy as np
 
 from .. import adapters
 from ..declared import declarations
+from ..declared.spaces import SearchSpace
 from ..errors import DeclarationError, unknown
 from ..records import UNKNOWN
 from ..system.files import replacing, write_atomically
@@ -21,11 +22,9 @@ from .cards import VECTORS, Card
 from .downloads import sha256
 from .in_domain import learned_vectors
 from .linear import TokenIds
-from .store import BESIDE, Prepared, no_space, open_encoded, read_texts, vector_names
+from .store import Prepared, encoding_key, no_space, open_encoded, read_texts
 from .unlabelled import are_held_out, as_ids, unlabelled_texts
-
-IN_DOMAIN = "in_domain"
-"""The name of vectors that are learned from the training texts themselves."""
+from .vectors import BESIDE, IN_DOMAIN, vector_names, vectors_file
 
 MOST_FURTHER = 100_000
 """The most words that only the vectors know: of 50 numbers each they are 20 MB of an export, beside in-domain vectors 60 MB."""
@@ -37,22 +36,19 @@ UNSPACED = re.compile(
 
 
 def write_vectors(
-    name: str, card: Card, prepared: Prepared, encoding: tuple[str, bool], target: Path, say: Callable[[str], None]
+    name: str, card: Card, prepared: Prepared, encoding: tuple[str, bool], say: Callable[[str], None]
 ) -> None:
-    """The rows of an encoding's vocabulary, unless they are there and their source has not changed."""
-    noted, current = target.with_suffix(".source"), vectors_fingerprint(name)
+    """The rows of an encoding's vocabulary in one set of vectors, unless they are there and their source has not changed."""
+    target = prepared.folder / encoding_key(*encoding) / vectors_file(name)
+    noted, current = target.with_suffix(".source"), _fingerprint(name)
     if target.is_file() and noted.is_file() and noted.read_text(encoding="utf-8") == f"{current} {sha256(target)}":
         return
     vocabulary = open_encoded(prepared, *encoding).vocabulary
     given = prepared.meta.task == "tagging"  # tokens, whatever they are
-    matrix, others = _beside(
-        [
-            _learned(card, prepared, encoding, vocabulary, say)
-            if part == IN_DOMAIN
-            else _rows(part, vocabulary, partial(_occurs, given, *encoding))
-            for part in vector_names(name)
-        ],
-        len(vocabulary),
+    matrix, others = (
+        _learned(card, prepared, encoding, vocabulary, say)
+        if name == IN_DOMAIN
+        else _rows(name, vocabulary, partial(_occurs, given, *encoding))
     )
     known = ~np.isnan(matrix[UNKNOWN + 1 : len(vocabulary), 0])
     say(f"{name}: {known.sum():,} of the {len(known):,} {encoding[0]} of the training texts have a vector")
@@ -63,27 +59,6 @@ def write_vectors(
         write_atomically(noted, f"{current} {sha256(target)}")
     except OSError as error:
         raise no_space(target, error) from None
-
-
-def _beside(parts: list[tuple[np.ndarray, list[str]]], vocabulary: int) -> tuple[np.ndarray, list[str]]:
-    """Several sets of vectors as one: float32 (vocabulary and further words, width of all), and the further words.
-
-    Args:
-        parts: as what is returned. A word has zeros where only others of them have a vector of it.
-    """
-    if len(parts) == 1:
-        return parts[0]
-    others = list(dict.fromkeys(word for _, words in parts for word in words))
-    places = {word: vocabulary + place for place, word in enumerate(others)}
-    sides = []
-    for matrix, words in parts:
-        side = np.full((vocabulary + len(others), matrix.shape[1]), np.nan, np.float32)
-        side[[*range(vocabulary), *(places[word] for word in words)]] = matrix
-        sides.append(side)
-    whole = np.concatenate(sides, axis=1)
-    known = ~np.isnan(whole).all(axis=1)
-    whole[known] = np.nan_to_num(whole[known])
-    return whole, others
 
 
 def _learned(
@@ -109,8 +84,9 @@ def _unlabelled(
     """The texts of `card` that are not among those held out; `places` gains their words."""
     texts = unlabelled_texts(card)
     held_out = are_held_out(texts, prepared)
-    if held_out.any():
-        say(f"note: {held_out.sum():,} texts without labels are validation or test texts too; vectors do not see them")
+    if count := held_out.sum():
+        what, them = ("texts without labels are", "them") if count > 1 else ("text without a label is", "it")
+        say(f"note: {count:,} {what} validation or test data too; vectors are not learned from {them}")
     with without_chatter():  # of TensorFlow, which comes with it
         from .tokens import TokenOptions
 
@@ -146,12 +122,25 @@ def _vectors_card(name: str) -> Card:
         known = [row["dataset"] for row in cards.summaries() if row["task"] == VECTORS]
         several = f"; several are written with blanks: a{BESIDE}b" if BESIDE.strip() in name else ""
         raise DeclarationError(
-            f"parameters.vectors: {unknown('dataset of vectors', name, [*known, IN_DOMAIN])}; nor is there such a file, seen from the working folder {Path.cwd()}{several}"
+            f"{unknown('dataset of vectors', name, [*known, IN_DOMAIN])}; nor is there such a file, seen from the working folder {Path.cwd()}{several}"
         )
     card = cards.load_card(name)
     if card.task != VECTORS:
         raise DeclarationError(f"{name}: is a dataset for {card.task}, not of word vectors")
     return card
+
+
+def check_vectors(space: SearchSpace) -> None:
+    """Whether the vectors that a space names are there; nothing is fetched for it.
+
+    Raises:
+        DeclarationError: a name that is none, or stands twice.
+    """
+    for name in space.vectors():
+        try:
+            vectors_fingerprint(name)
+        except DeclarationError as error:
+            raise DeclarationError(f"{space.name}: parameters.vectors: {error}") from None
 
 
 def vectors_fingerprint(name: str) -> str:
@@ -163,7 +152,7 @@ def vectors_fingerprint(name: str) -> str:
     names = vector_names(name)
     twice = next((one for one in names if names.count(one) > 1), None)
     if twice is not None:
-        raise DeclarationError(f"parameters.vectors: must name each once, found {twice!r} twice in {name!r}")
+        raise DeclarationError(f"must name each once, found {twice!r} twice in {name!r}")
     return BESIDE.join(map(_fingerprint, names))
 
 
@@ -175,20 +164,23 @@ def _fingerprint(name: str) -> str:
 
 
 def load_vectors(
-    name: str, wanted: set[str], others: Callable[[str], bool], further: int
+    source: str | Card,
+    wanted: Collection[str] = (),
+    others: Callable[[str], bool] = lambda word: True,
+    further: int = 0,
 ) -> tuple[dict[str, np.ndarray], int]:
     """Vectors by word, float32 (width,), and the width.
 
     Args:
-        name: a declared dataset of vectors, or a path to a word2vec or GloVe text file.
+        source: a declared dataset of vectors, its name, or a path to a word2vec or GloVe text file.
         others: says which other words may come as well, and `further` how many, the first ones: vectors come by
             falling frequency.
     """
-    path = _own_file(name)
+    path = _own_file(source) if isinstance(source, str) else None
     if path:
         return adapters.vectors.load(
-            [adapters.Document(path, name)], adapters.vectors.Options(), wanted, others, further
+            [adapters.Document(path, str(path))], adapters.vectors.Options(), wanted, others, further
         )
-    card = _vectors_card(name)
+    card = _vectors_card(source) if isinstance(source, str) else source
     with sources.opened(card) as documents:
         return adapters.vectors.load(documents, card.options, wanted, others, further)

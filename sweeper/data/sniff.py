@@ -64,7 +64,7 @@ def refuse_what_has_no_columns(path: Path, lines: Sequence[str]) -> None:
     words = [word for cells in written for word in cells]
     if sum("/" in word[1:-1] for word in words) * 10 > 9 * len(words):
         raise UsageError(
-            f'--data: {path.name}: words with their tags, word/TAG, are read by a card with format = "wordtag" in [adapter]; the README shows one'
+            f'--data: {path.name}: words with their tags, word/TAG, are read by a card with format = "wordtag" in [adapter], as sweeper datasets show peoples-daily shows'
         )
     (width, usual), *_ = Counter(map(len, written)).most_common(1)
     if width < 2 or 10 * usual < 9 * len(written):  # of columns all but a torn line have as many

@@ -51,7 +51,7 @@ def fingerprint(card: Card) -> str:
     if source.pypi or source.url:
         digest.update(repr((source.pypi, source.member, source.beside, source.url, source.sha256)).encode())
     elif source.huggingface:
-        digest.update(repr((source.huggingface, source.revision, source.member)).encode())
+        digest.update(repr((source.huggingface, source.revision, source.member, source.sha256)).encode())
     else:
         for document, place in (*_files(card, source.file), *_files(card, source.beside)):
             digest.update(f"{document.part}\0{place}\0{sha256(document.path)}\n".encode())

@@ -26,7 +26,6 @@ A prepared folder, named by the digest of data and card:
 from __future__ import annotations
 
 import functools
-import hashlib
 import itertools
 import json
 import shutil
@@ -142,7 +141,7 @@ class Prepared:
 
     def examples(self, part: str | None = None) -> pd.DataFrame:
         """The table of examples, of one split or of all."""
-        table = pd.read_parquet(_there(self.folder / "examples.parquet"))
+        table = pd.read_parquet(there(self.folder / "examples.parquet"))
         return table if part is None else table.iloc[self.rows(part)].reset_index(drop=True)
 
     def labels(self) -> np.ndarray:
@@ -182,7 +181,7 @@ class Encoded:
 
 def open_prepared(folder: Path) -> Prepared:
     """A prepared folder that is known to be whole."""
-    raw = unsealed(_there(folder / "meta.json").read_text(encoding="utf-8"))
+    raw = unsealed(there(folder / "meta.json").read_text(encoding="utf-8"))
     return Prepared(
         folder, Meta(**{**raw, **{name: tuple(raw[name]) for name in ("labels", "unseen", "warnings", "conditions")}})
     )
@@ -193,18 +192,11 @@ def open_encoded(prepared: Prepared, tokens: str, lowercase: bool) -> Encoded:
     folder = prepared.folder / encoding_key(tokens, lowercase)
     return Encoded(
         ids=_mapped(folder / "ids.npy"),
-        offsets=np.load(_there(folder / "offsets.npy"), allow_pickle=False),
+        offsets=np.load(there(folder / "offsets.npy"), allow_pickle=False),
         vocabulary=_words(folder / "vocabulary.json"),
         unseen=_mapped(folder / "unseen.npy"),
         unseen_words=_words(folder / "unseen.json"),
     )
-
-
-def open_vectors(prepared: Prepared, tokens: str, lowercase: bool, vectors: str) -> tuple[np.ndarray, list[str]]:
-    """float32 (vocabulary and further words, width), a row of NaN for a word without a vector; and the further words."""
-    path = _there(prepared.folder / encoding_key(tokens, lowercase) / vectors_file(vectors))
-    with np.load(path, allow_pickle=False) as file:
-        return file["vectors"], json.loads(file["words"].tobytes())
 
 
 @dataclass(frozen=True)
@@ -245,15 +237,15 @@ def read_texts(prepared: Prepared, part: str, encoding: tuple[str, bool] = ("wor
 
 
 def _mapped(path: Path) -> np.ndarray:
-    array: np.ndarray = np.load(_there(path), mmap_mode="r", allow_pickle=False)
+    array: np.ndarray = np.load(there(path), mmap_mode="r", allow_pickle=False)
     return array
 
 
 def _words(path: Path) -> list[str]:
-    return list(json.loads(_there(path).read_text(encoding="utf-8")))
+    return list(json.loads(there(path).read_text(encoding="utf-8")))
 
 
-def _there(path: Path) -> Path:
+def there(path: Path) -> Path:
     """Prepared data were whole when they were opened; another program may have cleared the cache since."""
     if not path.is_file():
         raise SourceError(f"{path}: was removed while it was used; it is made again by: sweeper sweep --resume")
@@ -266,20 +258,6 @@ def encoding_key(tokens: str, lowercase: bool) -> str:
 
 def linear_key(weighting: str) -> str:
     return f"linear-{weighting}"
-
-
-BESIDE = " + "
-"""Between the names of vectors that stand side by side."""
-
-
-def vector_names(vectors: str) -> list[str]:
-    """The names or paths of vectors that stand side by side; of a file whose own name has a plus that alone."""
-    return [vectors] if Path(vectors).is_file() else vectors.split(BESIDE)
-
-
-def vectors_file(name: str) -> str:
-    identity = BESIDE.join(str(Path(one).resolve()) if Path(one).is_file() else one for one in vector_names(name))
-    return f"vectors-{hashlib.sha256(identity.encode()).hexdigest()[:16]}.npz"
 
 
 # ---------------------------------------------------------------- whole or not at all

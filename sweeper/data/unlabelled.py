@@ -29,16 +29,16 @@ def unlabelled_texts(card: Card) -> pd.Series:
 
 
 def are_held_out(texts: pd.Series, prepared: Prepared) -> pd.Series:
-    """Which of some texts equal one of the validation or test data, but for blanks."""
+    """Which of some texts equal one of the validation or test data, blanks and case aside."""
     examples = prepared.examples()
     rest = examples.iloc[prepared.meta.counts["train"] :]
     given = next(rest[column] for column in ("tokens", "source", "text") if column in rest.columns)
-    return texts.map(_without_blanks).isin(set(given.map(_without_blanks)))
+    return texts.map(_folded).isin(set(given.map(_folded)))
 
 
-def _without_blanks(text: str | Iterable[str]) -> str:
+def _folded(text: str | Iterable[str]) -> str:
     """A text, or the tokens of one."""
-    return "".join((text if isinstance(text, str) else "".join(text)).split())
+    return "".join((text if isinstance(text, str) else "".join(text)).split()).casefold()
 
 
 def as_ids(texts: pd.Series, options: TokenOptions, places: dict[str, int]) -> TokenIds:

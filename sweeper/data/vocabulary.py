@@ -7,7 +7,8 @@ from typing import NamedTuple
 import numpy as np
 
 from ..records import UNKNOWN, Configuration
-from .store import Encoded, Prepared, open_encoded, open_vectors
+from .store import Encoded, Prepared, open_encoded
+from .vectors import open_vectors
 
 
 class Vocabulary(NamedTuple):

@@ -81,6 +81,10 @@ class SearchSpace:
             return False  # of a range only the ends are known
         return all(value in allowed for value in self.values_of(name) if matters is None or value in matters)
 
+    def vectors(self) -> tuple[str, ...]:
+        """Every name of pretrained vectors that some configuration asks for."""
+        return self.values_of("vectors") if "pretrained" in self.values_of("input") else ()
+
     def refusal(self, values: Mapping[str, Any]) -> str | None:
         """Why `values` is no configuration of this space; None if it is one."""
         active = self.active({**self.first(), **values})

@@ -66,7 +66,7 @@ def into_model(model: Any, arrays: dict[str, np.ndarray]) -> None:
     learned, further = _apart(model)
     if [zlib.crc32(one.numpy().tobytes()) for one in further] != arrays[FURTHER].tolist():
         raise DataError(
-            "the file of vectors has changed since this trial was trained; put the old one back, or start a new sweep"
+            "the vectors of words have changed since this trial was trained: another file, or vectors learned elsewhere; put the old ones back, or start a new sweep"
         )
     assign(learned, arrays, "model")
 

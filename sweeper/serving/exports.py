@@ -17,9 +17,9 @@ import numpy as np
 import tensorflow as tf
 
 from ..data.batches import Split
-from ..data.pretrained import IN_DOMAIN
-from ..data.store import Meta, vector_names
+from ..data.store import Meta
 from ..data.texts import load_texts, told_labels
+from ..data.vectors import IN_DOMAIN, vector_names
 from ..errors import ExportError
 from ..learners import decoding
 from ..records import UNKNOWN, TrialOrder
@@ -215,7 +215,7 @@ def model_card(orders: Sequence[TrialOrder], meta: Meta, card: Mapping[str, Any]
 def _more_texts(meta: Meta, orders: Sequence[TrialOrder]) -> list[str]:
     """The texts that vectors were learned from beside those of training, if there are such."""
     learned = any(IN_DOMAIN in vector_names(str(order.configuration.get("vectors", ""))) for order in orders)
-    return [f"- vectors learned also from: {meta.unlabelled}"] if meta.unlabelled and learned else []
+    return [f"- vectors were also learned from: {meta.unlabelled}"] if meta.unlabelled and learned else []
 
 
 def _configuration(order: TrialOrder, *, several: bool) -> list[str]:

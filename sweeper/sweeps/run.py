@@ -13,8 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..data.cards import Card
+from ..data.origins import KINDS
 from ..data.prepare import prepare
-from ..data.pretrained import vectors_fingerprint
+from ..data.pretrained import check_vectors, vectors_fingerprint
 from ..data.store import Prepared
 from ..declared import parameters
 from ..declared.spaces import SearchSpace
@@ -89,7 +90,7 @@ def run_sweep(
         Workers(useful(settings), folder.path / "workers.log", limit=settings.trial_limit) as workers,
     ):
         folder.remove_strays()
-        fingerprints = {name: vectors_fingerprint(name) for name in vectors(space)}
+        fingerprints = {name: vectors_fingerprint(name) for name in space.vectors()}
         folder.note_data(prepared.meta, objective, fingerprints)
         workers.warm_up()  # TensorFlow is imported for them while another process imports MLflow
         with tracked(card, space, settings, prepared, folder) as tracker:
@@ -137,7 +138,8 @@ def useful(settings: Settings) -> int:
 
 def load(card: Card, space: SearchSpace, say: Callable[[str], None]) -> Prepared:
     """The card's data, encoded in every way that some configuration of the space asks for."""
-    return prepare(card, encodings(card, space), vectors(space), weightings(space), spelling(space), say)
+    check_vectors(space)  # before anything is fetched
+    return prepare(card, encodings(card, space), space.vectors(), weightings(space), spelling(space), say)
 
 
 def encodings(card: Card, space: SearchSpace) -> list[tuple[str, bool]]:
@@ -148,11 +150,6 @@ def encodings(card: Card, space: SearchSpace) -> list[tuple[str, bool]]:
     cuts = space.values_of("tokens") if "tokens" in parameters.known(space.task) else (usual,)
     asked = [(cut, lower == "yes") for cut in cuts for lower in space.values_of("lowercase")]
     return list(dict.fromkeys([(usual, True), *asked]))
-
-
-def vectors(space: SearchSpace) -> list[str]:
-    """Every file of pretrained vectors that some configuration asks for."""
-    return list(space.values_of("vectors")) if "pretrained" in space.values_of("input") else []
 
 
 def weightings(space: SearchSpace) -> list[str]:
@@ -196,7 +193,7 @@ def open_tracker(
     dataset = {
         "name": card.name,
         "digest": prepared.meta.digest[:32],
-        "source_type": next(iter(source)),
+        "source_type": next(kind for kind in KINDS if kind in source),
         "source": json.dumps(source, default=str)[:LONGEST_SOURCE],
         "profile": json.dumps(prepared.meta.counts),
     }
@@ -265,7 +262,8 @@ def what_was_left_out(search: Search, found: Outcome, together: Sequence[int]) -
     if found.best is not None and found.best.truncated:
         yield cut_texts(found.best, search.prepared)
     if len(together) < settings.ensemble:
-        yield f"only {len(together)} trials of different configurations have weights to be exported as one"
+        one = len(together) == 1
+        yield f"only {len(together)} trial{'s' * (not one)} of different configurations {'has' if one else 'have'} weights to be exported as one"
     candidates = search.history.candidates(search.objective)
     if settings.seeds_in_all > 1 and not found.finalists:
         if any(one.unsteady for one in candidates):
