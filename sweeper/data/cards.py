@@ -20,6 +20,8 @@ WINDOW = 512
 
 LONGEST_NAME = 120  # bytes, so that names of folders that begin so are no longer than file systems allow
 
+HAVE_TEXTS = ("sentiment", "text", "generation")  # tasks whose examples are whole texts
+
 TABLES = ("source", "adapter", "split", "unlabelled")
 
 VECTORS = "vectors"
@@ -118,25 +120,13 @@ def parse_card(fields: Fields, name: str, *, further: bool = True) -> Card:
     if header.task not in (*parameters.EVERY_TASK, VECTORS):
         raise fields.error("task", unknown("task", header.task, (*parameters.EVERY_TASK, VECTORS)))
     source = source_of(fields.table("source"))
-    adapter = fields.table("adapter")
-    form = str(adapter.values.get("format", ""))
-    if form not in adapters.ADAPTERS:
-        raise adapter.error("format", unknown("format", form, adapters.ADAPTERS))
-    options: Any = adapter.into(adapters.ADAPTERS[form].options, ignore=("format",))
-    if not 1 <= getattr(options, "longest", 1) <= WINDOW:
-        raise adapter.error("longest", f"must be from 1 to {WINDOW}, found {options.longest}")
-    if not getattr(options, "encoding", ("utf-8",)):
-        raise adapter.error("encoding", 'needs at least one encoding, such as ["utf-8"]')
-    if getattr(options, "separator", None) == "":
-        raise adapter.error("separator", "must be some text, found ''")
-    for key, mistake in adapters.ADAPTERS[form].mistakes(options):
-        raise adapter.error(key, mistake)
+    adapter, options = _adapter(fields.table("adapter"))
     card = Card(
         name=name,
         about=header.about,
         task=header.task,
         source=source,
-        adapter=form,
+        adapter=adapter,
         options=options,
         split=_split(fields.table("split", {})),
         language=header.language,
@@ -150,7 +140,21 @@ def parse_card(fields: Fields, name: str, *, further: bool = True) -> Card:
     return replace(card, unlabelled=_unlabelled(fields.table("unlabelled"), card))
 
 
-HAVE_TEXTS = ("sentiment", "text", "generation")  # tasks whose examples are whole texts
+def _adapter(adapter: Fields) -> tuple[str, Any]:
+    """Its key in `adapters.ADAPTERS`, and its options."""
+    form = str(adapter.values.get("format", ""))
+    if form not in adapters.ADAPTERS:
+        raise adapter.error("format", unknown("format", form, adapters.ADAPTERS))
+    options: Any = adapter.into(adapters.ADAPTERS[form].options, ignore=("format",))
+    if not 1 <= getattr(options, "longest", 1) <= WINDOW:
+        raise adapter.error("longest", f"must be from 1 to {WINDOW}, found {options.longest}")
+    if not getattr(options, "encoding", ("utf-8",)):
+        raise adapter.error("encoding", 'needs at least one encoding, such as ["utf-8"]')
+    if getattr(options, "separator", None) == "":
+        raise adapter.error("separator", "must be some text, found ''")
+    for key, mistake in adapters.ADAPTERS[form].mistakes(options):
+        raise adapter.error(key, mistake)
+    return form, options
 
 
 def _unlabelled(fields: Fields, card: Card) -> Card:

@@ -119,15 +119,8 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
     sizes = {part: int((examples["split"] == part).sum()) for part in PARTS}
     check_sizes(card, table, divided, sizes)
     labels = _labels(card, table, examples)
-    np.save(place / "labels.npy", labels.ids)
-    np.save(place / "label_offsets.npy", np.concatenate([[0], np.cumsum(labels.lengths)]).astype(np.int64))
-    if card.task == "seq2seq":
-        np.save(place / "groups.npy", pd.factorize(examples["source"])[0].astype(np.int64))
     conditions = _conditions(table) if card.task == "generation" else ()
-    if card.task == "generation":
-        known = {name: number for number, name in enumerate(conditions)}
-        np.save(place / "conditions.npy", examples["label"].map(known).fillna(0).to_numpy(np.int32))
-    examples.drop(columns="split").to_parquet(place / "examples.parquet", index=False)
+    _save(card, examples, labels, conditions, place)
     meta = Meta(
         name=card.name,
         task=card.task,
@@ -149,6 +142,18 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
         form=FORMAT,
     )
     return asdict(meta)
+
+
+def _save(card: Card, examples: pd.DataFrame, labels: _Labels, conditions: tuple[str, ...], place: Path) -> None:
+    """The files of a prepared folder that every encoding shares; see `store`."""
+    np.save(place / "labels.npy", labels.ids)
+    np.save(place / "label_offsets.npy", np.concatenate([[0], np.cumsum(labels.lengths)]).astype(np.int64))
+    if card.task == "seq2seq":
+        np.save(place / "groups.npy", pd.factorize(examples["source"])[0].astype(np.int64))
+    if card.task == "generation":
+        known = {name: number for number, name in enumerate(conditions)}
+        np.save(place / "conditions.npy", examples["label"].map(known).fillna(0).to_numpy(np.int32))
+    examples.drop(columns="split").to_parquet(place / "examples.parquet", index=False)
 
 
 def _named(card: Card) -> str:
