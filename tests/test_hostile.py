@@ -107,7 +107,7 @@ DATA = [
     ("a class with one example", "f.csv", f"{HEAD}only,c\n{ROWS}", LABELLED, good("33 4 4", "a, b, c", "only one example has the label c; it is trained on or tested, not both")),
     ("classes with one example each", "f.csv", HEAD + "".join(f"text {n},c{n}\n" for n in range(40)), LABELLED, "c: of 40 examples, none is left for the validation split; most of the 40 labels have a single example: give each of them several"),
     ("5,000 classes", "f.csv", HEAD + "".join(f"text {n},c{n % 5_000:04}\n" for n in range(15_000)), LABELLED, good("12004 1504 1492", ", ".join(f"c{n:04}" for n in range(5_000)))),
-    ("a label without a name", "f.csv", HEAD + ROWS, f'{LABELLED}\nnames = {{ a = "A" }}', "f.csv:3: label 'b' has no name in the card; named: a"),
+    ("a label without a name", "f.csv", HEAD + ROWS, f'{LABELLED}\nnames = {{ a = "A" }}', "f.csv:3: label 'b' has no name in the card; named: a; add it to names in [adapter], or select rows with where"),
     ("a filter that nothing passes", "f.csv", HEAD + ROWS, f'{LABELLED}\nwhere = {{ label = "z" }}', "f.csv: holds no examples that the card selects"),
     ("only empty texts", "f.csv", HEAD + "".join(f",{'ab'[n % 2]}\n" for n in range(40)), LABELLED, "c: every text is empty; is the text column the right one?"),
     ("some empty texts", "f.csv", f"{HEAD},a\n{ROWS}", LABELLED, good("33 4 4", "a, b", "1 text is empty")),
