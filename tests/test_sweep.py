@@ -98,6 +98,7 @@ def test_the_whole_story(reviews_card, tiny_space):
     assert {"card.toml", "space.toml", "leaderboard.csv", "report.html"} <= {
         file.path for file in client.list_artifacts(parents[0].info.run_id)
     }
+    assert "seed 0; all trials are done" in (outcome.folder / "report.html").read_text(encoding="utf-8")
     for run in children:
         assert {file.path for file in client.list_artifacts(run.info.run_id, "plots")} == {
             "plots/confusion.png",

@@ -41,21 +41,12 @@ def sweep(options: argparse.Namespace) -> int:
     return INTERRUPTED if outcome.ended == "interrupted" else 0
 
 
-ENDED = {
-    "trials": "all trials are done",
-    "budget": "the time is up",
-    "exhausted": "the space is exhausted: nothing new is left to try",
-    "failures": "the first ten trials since it began, or was taken up, failed, all for one reason",
-    "interrupted": "interrupted; what was finished is kept",
-}
-
-
 def _show_outcome(outcome: Outcome) -> None:
     from ..reports.terminal import console, leaderboard_table
 
     say = console()
     mean = "mean " if outcome.finalists else ""
-    say.print(f"\n{ENDED[outcome.ended]}. Leaderboard, best {mean}validation {outcome.objective} first:", markup=False)
+    say.print(f"\n{outcome.ending}. Leaderboard, best {mean}validation {outcome.objective} first:", markup=False)
     table = outcome.leaderboard
     shown = (table.index < MOST_ROWS) | ~table["trial"].str.isdecimal()  # baselines, wherever they stand
     say.print(leaderboard_table(table[shown], _columns(outcome), say.width))

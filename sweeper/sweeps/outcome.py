@@ -31,13 +31,22 @@ LEADERBOARD, PAGE = "leaderboard.csv", "report.html"
 COUNTED = {"done": ("done", "stopped"), "failed": ("failed",), "pruned": ("pruned",)}
 """The states of trials behind each of the parent run's counts."""
 
+ENDED = {
+    "trials": "all trials are done",
+    "budget": "the time is up",
+    "exhausted": "the space is exhausted: nothing new is left to try",
+    "failures": "the first ten trials since it began, or was taken up, failed, all for one reason",
+    "interrupted": "interrupted; what was finished is kept",
+}
+"""How a search may end, and what a person is told of it."""
+
 
 @dataclass(frozen=True)
 class Outcome:
     """How a sweep ended.
 
     Args:
-        ended: "trials", "budget", "exhausted", "failures" or "interrupted".
+        ended: a key of `ENDED`.
         objective: the score that chose.
         leaderboard: see `report.leaderboard`.
         best: the winner.
@@ -62,6 +71,11 @@ class Outcome:
     missed: str = ""
     pictures: Sequence[Path] = ()
     lessons: Sequence[Lesson] = ()
+
+    @property
+    def ending(self) -> str:
+        """How it ended, for a person."""
+        return ENDED[self.ended]
 
     @property
     def winner(self) -> str:
@@ -208,7 +222,7 @@ def describe(found: Outcome, card: Card, space: SearchSpace, settings: Settings,
         "data digest": meta.digest,
         "examples": ", ".join(f"{count:,} {part}" for part, count in meta.counts.items()),
         "space": f"{space.name}: {space.about}",
-        "search": f"{settings.algorithm}, seed {settings.seed}; ended by {found.ended}",
+        "search": f"{settings.algorithm}, seed {settings.seed}; {found.ending}",
         "written": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds"),
     }
     if found.shipped is not None:
