@@ -155,8 +155,8 @@ def _mean(found: list[dict[str, Any]], part: str) -> float:
 
 
 def _around(scores: list[float]) -> str:
-    spread = f" ± {100 * statistics.stdev(scores):.1f}" if len(scores) > 1 else ""
-    return f"{100 * statistics.mean(scores):.1f}{spread}"
+    spread = f" ± {100 * statistics.stdev(scores):.2f}" if len(scores) > 1 else ""
+    return f"{100 * statistics.mean(scores):.2f}{spread}"
 
 
 def _kept(key: str, run: Callable[[], dict[str, Any]]) -> dict[str, Any]:

@@ -309,6 +309,7 @@ def test_spaces(tmp_path, capfd, name, text, said):
     [
         ("the 1 2 3\na 1 2 3\n", None),
         ("the 1 2 3\na 1 2\n", "v.txt:2: expected a word and 3 numbers, found 2: 'a 1 2'"),
+        ("the 1 2 3\na 1 x 3\n", "v.txt:2: could not convert string to float: 'x'"),
     ],
 )
 def test_a_check_reads_vectors_too(tmp_path, capfd, content, said):

@@ -83,12 +83,14 @@ def test_texts_without_labels_that_a_card_names_are_read_too(tmp_path, reviews_c
         ('dataset = "imbd"', r"wrong.toml:\d+: unlabelled.dataset: no dataset is called 'imbd'. Did you mean 'imdb'?"),
         ('dataset = "gone.toml"', r"gone.toml: no such file; a path is relative to this card"),
         ('dataset = "more.txt"', "must be a name or a .toml file, found 'more.txt'; lines of texts are a file = ..."),
+        ('dataset = "texts/"', "must be a name or a .toml file, found 'texts/'; lines of texts are a file = ..."),
         ('dataset = "imdb"\nfile = "more.txt"', "unlabelled.file: no key is called 'file'"),
         ('dataset = "turkish-pos"', "unlabelled.dataset: must be one of texts .*; 'turkish-pos' is for tagging"),
     ],
 )
 def test_a_mistake_in_the_table_of_unlabelled_texts_is_named(reviews_card, table, said):
     write(reviews_card.parent / "more.txt", "a text\n")
+    write(reviews_card.parent / "texts" / "1.txt", "a text\n")
     wrong = write(reviews_card.parent / "wrong.toml", f"{reviews_card.read_text()}\n[unlabelled]\n{table}\n")
     with pytest.raises(DeclarationError, match=said):
         cards.load_card(str(wrong))
@@ -99,6 +101,14 @@ def test_a_dataset_is_not_its_own_source_of_more_texts(reviews_card):
     write(path, f'{reviews_card.read_text()}\n[unlabelled]\ndataset = "{path}"\n')
     with pytest.raises(DeclarationError, match="unlabelled.dataset: is this card itself"):
         cards.load_card(str(path))
+
+
+def test_a_name_is_that_of_a_dataset_whatever_lies_beside_the_card(reviews_card):
+    write(reviews_card.parent / "imdb" / "1.txt", "a text\n")
+    text = f'{reviews_card.read_text()}\n[unlabelled]\ndataset = "imdb"\n'
+    found = cards.load_card(str(write(reviews_card.parent / "more.toml", text))).unlabelled
+    assert found is not None
+    assert found.source.pypi
 
 
 def test_no_texts_without_labels_are_as_none(reviews_card):

@@ -130,7 +130,8 @@ def _named(options: Options, label: str, place: str) -> str:
     if not options.names:
         return label
     if label not in options.names:
+        rows = ", or select rows with where" if options.layout == "table" else ""
         raise DataError(
-            f"{place}: label {label!r} has no name in the card; named: {listed(options.names)}; add it to names in [adapter], or select rows with where"
+            f"{place}: label {label!r} has no name in the card; named: {listed(options.names)}; add it to names in [adapter]{rows}"
         )
     return options.names[label]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import sys
 from collections.abc import Iterable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -40,7 +41,7 @@ def _held(card: Card) -> dict[str, Any]:
     from ..data.unlabelled import are_held_out, unlabelled_texts
 
     if card.task == VECTORS:
-        return {"numbers of each word": load_vectors(card)[1]}
+        return {"numbers of each word": load_vectors(card, further=sys.maxsize)[1]}
     prepared = prepare(card, encodings=())
     meta = prepared.meta
     found = {"examples": meta.counts, **_answered(meta), "warnings": list(meta.warnings)}

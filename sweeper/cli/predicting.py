@@ -148,7 +148,7 @@ def _lines(file: str) -> list[str]:
         lines = [line for _, line in Document(path, file).lines(("utf-8",))]
     except DataError as error:
         said = str(error)
-        if "encoding" in said:  # which a card would declare
+        if "encoding" in said.removeprefix(file):  # which a card would declare
             said = f"{said.partition(';')[0]}; texts are read as UTF-8"
         raise UsageError(f"--file: {said}") from None
     return lines[:-1] if lines and not lines[-1] else lines

@@ -181,7 +181,7 @@ class _Named:
 def _texts_of(fields: Fields) -> Card:
     name = fields.into(_Named).dataset
     path = fields.path.parent / os.path.expanduser(name)
-    if path.is_file() and path.suffix != ".toml":
+    if path.exists() and path.suffix != ".toml" and name not in declarations.declared("datasets"):
         raise fields.error(
             "dataset", f"must be a name or a .toml file, found {name!r}; lines of texts are a file = ..."
         )
