@@ -111,7 +111,7 @@ def files(tmp_path):
     write(work / "torn.conll", "a O\nb O\n\nlonely\n")
     write(work / "notes.doc", "x")
     write(work / "notes.xlsx", "x")
-    (work / "packed.txt").write_bytes(gzip.compress(b"a text"))
+    (work / "encodings.txt").write_bytes(gzip.compress(b"a text"))
     (work / "latin.csv").write_bytes("text,label\nna\u00efve,x\n".encode("latin-1"))
     write(work / "gone.toml", card_text("nowhere.csv"))
     write(
@@ -229,7 +229,7 @@ MISTAKES = [
         "predict broken --json a --file latin.csv",
         "--file: stands for texts, and there is one already, 'a'; give one of them",
     ),
-    ("predict broken --file packed.txt", "--file: packed.txt: is compressed, as its first bytes say; unpack it"),
+    ("predict broken --file encodings.txt", "--file: encodings.txt: is compressed, as its first bytes say; unpack it"),
     ("predict broken --file nothing.txt", "--file: nothing.txt: is empty; write one text a line into it"),
     ("sweep --data parted", "parted: holds the folders dev, test, train; parts are train, validation and test"),
     ("sweep --data torn.txt", "torn.txt:651: expected a word in column 0 and a tag in column -1, found 1"),
