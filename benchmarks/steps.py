@@ -2,7 +2,7 @@
 
 The floor is the time that the layer's matrix products alone would take, on real tokens, at the rate
 that this machine multiplies large matrices (1,024 squared, float32, one thread), measured beside
-every step. Matrices of a step's size multiply slower, so what the same products take at their own
+every step, and said: the faster a machine multiplies, the more of a step is everything else. Matrices of a step's size multiply slower, so what the same products take at their own
 size, all gates at once, is given as well ("products"). Lengths are those of real texts, sorted into batches as in training. One thread each, as
 in a worker; so this is a program of its own, which prints one JSON object a line.
 """
@@ -43,7 +43,8 @@ def steps(folder: Path) -> Iterator[Row]:
         target = DECODER if found["cell"] == "decoder" else TARGETS[found["units"]] if found["cell"] in GATED else None
         good = target is None or statistics.median(found["ratios"]["sweeper"]) <= target
         yield Row(
-            found["what"], f"floor {found['floor_ms']:.3g} ms; {'; '.join(others)}", f"at most {target} x" if target else "", good
+            found["what"], f"floor {found['floor_ms']:.3g} ms at {found['gflops']:.0f} GFLOP/s; {'; '.join(others)}",
+            f"at most {target} x" if target else "", good,
         )  # fmt: skip
 
 
@@ -70,7 +71,13 @@ def measure(cell: str, direction: str, batch: int, longest: int, units: int) -> 
         products / multiplications_a_second(batch, units, GATES[cell] * units) / floor() for _ in range(REPEATS)
     ]
     what = f"{cell} {direction}, {units} units, batch {batch}, {int(lengths.max())} tokens at most"
-    return {"what": what, "cell": cell, "units": units, "floor_ms": 1e3 * statistics.median(floors), "ratios": ratios}
+    return {"what": what, "cell": cell, "units": units, **_said(products, floors), "ratios": ratios}
+
+
+def _said(products: int, floors: list[float]) -> dict[str, float]:
+    """The floor of so many operations, and the rate behind it."""
+    floor = statistics.median(floors)
+    return {"floor_ms": 1e3 * floor, "gflops": products / floor / 1e9}
 
 
 def writing(batch: int, units: int) -> dict[str, Any]:
@@ -99,15 +106,16 @@ def writing(batch: int, units: int) -> dict[str, Any]:
     }
     looked = 2 * 2 * units * int((sources * targets).sum())
     products = sum(weights[part] * int(n.sum()) for part, n in zip(weights, (sources, targets), strict=True)) + looked
+    operations = 3 * 2 * products
     floors, ratios = [], []
     for _ in range(REPEATS + 1):
-        floors.append(3 * 2 * products / multiplications_a_second(1_024, 1_024, 1_024))
+        floors.append(operations / multiplications_a_second(1_024, 1_024, 1_024))
         ratios.append(seconds(lambda: learner.step(some.inputs, some.labels, some.weights).numpy()) / floors[-1])
     what = (
         f"seq2seq with attention, {units} units, batch {batch}, {some.ids.shape[1]} to {some.labels.shape[1]} symbols"
     )
-    return {"what": what, "cell": "decoder", "units": units, "floor_ms": 1e3 * statistics.median(floors[1:]),
-            "ratios": {"sweeper": ratios[1:]}}  # fmt: skip
+    said = _said(operations, floors[1:])
+    return {"what": what, "cell": "decoder", "units": units, **said, "ratios": {"sweeper": ratios[1:]}}
 
 
 def seconds(step: Callable[[], Any]) -> float:
