@@ -47,6 +47,7 @@ TEXTS = (
     {"attention": "concat"},
     {"tokens": "characters", "max_length": 12},
     {"input": "one_hot", "cell": "gru", "extra": "ngrams"},
+    {"characters": "cnn", "bigrams": "yes", "lowercase": "no"},
 )
 TAGS = ({"head": "crf", "characters": "cnn"}, {"head": "softmax", "lowercase": "no"}, {"head": "crf", "cell": "gru"})
 

@@ -61,6 +61,8 @@ def run(tmp_path, card, cut="words", **values):
         {"attention": "concat"},
         {"tokens": "characters", "max_length": 12, "extra": "ngrams", "weighting": "naive_bayes"},
         {"input": "one_hot", "cell": "gru", "extra": "ngrams", "fusion": "mlp"},
+        {"characters": "cnn", "extra": "ngrams", "max_length": 4},
+        {"characters": "rnn", "bigrams": "yes", "attention": "dot"},
     ],
     ids=str,
 )

@@ -16,10 +16,12 @@ from sweeper.data.batches import load_split
 from sweeper.data.prepare import prepare
 from sweeper.data.spelling import CASINGS, FIRST, KINDS, LAST, RARE, WIDTH, alphabet, casing, spelled
 from sweeper.data.store import open_spellings
-from sweeper.data.tokens import RESERVED, lookup_table
+from sweeper.data.tokens import RESERVED, TokenOptions, lookup_table, tokenize
 from sweeper.declared.parameters import Facts, complete
 from sweeper.models import Sizes, Spelling, build_tagger
 from sweeper.records import UNKNOWN
+
+from .conftest import card_text, write
 
 LETTERS = [*RESERVED, *"abcdefghijklmnopqrstuvwxyzABC"]
 
@@ -55,7 +57,7 @@ def test_a_long_word_keeps_its_beginning_and_its_end():
 
 
 def test_rare_characters_teach_what_an_unknown_one_is_like():
-    assert set(alphabet(["ab", "aq", "b"])) == {"a", "b"}
+    assert alphabet([b"ab", b"aq", b"b"], [1, 1, 2]) == ["b", "a"]
     assert RARE == 1
     assert spell_out("aß")[0, 2] == UNKNOWN
 
@@ -84,6 +86,46 @@ def test_batches_hold_the_spelling_of_their_own_words(people_card):
             wanted = spelled(tf.constant(tokens), lookup_table(letters)).numpy()
             assert (shown[: len(tokens)] == wanted).all()
             assert (shown[len(tokens) :] == 0).all()
+
+
+@pytest.mark.parametrize("lowercase", ["yes", "no"])
+def test_batches_of_texts_hold_the_spelling_of_their_words_as_they_were_written(tmp_path, lowercase):
+    texts = [
+        f"{'ÅSA İS' if row % 3 else 'åsa'} met No{row}, 3.5 Σ.Α. and  “{chr(97 + row % 9)}”?!" for row in range(60)
+    ]
+    table = "".join(f"{text}\t{'xy'[row % 2]}\n" for row, text in enumerate(texts))
+    write(tmp_path / "texts.tsv", f"review\tverdict\n{table}")
+    prepared = prepare(
+        cards.load_card(str(write(tmp_path / "texts.toml", card_text("texts.tsv")))),
+        [("words", lowercase == "yes")],
+        spelling=True,
+    )
+    configuration = complete(
+        "text", {"characters": "rnn", "max_length": 5, "lowercase": lowercase}, prepared.meta.facts
+    )
+    split, examples = load_split(prepared, "train", configuration), prepared.examples("train")
+    words, places = split.batch(np.arange(len(split))).beside
+    table = lookup_table(open_spellings(prepared).alphabet)
+    for text, shown in zip(examples["text"], words[places], strict=True):
+        tokens = tokenize(tf.constant([text]), TokenOptions(lowercase=False))[0, :5]
+        assert (shown == spelled(tokens, table).numpy()).all()
+
+
+@given(st.text())
+@settings(deadline=None)
+def test_a_text_has_as_many_words_in_small_letters(text):
+    one, other = (tokenize(tf.constant([text]), TokenOptions(lowercase=lower)) for lower in (True, False))
+    assert one.row_lengths().numpy() == other.row_lengths().numpy()
+
+
+@pytest.mark.parametrize(("text", "spelled"), [("good films, each one", True), ("很好的电影 OK", False)])
+def test_words_are_spelled_where_they_have_several_characters(tmp_path, text, spelled):
+    rows = "".join(f"{text} {row}\t{'xy'[row % 2]}\n" for row in range(40))
+    write(tmp_path / "texts.tsv", f"review\tverdict\n{rows}")
+    prepared = prepare(cards.load_card(str(write(tmp_path / "texts.toml", card_text("texts.tsv")))), spelling=True)
+    assert prepared.meta.facts.spelled == spelled
+    configuration = complete("text", {"characters": "cnn"}, prepared.meta.facts)
+    assert ("characters" in configuration) == spelled
 
 
 # ---------------------------------------------------------------- in a model

@@ -55,8 +55,8 @@ class Batch(NamedTuple):
     weights: float32, shaped as labels: how much each label's loss counts, 0 on padding; those of an average example
         sum to 1.
     rows: int64 (batch,): which examples of the split these are.
-    beside: what a model reads beside the ids: nothing; a linear classifier's scores, float32 (batch, labels); or how
-        different words are written, int32 (words, width), and which of them each token is, int32 (batch, time).
+    beside: what a model reads beside the ids, if anything: how different words are written, int32 (words, width), and
+        which of them each token is, int32 (batch, time); and a linear classifier's scores, float32 (batch, labels).
     """
 
     ids: np.ndarray
@@ -114,8 +114,8 @@ class Split:
         ids[ids >= self.vocabulary] = UNKNOWN
         if not self.several:
             ones = np.ones(len(rows), np.float32)
-            beside = () if self.scores is None else (self.scores[rows],)
-            return Batch(ids, self.labels[self.label_starts[rows]], ones, rows, beside)
+            scores = () if self.scores is None else (self.scores[rows],)
+            return Batch(ids, self.labels[self.label_starts[rows]], ones, rows, (*self._spelled(rows), *scores))
         labels, real = _padded(self.labels, self.label_starts[rows], self.label_lengths[rows])
         weights = real.astype(np.float32) / self._mean_length
         return Batch(ids, self._known(labels), weights, rows, self._spelled(rows))
@@ -208,6 +208,11 @@ def joins_ngrams(configuration: Configuration) -> bool:
 def spells(configuration: Configuration) -> bool:
     """Whether the characters of words are."""
     return bool(configuration.get("characters", "none") != "none")
+
+
+def letters(prepared: Prepared, configuration: Configuration) -> Sequence[str]:
+    """The alphabet of words that are spelled; () where none are."""
+    return open_spellings(prepared).alphabet if spells(configuration) else ()
 
 
 def load_split(prepared: Prepared, part: str, configuration: Configuration) -> Split:

@@ -62,13 +62,15 @@ def write_spelling(prepared: Prepared, place: Path) -> dict[str, Any]:
     import tensorflow as tf
 
     from .spelling import alphabet, spelled
-    from .tokens import RESERVED, lookup_table
+    from .tokens import RESERVED, TokenOptions, lookup_table
 
-    tokens = prepared.examples()["tokens"]
-    places, words = pd.factorize(tokens.explode())
-    trained = tokens.iloc[prepared.rows("train")].explode()
-    letters = [*RESERVED, *alphabet(trained)]
-    written = spelled(tf.constant(["", *words]), lookup_table(letters)).numpy()
+    cased = TokenOptions("words", lowercase=False)
+    found = (_tokens(chunk, cased) for _, chunk in _chunks(prepared.examples()))
+    tokens, counts = map(np.concatenate, zip(*found, strict=True))
+    places, words = pd.factorize(tokens)
+    trained = places[: counts[prepared.rows("train")].sum()]
+    letters = [*RESERVED, *alphabet(words, np.bincount(trained, minlength=len(words)))]
+    written = spelled(tf.constant([b"", *words]), lookup_table(letters)).numpy()
     np.save(place / "spelled.npy", written)
     np.save(place / "places.npy", (places + 1).astype(np.int32))
     (place / "alphabet.json").write_text(json.dumps(letters, ensure_ascii=False), encoding="utf-8")

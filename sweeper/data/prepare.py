@@ -26,7 +26,7 @@ from .derived import cut, write_encoding, write_linear, write_spelling
 from .downloads import cache_folder
 from .examples import FEWEST, are_stars, check_sizes, label_names, read_examples, warnings
 from .origins import PARTS
-from .pretrained import write_vectors
+from .pretrained import UNSPACED, write_vectors
 from .store import (
     SPELLING,
     SYMBOLS,
@@ -40,8 +40,9 @@ from .store import (
 )
 from .vectors import vector_names
 
-FORMAT = 14  # raise it when what prepared folders hold, or how it is computed, is no longer the same
+FORMAT = 15  # raise it when what prepared folders hold, or how it is computed, is no longer the same
 FEW_CHARACTERS = 1.5  # of a token on average, up to which it is a character rather than a word
+SOME = 1_000  # texts that tell whether a language has blanks between words
 
 
 def prepare(
@@ -137,7 +138,7 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
         source_tokens=getattr(card.options, "source_tokens", "words"),
         target_tokens=getattr(card.options, "target_tokens", ""),
         conditions=conditions,
-        spelled=card.task == "tagging" and _mean_length(examples["tokens"]) > FEW_CHARACTERS,
+        spelled=_spelled(card, examples),
         unlabelled=_named(card.unlabelled) if card.unlabelled else "",
         form=FORMAT,
     )
@@ -160,8 +161,14 @@ def _named(card: Card) -> str:
     return f"{card.name} (licence: {card.licence or 'not stated'})"
 
 
-def _mean_length(tokens: pd.Series) -> float:
-    return float(tokens.explode().str.len().mean())
+def _spelled(card: Card, examples: pd.DataFrame) -> bool:
+    """See `Meta`."""
+    if card.task == "tagging":
+        return float(examples["tokens"].explode().str.len().mean()) > FEW_CHARACTERS
+    if card.task not in ("sentiment", "text"):
+        return False
+    some = "".join(examples["text"].iloc[:SOME])
+    return 2 * len(UNSPACED.findall(some)) < sum(map(str.isalpha, some))
 
 
 def _conditions(table: pd.DataFrame) -> tuple[str, ...]:

@@ -23,10 +23,13 @@ KINDS = len(CASINGS) + 2  # of casing, with mixed ones and padding
 RARE = 1  # occurrences of a character in the training words up to which it is read as <unk>
 
 
-def alphabet(words: Iterable[str]) -> list[str]:
-    """The characters of some words, the most frequent first."""
-    counts = Counter(character for word in words for character in word)
-    return ranked({character.encode(): count for character, count in counts.items() if count > RARE})
+def alphabet(words: Iterable[bytes], counts: Iterable[int]) -> list[str]:
+    """The characters of words that occur so often, UTF-8, the most frequent first."""
+    found: Counter[str] = Counter()
+    for word, count in zip(words, counts, strict=True):
+        for character in word.decode():
+            found[character] += count
+    return ranked({character.encode(): count for character, count in found.items() if count > RARE})
 
 
 def spelled(words: tf.Tensor, table: tf.lookup.StaticHashTable) -> tf.Tensor:

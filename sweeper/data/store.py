@@ -64,7 +64,7 @@ class Meta:
         longest: the most symbols of a training target, its end included.
         source_tokens, target_tokens: what is read, where no configuration says it, and what is written.
         conditions: the labels of texts; () where they have none.
-        spelled: tokens that are tagged are words of several characters.
+        spelled: tokens that get labels, or texts that get one, are words of several characters.
         unlabelled: the texts without labels that vectors may be learned from too, and their licence, in words.
         form: `prepare.FORMAT` when they were prepared.
         warnings: for a person.

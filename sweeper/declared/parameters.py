@@ -14,7 +14,8 @@ from ..errors import DeclarationError, unknown
 from .domains import Domain, Real, Text, Whole, Words
 
 CLASSIFICATION = ("sentiment", "text")
-READING = (*CLASSIFICATION, "tagging", "seq2seq")
+LABELLING = (*CLASSIFICATION, "tagging")
+READING = (*LABELLING, "seq2seq")
 EVERY_TASK = (*READING, "generation")
 
 
@@ -88,11 +89,20 @@ TABLE: tuple[Parameter, ...] = (
         only="spelled",
     ),
     Parameter(
+        "characters",
+        "none",
+        Words(("none", "cnn", "rnn")),
+        "read the characters of each word and its casing as well: by filters, or by a recurrent layer of its own",
+        CLASSIFICATION,
+        when={"tokens": ("words",), "input": ("learned", "pretrained")},
+        only="spelled",
+    ),
+    Parameter(
         "character_units",
         32,
         Whole(1, 512),
         "filters, or units of either direction, that read a word's characters",
-        ("tagging",),
+        LABELLING,
         when={"characters": ("cnn", "rnn")},
     ),
     Parameter(
@@ -104,13 +114,21 @@ TABLE: tuple[Parameter, ...] = (
         when={"input": ("learned", "pretrained")},
         only="unspelled",
     ),
-    Parameter("bigram_units", 32, Whole(1, 512), "width of these vectors", ("tagging",), when={"bigrams": ("yes",)}),
+    Parameter(
+        "bigrams",
+        "no",
+        YES_NO,
+        "read a vector of each token and the next one as well",
+        CLASSIFICATION,
+        when={"input": ("learned", "pretrained")},
+    ),
+    Parameter("bigram_units", 32, Whole(1, 512), "width of these vectors", LABELLING, when={"bigrams": ("yes",)}),
     Parameter(
         "bigram_dropout",
         0.5,
         Real(0, 0.95),
         "share of these vectors dropped whole",
-        ("tagging",),
+        LABELLING,
         when={"bigrams": ("yes",)},
     ),
     Parameter(

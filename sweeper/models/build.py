@@ -70,8 +70,8 @@ def build_classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
     """One label a text.
 
     Returns:
-        A model from ids, int32 (batch, time), 0 on padding, and with `extra` from [ids, scores],
-        float32 (batch, labels), to a dictionary: `logits`, float (batch, labels), and with attention `attention`, float (batch, time): the
+        A model from ids, int32 (batch, time), 0 on padding, and with `characters` or `extra` from [ids, spellings, places,
+        scores] (see `spell`; scores float32 (batch, labels)) or some of these, to a dictionary: `logits`, float (batch, labels), and with attention `attention`, float (batch, time): the
         weight of each token, 0 on padding.
     """
     with _precision(configuration):
@@ -80,7 +80,7 @@ def build_classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
 
 def _classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
     inputs, mask, states, _ = _read(configuration, sizes)
-    ids, outputs = inputs[0], {}
+    outputs = {}
     if configuration["attention"] == "none":
         summary = pool(states, mask, pooling=configuration["pooling"], direction=configuration["direction"])
     else:
@@ -95,7 +95,7 @@ def _classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
     summary = drop(summary, configuration["dropout"], sizes.seed, "dropout")
     if configuration["extra"] == "none":
         outputs["logits"] = _label_head(configuration, sizes)(summary)
-        return keras.Model(ids, outputs, name="classifier")
+        return keras.Model(_one_or_all(inputs), outputs, name="classifier")
     scores = keras.Input((sizes.labels,), name="scores")
     if configuration["fusion"] == "add":
         # Begins as the linear classifier that gave the scores, whose confidence it then learns to correct.
@@ -110,7 +110,7 @@ def _classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
         if configuration["fusion"] == "mlp":
             both = keras.layers.Dense(summary.shape[-1], activation="tanh", name="hidden")(both)
         outputs["logits"] = _label_head(configuration, sizes)(both)
-    return keras.Model([ids, scores], outputs, name="classifier")
+    return keras.Model([*inputs, scores], outputs, name="classifier")
 
 
 def _label_head(configuration: Configuration, sizes: Sizes) -> keras.layers.Layer:
@@ -144,7 +144,7 @@ def _tagger(configuration: Configuration, sizes: Sizes) -> keras.Model:
     if configuration["head"] == "crf":
         logits = CRF(sizes.labels, sizes.forbidden, dtype="float32", name="crf")(logits)
     outputs["logits"] = logits
-    return keras.Model(inputs if len(inputs) > 1 else inputs[0], outputs, name="tagger")
+    return keras.Model(_one_or_all(inputs), outputs, name="tagger")
 
 
 def build_encoder_decoder(configuration: Configuration, sizes: Sizes) -> EncoderDecoder:
@@ -190,6 +190,11 @@ def _precision(configuration: Configuration) -> Iterator[None]:
         yield
     finally:
         keras.config.set_dtype_policy(before)
+
+
+def _one_or_all(inputs: list[Any]) -> Any:
+    """What a model is told of its inputs, as `Batch.inputs` will be."""
+    return inputs if len(inputs) > 1 else inputs[0]
 
 
 def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data import linear
-from ..data.batches import Answers, joins_ngrams
+from ..data.batches import Answers, joins_ngrams, letters
 from ..data.origins import PARTS
 from ..data.store import Meta, Prepared, has_linear, open_linear_scores, read_texts
 from ..records import Configuration, Scores
@@ -53,7 +53,7 @@ class Classification(Task):
 
         def reader(one: TrainedModel) -> TextReader:
             scores = LinearScores.of(prepared, one.configuration) if joins_ngrams(one.configuration) else None
-            return TextReader(*one, scores)
+            return TextReader(*one, letters(prepared, one.configuration), scores)
 
         return ClassifierModule(as_one(map(reader, models)), prepared.meta.labels)
 

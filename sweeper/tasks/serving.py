@@ -6,6 +6,7 @@ A reader gives the logits of a text, a module answers with names. Several reader
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from typing import Any, Protocol
 
 import keras
@@ -83,6 +84,7 @@ class TextReader(tf.Module):  # type: ignore[misc]
     """A model that classifies texts.
 
     Args:
+        letters: the alphabet of words that are spelled; () where none are.
         linear: what it reads beside the tokens.
     """
 
@@ -91,11 +93,13 @@ class TextReader(tf.Module):  # type: ignore[misc]
         model: keras.Model,
         vocabulary: Sequence[str],
         configuration: Configuration,
+        letters: Sequence[str] = (),
         linear: LinearScores | None = None,
     ) -> None:
         super().__init__()
         self.weights = [variable.value for variable in model.variables]  # tracked, so that they are saved
         self.table = lookup_table(vocabulary)
+        self.alphabet = lookup_table(letters) if letters else None
         self.linear = linear
         self.crf = untracked(None)
         self._model = untracked(model)
@@ -105,9 +109,13 @@ class TextReader(tf.Module):  # type: ignore[misc]
     def logits(self, given: tf.Tensor) -> tf.Tensor:
         """See `Reader`."""
         tokens = tokenize(given, self._options)[:, : self._max_length]
-        ids = tokens.with_flat_values(self.table.lookup(tokens.flat_values)).to_tensor(PADDING)
-        inputs = ids if self.linear is None else [ids, self.linear(given)]
-        return self._model()(inputs, training=False)["logits"]
+        inputs = [tokens.with_flat_values(self.table.lookup(tokens.flat_values)).to_tensor(PADDING)]
+        if self.alphabet is not None:
+            cased = tokenize(given, replace(self._options, lowercase=False))[:, : self._max_length]
+            inputs += spelled_once(cased.to_tensor(""), self.alphabet)
+        if self.linear is not None:
+            inputs.append(self.linear(given))
+        return self._model()(inputs if len(inputs) > 1 else inputs[0], training=False)["logits"]
 
 
 class TokenReader(tf.Module):  # type: ignore[misc]
@@ -136,13 +144,8 @@ class TokenReader(tf.Module):  # type: ignore[misc]
     def logits(self, given: tf.Tensor) -> tf.Tensor:
         """See `Reader`."""
         ids = tf.where(given != "", self.table.lookup(lowered(given, self._options)), PADDING)
-        inputs = [ids] if self.alphabet is None else [ids, *self._spelled(given)]
+        inputs = [ids] if self.alphabet is None else [ids, *spelled_once(given, self.alphabet)]
         return self._by_window(inputs) if self._windowed else self._logits(inputs)
-
-    def _spelled(self, tokens: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """See `Batch.beside`."""
-        words, places = tf.unique(tf.reshape(tokens, [-1]))
-        return spelled(words, self.alphabet), tf.reshape(places, tf.shape(tokens))
 
     def _logits(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         return self._model()(inputs if len(inputs) > 1 else inputs[0], training=False)["logits"]
@@ -182,6 +185,17 @@ def as_one(readers: Iterable[Reader]) -> Reader:
     """What a module asks: the reader, or all together."""
     one, *others = readers
     return EnsembleReader([one, *others]) if others else one
+
+
+def spelled_once(tokens: tf.Tensor, alphabet: tf.lookup.StaticHashTable) -> tuple[tf.Tensor, tf.Tensor]:
+    """How different words are written, and which of them each token is; see `models.spelling`.
+
+    Args:
+        tokens: string (batch, time), "" on padding.
+        alphabet: see `spelled`.
+    """
+    words, places = tf.unique(tf.reshape(tokens, [-1]))
+    return spelled(words, alphabet), tf.reshape(places, tf.shape(tokens))
 
 
 def _token_options(configuration: Configuration) -> TokenOptions:

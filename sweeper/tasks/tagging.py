@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.batches import Answers, spells
+from ..data.batches import Answers, letters
 from ..data.origins import PARTS
-from ..data.store import Meta, Prepared, open_encoded, open_spellings
+from ..data.store import Meta, Prepared, open_encoded
 from ..records import Configuration, Scores
 from .base import Baseline, Task, TrainedModel, accuracy, confusion, macro_f1, right_of_all
 
@@ -57,7 +57,7 @@ class Tagging(Task):
         from .serving import TaggerModule, TokenReader, as_one
 
         def reader(one: TrainedModel) -> TokenReader:
-            return TokenReader(*one, open_spellings(prepared).alphabet if spells(one.configuration) else ())
+            return TokenReader(*one, letters(prepared, one.configuration))
 
         return TaggerModule(as_one(map(reader, models)), prepared.meta.labels)
 
