@@ -51,6 +51,9 @@ CLASSIFIERS: dict[str, Values] = {
     "averaged weights": {"averaging": 0.99},
     "smoothed labels": {"label_smoothing": 0.1},
     "warm-up": {"warm_up": 0.1},
+    "characters of words by filters": {"characters": "cnn"},
+    "characters of words by a recurrent layer": {"characters": "rnn"},
+    "bigrams": {"bigrams": "yes"},
 }
 TAGGER = {
     "cell": "lstm", "units": 64, "head": "crf", "characters": "cnn", "embedding_units": 64, "learning_rate": 0.004,
