@@ -82,7 +82,7 @@ QUALITIES = {
     "reuters-r8": Quality("text", "text", 97.3, 0, "LSTM 93.7, BiLSTM 96.3 (Yao et al. 2019)", 5),
     "reuters-r52": Quality("text", "text", 93.5, 0, "LSTM 85.5, BiLSTM 90.5 (Yao et al. 2019)", 5),
     "20newsgroups": Quality("text", "text", 85.5, 0, "LSTM 65.7, BiLSTM 73.2 (Yao et al. 2019)", 5),
-    "zh-reviews": Quality("sentiment", "sentiment", 0, 2, "", 5),
+    "zh-reviews": Quality("sentiment", "sentiment-long", 0, 2, "", 10),
     **{
         f"peoples-daily-{head}": Quality("tagging", "tagging-long", 0, None, "", 20, dataset="peoples-daily", head=head)
         for head in ("crf", "softmax")
