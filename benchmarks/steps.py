@@ -2,9 +2,10 @@
 
 The floor is the time that the layer's matrix products alone would take, on real tokens, at the rate
 that this machine multiplies large matrices (1,024 squared, float32, one thread), measured beside
-every step, and said: the faster a machine multiplies, the more of a step is everything else. Matrices of a step's size multiply slower, so what the same products take at their own
-size, all gates at once, is given as well ("products"). Lengths are those of real texts, sorted into batches as in training. One thread each, as
-in a worker; so this is a program of its own, which prints one JSON object a line.
+every step, and said: the faster a machine multiplies, the more of a step is everything else. What the
+same products take at a step's size, all gates at once, is given as well ("products"). Lengths are those
+of real texts, sorted into batches as in training. One thread each, as in a worker; so this is a program
+of its own, which prints one JSON object a line.
 """
 
 from __future__ import annotations

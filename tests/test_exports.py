@@ -49,6 +49,7 @@ def run(tmp_path, card, cut="words", **values):
         spelling="characters" in values,
     )
     configuration = complete(prepared.meta.task, {**SMALL, **values}, prepared.meta.facts)
+    assert values.items() <= configuration.items()
     order = TrialOrder(0, prepared.meta.task, configuration, str(prepared.folder), str(tmp_path / "trial"), 3, 2)
     result = run_trial(order)
     assert result.counts, result.error
@@ -88,6 +89,21 @@ def test_a_classifier_exports_and_answers_in_a_fresh_process(tmp_path, reviews_c
     model_card = (tmp_path / "out" / "model_card.md").read_text()
     assert "| baseline: linear | 0.9000 |" in model_card
     assert f"- cell: {order.configuration['cell']}" in model_card
+
+
+@pytest.mark.parametrize("lowercase", ["yes", "no"])
+def test_an_export_reads_words_as_they_are_written(tmp_path, reviews_card, lowercase):
+    written = (
+        reviews().replace("a fine", "A Fine").replace("a dull", "a DULL").replace("bold", "İNCE ΣΟΦΟΣ").splitlines()
+    )
+    write(reviews_card.parent / "reviews.csv", "\n".join(written) + "\n")
+    order, _ = run(tmp_path, reviews_card, characters="cnn", lowercase=lowercase, max_length=3)
+    answers = answer.load(
+        exports.export_trials([order], str(tmp_path / "out"), {})
+    )  # compares texts of the data itself
+    small, capital, cut = (one["scores"][0] for one in answers(["a fine bore", "A Fine bore", "A Fine bore indeed"]))
+    assert abs(small - capital) > 1e-6
+    assert abs(capital - cut) < 1e-6
 
 
 def test_words_of_texts_without_labels_are_known_to_the_export_and_its_card_names_them(tmp_path, reviews_card):

@@ -57,7 +57,7 @@ POOLINGS = [
 @pytest.mark.parametrize(
     ("task", "values"),
     [
-        *(("sentiment", v) for v in (*ARCHITECTURES, *POOLINGS)),
+        *(("sentiment", v) for v in (*ARCHITECTURES, *POOLINGS, {"bigrams": "yes"})),
         *(("tagging", v) for v in (*ARCHITECTURES, {"bigrams": "yes"})),
         ("sentiment", {"head": "ordinal"}),
     ],

@@ -64,17 +64,20 @@ def write_spelling(prepared: Prepared, place: Path) -> dict[str, Any]:
     from .spelling import alphabet, spelled
     from .tokens import RESERVED, TokenOptions, lookup_table
 
-    cased = TokenOptions("words", lowercase=False)
-    found = (_tokens(chunk, cased) for _, chunk in _chunks(prepared.examples()))
-    tokens, counts = map(np.concatenate, zip(*found, strict=True))
-    places, words = pd.factorize(tokens)
-    trained = places[: counts[prepared.rows("train")].sum()]
-    letters = [*RESERVED, *alphabet(words, np.bincount(trained, minlength=len(words)))]
-    written = spelled(tf.constant([b"", *words]), lookup_table(letters)).numpy()
-    np.save(place / "spelled.npy", written)
-    np.save(place / "places.npy", (places + 1).astype(np.int32))
+    known: dict[bytes, int] = {b"": 0}
+    places: list[np.ndarray] = []
+    lengths: list[np.ndarray] = []
+    for _, chunk in _chunks(prepared.examples()):
+        tokens, counts = _tokens(chunk, TokenOptions("words", lowercase=False))
+        which, words = pd.factorize(tokens)
+        places.append(np.array([known.setdefault(word, len(known)) for word in words], np.int32)[which])
+        lengths.append(counts)
+    whole, trained = np.concatenate(places), np.concatenate(lengths)[prepared.rows("train")].sum()
+    letters = [*RESERVED, *alphabet(known, np.bincount(whole[:trained], minlength=len(known)))]
+    np.save(place / "spelled.npy", spelled(tf.constant(list(known)), lookup_table(letters)).numpy())
+    np.save(place / "places.npy", whole)
     (place / "alphabet.json").write_text(json.dumps(letters, ensure_ascii=False), encoding="utf-8")
-    return {"words": len(words)}
+    return {"words": len(known)}
 
 
 def write_linear(prepared: Prepared, weighting: str, place: Path) -> dict[str, Any]:

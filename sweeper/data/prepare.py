@@ -42,7 +42,7 @@ from .vectors import vector_names
 
 FORMAT = 15  # raise it when what prepared folders hold, or how it is computed, is no longer the same
 FEW_CHARACTERS = 1.5  # of a token on average, up to which it is a character rather than a word
-SOME = 1_000  # texts that tell whether a language has blanks between words
+SOME = 1_000  # texts, at most, that tell whether a language has blanks between words
 
 
 def prepare(
@@ -79,6 +79,7 @@ def prepare(
         for name in dict.fromkeys(itertools.chain.from_iterable(map(vector_names, vectors))):
             write_vectors(name, card, prepared, (tokens, lowercase), say)
     if spelling and prepared.meta.spelled and not is_whole(folder / SPELLING, say):
+        say("reading how words are written")
         with without_chatter():
             write_whole(folder / SPELLING, partial(write_spelling, prepared))
     for weighting in weightings:
@@ -167,7 +168,7 @@ def _spelled(card: Card, examples: pd.DataFrame) -> bool:
         return float(examples["tokens"].explode().str.len().mean()) > FEW_CHARACTERS
     if card.task not in ("sentiment", "text"):
         return False
-    some = "".join(examples["text"].iloc[:SOME])
+    some = "".join(examples["text"].iloc[:: -(-len(examples) // SOME)])  # from everywhere: files may be in an order
     return 2 * len(UNSPACED.findall(some)) < sum(map(str.isalpha, some))
 
 

@@ -18,7 +18,7 @@ A prepared folder, named by the digest of data and card:
     spelling/                 how words are written; see `spelling`
         alphabet.json         characters of the training words, most frequent first, after `tokens.RESERVED`
         spelled.npy           int32 (different words, spelling.WIDTH); the first is padding
-        places.npy            int32: for all tokens of all rows end to end, which of these words
+        places.npy            int32: for all words of all rows end to end, their case kept, which of these
     linear-WEIGHTING/         a linear classifier over the n-grams of words-lower: the fields of `Linear`, and
         scores.npy            float32 (rows, labels): what it says of each row; of training rows one that has not seen them
 """

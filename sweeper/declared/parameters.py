@@ -47,6 +47,12 @@ YES_NO = Words(("no", "yes"))
 SCORE_FUNCTIONS = ("dot", "general", "concat")
 
 SMOOTHING, SMOOTHED = Real(0, 0.5), "share of a true label's probability that training spreads over all labels"
+SPELLINGS, SPELLED = (
+    Words(("none", "cnn", "rnn")),
+    "read the characters of each word and its casing as well: by filters, or by a recurrent layer of its own",
+)
+PAIRED = "read a vector of each token and the next one as well"
+LOOKED_UP = ("learned", "pretrained")
 
 TABLE: tuple[Parameter, ...] = (
     # What a token is.
@@ -79,22 +85,14 @@ TABLE: tuple[Parameter, ...] = (
     Parameter(
         "input", "learned", Words(("learned", "one_hot")), "embedding learned from scratch, or one-hot", ("generation",)
     ),
+    Parameter("characters", "none", SPELLINGS, SPELLED, ("tagging",), when={"input": LOOKED_UP}, only="spelled"),
     Parameter(
         "characters",
         "none",
-        Words(("none", "cnn", "rnn")),
-        "read the characters of each word and its casing as well: by filters, or by a recurrent layer of its own",
-        ("tagging",),
-        when={"input": ("learned", "pretrained")},
-        only="spelled",
-    ),
-    Parameter(
-        "characters",
-        "none",
-        Words(("none", "cnn", "rnn")),
-        "read the characters of each word and its casing as well: by filters, or by a recurrent layer of its own",
+        SPELLINGS,
+        SPELLED,
         CLASSIFICATION,
-        when={"tokens": ("words",), "input": ("learned", "pretrained")},
+        when={"tokens": ("words",), "input": LOOKED_UP},
         only="spelled",
     ),
     Parameter(
@@ -105,23 +103,8 @@ TABLE: tuple[Parameter, ...] = (
         LABELLING,
         when={"characters": ("cnn", "rnn")},
     ),
-    Parameter(
-        "bigrams",
-        "no",
-        YES_NO,
-        "read a vector of each token and the next one as well",
-        ("tagging",),
-        when={"input": ("learned", "pretrained")},
-        only="unspelled",
-    ),
-    Parameter(
-        "bigrams",
-        "no",
-        YES_NO,
-        "read a vector of each token and the next one as well",
-        CLASSIFICATION,
-        when={"input": ("learned", "pretrained")},
-    ),
+    Parameter("bigrams", "no", YES_NO, PAIRED, ("tagging",), when={"input": LOOKED_UP}, only="unspelled"),
+    Parameter("bigrams", "no", YES_NO, PAIRED, CLASSIFICATION, when={"input": LOOKED_UP}),
     Parameter("bigram_units", 32, Whole(1, 512), "width of these vectors", LABELLING, when={"bigrams": ("yes",)}),
     Parameter(
         "bigram_dropout",
@@ -424,7 +407,7 @@ class Facts:
     Args:
         ordered: labels are numbers in an order (stars).
         labelled: texts have labels.
-        spelled: tokens are words of several characters.
+        spelled: words have several characters; see `Meta`.
     """
 
     ordered: bool = False

@@ -1,4 +1,4 @@
-"""Tokens by themselves and the next one: for languages that are read by character, where two make a word."""
+"""Tokens by themselves and the next one: where characters are read, two make a word; of words, a phrase."""
 
 from __future__ import annotations
 

@@ -70,8 +70,8 @@ def build_classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
     """One label a text.
 
     Returns:
-        A model from ids, int32 (batch, time), 0 on padding, and with `characters` or `extra` from [ids, spellings, places,
-        scores] (see `spell`; scores float32 (batch, labels)) or some of these, to a dictionary: `logits`, float (batch, labels), and with attention `attention`, float (batch, time): the
+        A model from ids, int32 (batch, time), 0 on padding, or from a list: ids, with `characters` spellings and places (see
+        `spell`), with `extra` scores, float32 (batch, labels). To a dictionary: `logits`, float (batch, labels), and with attention `attention`, float (batch, time): the
         weight of each token, 0 on padding.
     """
     with _precision(configuration):
