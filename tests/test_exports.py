@@ -43,7 +43,7 @@ def run(tmp_path, card, cut="words", **values):
     weightings = [values.get("weighting", "tfidf")] if "extra" in values else []
     prepared = prepare(
         cards.load_card(str(card)),
-        [("words", True), (values.get("tokens", cut), True)],
+        [("words", True), (values.get("tokens", cut), values.get("lowercase", "yes") == "yes")],
         vectors=[values["vectors"]] if "vectors" in values else [],
         weightings=weightings,
         spelling="characters" in values,
