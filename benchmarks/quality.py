@@ -79,9 +79,9 @@ QUALITIES = {
         "sentiment", "sentiment-english", 0, 2, "LSTM 75.1, BiLSTM 77.7 with vectors (Yao et al. 2019, their split)", 5
     ),
     "imdb": Quality("sentiment", "sentiment-english", 91, 0, "LSTM 86.5 (Dai and Le 2015)", 10),
-    "reuters-r8": Quality("text", "text", 97.3, 0, "LSTM 93.7, BiLSTM 96.3 (Yao et al. 2019)", 5),
+    "reuters-r8": Quality("text", "text-long", 97.3, 0, "LSTM 93.7, BiLSTM 96.3 (Yao et al. 2019)", 5),
     "reuters-r52": Quality("text", "text", 93.5, 0, "LSTM 85.5, BiLSTM 90.5 (Yao et al. 2019)", 5),
-    "20newsgroups": Quality("text", "text", 85.5, 0, "LSTM 65.7, BiLSTM 73.2 (Yao et al. 2019)", 5),
+    "20newsgroups": Quality("text", "text-long", 85.5, 0, "LSTM 65.7, BiLSTM 73.2 (Yao et al. 2019)", 10),
     "zh-reviews": Quality("sentiment", "sentiment-long", 0, 2, "", 10),
     **{
         f"peoples-daily-{head}": Quality("tagging", "tagging-long", 0, None, "", 20, dataset="peoples-daily", head=head)
