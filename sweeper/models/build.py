@@ -70,9 +70,9 @@ def build_classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
     """One label a text.
 
     Returns:
-        A model from ids, int32 (batch, time), 0 on padding, or from a list: ids, with `characters` spellings and places (see
-        `spell`), with `extra` scores, float32 (batch, labels). To a dictionary: `logits`, float (batch, labels), and with attention `attention`, float (batch, time): the
-        weight of each token, 0 on padding.
+        A model from ids, int32 (batch, time), 0 on padding, or from a list: ids, with `characters` spellings and places
+        (see `spell`), with `extra` scores, float32 (batch, labels). To a dictionary: `logits`, float (batch, labels),
+        and with attention `attention`, float (batch, time): the weight of each token, 0 on padding.
     """
     with _precision(configuration):
         return _classifier(configuration, sizes)
