@@ -262,6 +262,10 @@ MISTAKES = [
         "sweep --data reviews.csv --label verdict --space text",
         "text is a space for text, not for sentiment; try sentiment or sentiment-quick, or name the task: sweeper sweep text",
     ),
+    (
+        "sweep --data reviews.csv --label verdict --space text-long",
+        "text-long is a space for text, not for sentiment; try sentiment or sentiment-long, or name",
+    ),
     ("sweep --data reviews.csv --label verdict --seed -5", "--seed: must be from 0 to"),
     ("sweep --data reviews.csv --label verdict --seeds 101", "--seeds: must be at most 100, found 101"),
     ("sweep --data reviews.csv --label verdict --ensemble 11", "--ensemble: must be at most 10, found 11"),

@@ -132,6 +132,8 @@ def test_a_parameter_that_the_data_leave_inactive_does_not_vary(tmp_path):
     space = load_space(str(write(tmp_path / "s.toml", HEAD + body)))
     assert [parameter.name for parameter in space.for_data(parameters.Facts(ordered=False))] == ["cell"]
     assert len(list(space.for_data(parameters.Facts(ordered=True)))) == 3
+    assert space.without_effect(parameters.Facts(ordered=False)) == {"head": "labels are numbers"}
+    assert not space.without_effect(parameters.Facts(ordered=True))
 
 
 def test_nested_conditions_switch_off_with_the_outermost_one(tmp_path):

@@ -61,6 +61,11 @@ class SearchSpace:
                 kept.append(parameter)
         return replace(self, parameters=tuple(kept))
 
+    def without_effect(self, facts: Facts) -> dict[str, str]:
+        """The parameters that these data leave inactive, and for each, in words, where it would matter."""
+        known = [parameters.lookup(self.task, parameter.name) for parameter in self.parameters]
+        return {one.name: parameters.ONLY[one.only] for one in known if one.only and not facts.allow(one)}
+
     def values_of(self, name: str) -> tuple[Any, ...]:
         """Every value that a choice called `name` may take: its documented default where it does not vary, or matters
         under fewer conditions here than it does to a builder."""

@@ -11,7 +11,7 @@ from typing import Any
 
 from ..data import cards
 from ..data.cards import VECTORS, Card
-from ..declared import parameters
+from ..declared import declarations, parameters
 from ..declared.spaces import SearchSpace, load_space
 from ..errors import UsageError, unknown
 from ..records import Settings
@@ -75,8 +75,10 @@ def space_of(task: str, name: str | None) -> SearchSpace:
     """The space that is named, or the one called as the task."""
     space = load_space(name or task)
     if space.task != task:
+        same = space.name.replace(space.task, task, 1)  # text-long for sentiment-long
+        other = same if same != task and same in declarations.declared("search_spaces") else f"{task}-quick"
         raise UsageError(
-            f"--space: {space.name} is a space for {space.task}, not for {task}; try {task} or {task}-quick, or name the task: sweeper sweep {space.task}"
+            f"--space: {space.name} is a space for {space.task}, not for {task}; try {task} or {other}, or name the task: sweeper sweep {space.task}"
         )
     return space
 

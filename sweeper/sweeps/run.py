@@ -82,6 +82,8 @@ def run_sweep(
     if settings.budget is not None and settings.budget < SHORT:
         say(f"note: a budget of {settings.budget:g} seconds is over before much is trained; minutes are written as 5m")
     objective = TASKS[card.task].objective(prepared.meta)
+    for name, where in space.without_effect(prepared.meta.facts).items():
+        say(f"note: {name} has no effect on these data, and is left out; it matters where {where}")
     space = space.for_data(prepared.meta.facts)
     with (
         handling(_interrupt, signal.SIGTERM),  # ends a sweep as Ctrl-C does, so that what is open is closed
