@@ -519,6 +519,15 @@ def test_baselines_that_were_not_written_whole_are_computed_again(finished, tmp_
     assert baselines_of(str(kept.parent)) == first
 
 
+def test_a_sweep_says_what_has_no_effect_on_its_data(reviews_card, tmp_path, capfd):
+    text = 'about = "x"\ntask = "sentiment"\n[parameters.head]\nchoice = ["softmax", "ordinal"]\n[parameters.units]\nfixed = 4\n'
+    space = write(tmp_path / "space.toml", text)
+    outcome = sweeper.sweep(dataset=str(reviews_card), space=str(space), trials=1, epochs=1, workers=1, name="s")
+    note = "note: head has no effect on these data, and is left out; it matters where labels are numbers\n"
+    assert note in capfd.readouterr().err
+    assert "head" not in outcome.best.configuration
+
+
 def test_a_sweep_of_sequences_ends_with_a_writer(spelled_card, tmp_path):
     text = (
         'about = "x"\ntask = "seq2seq"\n[parameters.attention]\nchoice = ["general", "none"]\n'
