@@ -115,7 +115,7 @@ class TextReader(tf.Module):  # type: ignore[misc]
             inputs += spelled_once(cased.to_tensor(""), self.alphabet)
         if self.linear is not None:
             inputs.append(self.linear(given))
-        return self._model()(inputs if len(inputs) > 1 else inputs[0], training=False)["logits"]
+        return _logits(self._model(), inputs)
 
 
 class TokenReader(tf.Module):  # type: ignore[misc]
@@ -145,10 +145,7 @@ class TokenReader(tf.Module):  # type: ignore[misc]
         """See `Reader`."""
         ids = tf.where(given != "", self.table.lookup(lowered(given, self._options)), PADDING)
         inputs = [ids] if self.alphabet is None else [ids, *spelled_once(given, self.alphabet)]
-        return self._by_window(inputs) if self._windowed else self._logits(inputs)
-
-    def _logits(self, inputs: list[tf.Tensor]) -> tf.Tensor:
-        return self._model()(inputs if len(inputs) > 1 else inputs[0], training=False)["logits"]
+        return self._by_window(inputs) if self._windowed else _logits(self._model(), inputs)
 
     def _by_window(self, inputs: list[tf.Tensor]) -> tf.Tensor:
         """Logits (batch, time, labels) with memory that grows with the length, not with its square."""
@@ -161,7 +158,7 @@ class TokenReader(tf.Module):  # type: ignore[misc]
             return tf.reshape(padded, [batch * windows, window])
 
         ids, *spellings = inputs
-        logits = self._logits([cut(ids), *spellings[:1], *map(cut, spellings[1:])])
+        logits = _logits(self._model(), [cut(ids), *spellings[:1], *map(cut, spellings[1:])])
         return tf.reshape(logits, [batch, windows * window, logits.shape[-1]])[:, :time]
 
 
@@ -185,6 +182,10 @@ def as_one(readers: Iterable[Reader]) -> Reader:
     """What a module asks: the reader, or all together."""
     one, *others = readers
     return EnsembleReader([one, *others]) if others else one
+
+
+def _logits(model: keras.Model, inputs: list[tf.Tensor]) -> tf.Tensor:
+    return model(inputs if len(inputs) > 1 else inputs[0], training=False)["logits"]
 
 
 def spelled_once(tokens: tf.Tensor, alphabet: tf.lookup.StaticHashTable) -> tuple[tf.Tensor, tf.Tensor]:
