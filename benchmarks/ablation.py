@@ -105,9 +105,9 @@ def ablation(name: str, base: Values, others: Mapping[str, Values], folder: Path
     every: list[Values] = [{**base, **change} for change in ({}, *others.values())]
     vectors = {values["vectors"] for values in every if values.get("input") == "pretrained"}
     weightings = {values["weighting"] for values in every if values.get("extra") == "ngrams"}
-    spelled = any(values.get("characters", "none") != "none" for values in every)
-    prepared = prepare(card, [("words", True)], sorted(vectors), sorted(weightings), spelled, print)
-    configurations = [parameters.complete(card.task, values, prepared.meta.facts) for values in every]
+    has_words = any(values.get("characters", "none") != "none" for values in every)
+    prepared = prepare(card, [("words", True)], sorted(vectors), sorted(weightings), has_words, print)
+    configurations = [parameters.complete(card.task, values, prepared.meta.traits) for values in every]
     orders = [
         TrialOrder(0, card.task, configuration, str(prepared.folder), "", seed, EPOCHS)
         for configuration in configurations
@@ -131,7 +131,7 @@ def ablation(name: str, base: Values, others: Mapping[str, Values], folder: Path
 
 def _run(orders: list[TrialOrder], folder: Path) -> dict[int, TrialResult]:
     waiting, found = list(orders), {}
-    with Workers(devices.at_once(), folder / "workers.log", limit=Settings().trial_limit) as workers:
+    with Workers(devices.default_workers(), folder / "workers.log", limit=Settings().trial_limit) as workers:
         while waiting or workers.running:
             while waiting and workers.free:
                 workers.start(waiting.pop(0))

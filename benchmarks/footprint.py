@@ -102,7 +102,7 @@ def flat(folder: Path) -> Iterator[Row]:
     (folder / "one-size.toml").write_text(ONE_SIZE)
     script = (
         "import sweeper.workers.pool, sweeper\n"
-        "sweeper.workers.pool.TRIALS_A_WORKER = 0\n"
+        "sweeper.workers.pool.MAX_TRIALS_PER_WORKER = 0\n"
         "if __name__ == '__main__':\n"
         "    sweeper.sweep('sentiment', space='one-size.toml', trials=30, epochs=1, workers=1, name='flat')\n"
     )

@@ -96,7 +96,7 @@ def build(hp: keras_tuner.HyperParameters, space: dict, names: list[str], vocabu
 
 
 class Tuner(keras_tuner.RandomSearch):
-    """Logs every trial as a nested run; the one that runs when the time is up ends with its epoch, and is the last."""
+    """Logs every trial as a nested run; the one that runs when the budget is used up ends with its epoch, and is the last."""
 
     seconds = math.inf
 

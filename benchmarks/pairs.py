@@ -152,7 +152,9 @@ def sweep(rows: Path, card: Path, space: Path, seed: int) -> Found:
     found = json.loads(done.stdout.splitlines()[-1])
     run = json.loads((rows / "sweeps" / found["sweep"] / "sweep.json").read_text(encoding="utf-8"))["run"]
     best, score = found["best"], found["objective"]
-    return rated("mlflow.db", run, rows, devices.at_once(), seconds, best["validation"][score], best["test"][score])
+    return rated(
+        "mlflow.db", run, rows, devices.default_workers(), seconds, best["validation"][score], best["test"][score]
+    )
 
 
 def rated(database: str, run: str, rows: Path, workers: int, seconds: float, validation: float, test: float) -> Found:

@@ -42,7 +42,7 @@ def pipeline(folder: Path) -> Iterator[Row]:
 
     for name in ("rotten-tomatoes", "imdb", "peoples-daily"):
         prepared = prepare(cards.load_card(name))
-        configuration = complete(prepared.meta.task, {}, prepared.meta.facts)
+        configuration = complete(prepared.meta.task, {}, prepared.meta.traits)
         split = load_split(prepared, "train", configuration)
         rates, padding = [], []
         for number in range(RUNS):

@@ -2,7 +2,7 @@
 
     make bench                          # everything: about six hours on 2 cores
     make bench ARGS="commands start"    # some parts; they are printed, and replaced in RESULTS.md
-    make bench-quality DATASET=imdb     # how good the best of a sweep is; half an hour a dataset, see `quality`
+    make bench-quality DATASET=imdb     # how good the best of a sweep is; half an hour per dataset, see `quality`
 
 The data must have been fetched once before (`sweeper datasets fetch imdb`).
 """

@@ -129,7 +129,7 @@ def simulated(folder: Path, workers: int, trials: int) -> tuple[list[float], flo
         tracker = open_tracker(card, space, settings, prepared, sweep)
         with Sleepers(workers, folder / "log") as sleepers, open(os.devnull, "w") as nowhere:
             search = Search(
-                space.for_data(prepared.meta.facts), settings, prepared, "accuracy", sweep, sleepers, tracker
+                space.for_data(prepared.meta.traits), settings, prepared, "accuracy", sweep, sleepers, tracker
             )
             stamps: list[float] = []
             told = search.history.told

@@ -92,7 +92,7 @@ def writing(batch: int, units: int) -> dict[str, Any]:
 
     prepared = prepare(cards.load_card("cmudict"), [("characters", True)])
     values = {"units": units, "embedding_units": units, "batch_size": batch}
-    configuration = parameters.complete("seq2seq", values, prepared.meta.facts)
+    configuration = parameters.complete("seq2seq", values, prepared.meta.traits)
     order = TrialOrder(0, "seq2seq", configuration, str(prepared.folder), "", seed=0, epochs=1)
     learner = build_learner(order, prepared, 1_000, kernels.choose(configuration))
     some = next(load(order, prepared, "train").training(batch, np.random.default_rng(0)))

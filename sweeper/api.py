@@ -68,13 +68,13 @@ def sweep(
         budget: wall-clock seconds, or a time such as "10m"; 300 where neither it nor `trials` is given.
         epochs: the most epochs of one trial; 10 by default.
         trial_limit: seconds after which a trial counts as hanging and fails; six hours by default.
-        workers: processes, one trial each; by default one a GPU, else one a core.
+        workers: processes, one trial each; by default one per GPU, else one per core.
         seed: of everything random; 0 by default.
         seeds: with which the best three configurations are trained in all, within the budget, to choose by their
             means; 3 by default, and 1, which is none again, where trials but no budget are given to a new sweep.
         ensemble: how many trials, the best ones of different configurations, are exported as one model; 1 by default.
         name: of the sweep; from task, dataset and time by default.
-        resume: take up the sweep of this name, or the newest (True), as it was begun; `trials`,
+        resume: resume the sweep of this name, or the newest (True), as it was begun; `trials`,
             `budget`, `trial_limit`, `workers`, `seeds` and `ensemble` may be given anew, and others repeated; a budget
             begins anew where it is given, else what is left of the old one counts.
         gradients: draw how far the winner's gradients reach back, and those of a plain simple_rnn beside it.
@@ -96,14 +96,14 @@ def sweep(
     folder: SweepFolder | None = None
     if resume:
         from .sweeps.folders import find_folder
-        from .sweeps.resume import as_begun, refuse_changes, with_new_limits
+        from .sweeps.resume import load_saved, refuse_changes, with_new_limits
 
         folder = find_folder(None if resume is True else resume)
         refuse_changes(folder, {
             "task": task, "dataset": dataset, "data": data, "text": text, "label": label, "encoding": encoding,
             "space": space, "algorithm": algorithm, "epochs": epochs, "seed": seed, "name": name,
         })  # fmt: skip
-        card, found, begun = as_begun(folder)
+        card, found, begun = load_saved(folder)
         settings = with_new_limits(begun, anew)
     else:
         card = arguments.card_of(task, dataset, data, text, label, encoding, say)
@@ -114,7 +114,7 @@ def sweep(
     arguments.check_settings(settings, card.task)
     prepared = load(card, found, say)  # before a new folder is made, so that a mistake leaves nothing behind
     folder = folder or _new_folder(name, card, found, settings)
-    return run_sweep(card, found, settings, prepared, folder, say, gradients=gradients, anew=budget is not None)
+    return run_sweep(card, found, settings, prepared, folder, say, gradients=gradients, fresh_budget=budget is not None)
 
 
 def _new_folder(name: str | None, card: Card, space: SearchSpace, settings: Settings) -> SweepFolder:
@@ -145,11 +145,11 @@ def load_dataset(name: str) -> pd.DataFrame:
     """
     import pandas as pd
 
-    from .data.origins import PARTS
     from .data.prepare import prepare
+    from .data.source_spec import SPLITS
 
     prepared = prepare(cards.load_card(name), encodings=())
-    parts = [prepared.examples(part).assign(split=part) for part in PARTS]
+    parts = [prepared.examples(part).assign(split=part) for part in SPLITS]
     return pd.concat(parts, ignore_index=True)
 
 
@@ -161,7 +161,7 @@ def leaderboard(sweep: str | None = None) -> pd.DataFrame:
 
     folder = find_folder(sweep)
     facts, history = folder.facts, folder.history()
-    results = history.standing(facts["settings"]["epochs"])
+    results = history.with_pruned(facts["settings"]["epochs"])
     if not results:
         raise UsageError(f"{folder.name}: has no finished trial yet")
     return leaderboard_of(history, results, facts["objective"], Baseline.of_facts(facts), folder.shipped)
@@ -188,7 +188,7 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
     best = history.best(folder.facts["objective"]) if history.results else None
     if best is None:
         raise UsageError(f"{folder.name}: no trial of it gave a model")
-    shipped = folder.shipped  # stays until a sweep that was taken up has ended
+    shipped = folder.shipped  # stays until a sweep that was resumed has ended
     repeated = {again: number for number, numbers in history.repeats.items() for again in numbers}
     counting = sorted(number for number in history.results if history.results[number].counts and number not in repeated)
     if trial in repeated:
@@ -213,21 +213,21 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
 
 
 def _export_now(folder: SweepFolder, trials: Sequence[int], *, to: str) -> None:
-    from .sweeps.resume import as_begun
+    from .sweeps.resume import load_saved
     from .sweeps.run import load
     from .sweeps.shipping import card_facts
     from .trials.baselines import baselines_of
     from .workers.pool import Workers
 
-    card, space, _ = as_begun(folder)
+    card, space, _ = load_saved(folder)
     prepared = load(card, space, _to_standard_error)
     folder.note_data(prepared.meta, folder.facts["objective"], folder.facts["vectors"])
     asked = folder.history(prepared.folder).orders
     orders = [asked[number] for number in trials]
     with Workers(1, folder.path / "workers.log") as workers:
-        baselines = workers.insist(baselines_of, str(prepared.folder))
-        workers.insist("trials.winner.choose_decoding", orders[0])
+        baselines = workers.run(baselines_of, str(prepared.folder))
+        workers.run("trials.winner.choose_decoding", orders[0])
         # Test data score the winner of a sweep that has ended, once, and no other trial, lest they choose.
-        scores = workers.insist("trials.winner.score_validation", orders)
+        scores = workers.run("trials.winner.score_validation", orders)
         facts = card_facts(card, folder.name, "validation", scores, baselines)
-        workers.insist("serving.exports.export_trials", orders, str(Path(to).resolve()), facts)
+        workers.run("serving.exports.export_trials", orders, str(Path(to).resolve()), facts)

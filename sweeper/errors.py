@@ -56,14 +56,14 @@ class WorkerDied(SweeperError):
     """A worker process ended before its work did.
 
     Args:
-        worth_another: whether the same work may end well if it is tried once more.
+        is_retryable: whether the same work may end well if it is tried once more.
     """
 
     exit_code = 1
 
-    def __init__(self, text: str, *, worth_another: bool = True) -> None:
+    def __init__(self, text: str, *, is_retryable: bool = True) -> None:
         super().__init__(text)
-        self.worth_another = worth_another
+        self.is_retryable = is_retryable
 
 
 class WorkFailed(SweeperError):
@@ -72,7 +72,7 @@ class WorkFailed(SweeperError):
     exit_code = 1
 
 
-class NoSpace(SweeperError):
+class DiskFull(SweeperError):
     """The disk is full; what was written before is whole."""
 
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
-from .system.devices import at_once
+from .system.devices import default_workers
 
 Configuration = Mapping[str, Any]
 """Parameter names to values, complete: active parameters only, defaults filled in."""
@@ -27,7 +27,7 @@ SWEEPS = Path("sweeps")
 """The folder of all sweeps, in the working folder."""
 
 
-def sweep_called(folder: Path) -> str:
+def sweep_argument(folder: Path) -> str:
     """How a command names a sweep: by its name where it lies among the others, else by its path."""
     return shlex.quote(folder.name if folder.parent == SWEEPS else str(folder))
 
@@ -81,7 +81,7 @@ class TrialOrder:
         deadline: seconds since the epoch (`time.time`); reached, the trial stops at the
             end of its running epoch and still counts. None for none.
         stop_file: once this file exists the trial stops likewise.
-        continues: folder of the trial whose last weights and optimizer this one takes up.
+        continues: folder of the trial whose last weights and optimizer this one continues with.
         initial_epoch: epochs that `continues` has already trained.
         repeats: number of the trial that this one trains again with another seed.
     """
@@ -133,7 +133,7 @@ class TrialResult:
         seconds: wall-clock time of the trial, in all processes that it ran in; if it failed, in the last one.
         fit_seconds: of these in training and validation.
         parameters: number of weights, trained or not.
-        latency_ms: one example of middle length through the model, or so many symbols of a text (`learners.language_model.ASKED`), batch 1,
+        latency_ms: one example of middle length through the model, or so many symbols of a text (`learners.language_model.LATENCY_SYMBOLS`), batch 1,
             milliseconds.
         truncated: training examples longer than `max_length`.
         kernel: how its recurrent layers were computed, see `models.kernels`.
@@ -197,8 +197,8 @@ class Differences(NamedTuple):
     def __str__(self) -> str:
         errors = self.shared + self.repaired
         return (
-            f"of the {self.baseline} baseline's {errors:,} errors in {self.of} of validation data it repairs "
-            f"{self.repaired:,}, and makes {self.made:,} of its own"
+            f"on validation data it repairs {self.repaired:,} of the {self.baseline} baseline's {errors:,} errors "
+            f"({self.of}), and makes {self.made:,} new ones"
         )
 
 
@@ -211,7 +211,7 @@ class Ensemble(NamedTuple):
 
     @property
     def name(self) -> str:
-        return f"together: {', '.join(map(str, self.trials))}"
+        return f"ensemble: {', '.join(map(str, self.trials))}"
 
 
 @dataclass(frozen=True)
@@ -237,7 +237,7 @@ class Settings:
     budget: float | None = 300.0
     epochs: int = 10
     trial_limit: float = 21_600.0
-    workers: int = field(default_factory=at_once)
+    workers: int = field(default_factory=default_workers)
     seed: int = 0
     seeds: int | None = None
     ensemble: int = 1

@@ -2,7 +2,7 @@
 
     make chaos          # about half an hour; writes docs/chaos.md
 
-Every storm goes on until it has struck as often as it says. A sweep that was struck is taken up until it
+Every storm goes on until it has struck as often as it says. A sweep that was struck is resumed until it
 ends; then its leaderboard must be that of a calm sweep with the same algorithm, every trial must be FINISHED
 in MLflow once, and no run may be left RUNNING.
 """
@@ -306,7 +306,7 @@ def main() -> int:
         finally:
             os.chdir(here)
     when = f"{datetime.date.today().isoformat()}, in {(time.time() - began) / 60:.0f} minutes"
-    head = "# Storms\n\nWritten by `make chaos`: real small sweeps, struck, taken up, and compared with a calm one.\n"
+    head = "# Storms\n\nWritten by `make chaos`: real small sweeps, struck, resumed, and compared with a calm one.\n"
     REPORT.write_text(f"{head}\n{when}:\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
     return 1 if lost else 0
 

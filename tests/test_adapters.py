@@ -266,7 +266,7 @@ def test_lines_with_a_label_for_each_file(tmp_path):
             r"a.txt:2: expected a word in column 0 and a tag in column -1, found 1 column",
         ),
         ("columns", "a O\nb O\n", {"tag": 3}, r"a.txt:1: expected a word in column 0 and a tag in column 3, found 2"),
-        ("conllu", "1\ta\tb\n", {}, r"a.txt:1: expected 10 columns parted by tabs, found 3"),
+        ("conllu", "1\ta\tb\n", {}, r"a.txt:1: expected 10 columns separated by tabs, found 3"),
         (
             "conllu",
             "1\ta\t_\t_\tNN\t_\t_\t_\t_\t_\n",
@@ -345,7 +345,7 @@ def test_every_scheme_says_the_same(scheme, wanted, written):
 def test_spans_of_one_kind_need_no_type():
     assert schemes.to_iob2("B M E S".split(), "bmes") == (("B", "I", "I", "B"), 0)
     assert schemes.to_iob2("O B I B".split(), "iob2") == (("O", "B", "I", "B"), 0)
-    assert schemes.spread("B", 2) == ("B", "I")
+    assert schemes.std("B", 2) == ("B", "I")
 
 
 def test_forbidden_transitions_begin_a_span_and_are_counted():
@@ -466,8 +466,8 @@ def test_stress_is_kept_where_a_card_says_so(tmp_path):
 @pytest.mark.parametrize(
     ("form", "text", "complaint"),
     [
-        ("pairs", "a\tb\nc d\n", "a.txt:2: expected a source and a target parted by '\\t', found 1 cell"),
-        ("pairs", "a\tb\tc\n", "a.txt:1: expected a source and a target parted by '\\t', found 3 cells"),
+        ("pairs", "a\tb\nc d\n", "a.txt:2: expected a source and a target separated by '\\t', found 1 cell"),
+        ("pairs", "a\tb\tc\n", "a.txt:1: expected a source and a target separated by '\\t', found 3 cells"),
         ("columns", "a N\nb lemma N\n", "a.txt:2: found 3 columns where the lines before have 2"),
         ("columns", "a lemma N\n\nb N\n", "a.txt:3: found 2 columns where the lines before have 3"),
         ("pairs", "a\tb\tc\n", "which two they are in a card's [adapter]: columns = [0, 1]"),

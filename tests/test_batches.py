@@ -123,14 +123,14 @@ def test_some_sources_come_with_all_their_targets(prepared):
 
 def test_evaluation_takes_fewer_at_a_time_where_attention_makes_much_of_each_pair(prepared):
     training = split(prepared)
-    looking = dataclasses.replace(training, looks=2_000_000)
+    looking = dataclasses.replace(training, attention_size=2_000_000)
     batches = list(looking.evaluation())
     assert sorted(np.concatenate([batch.rows for batch in batches])) == list(range(len(training)))
     assert len(batches) > 2 * len(list(training.evaluation()))
-    assert split(prepared, attention="concat", attention_units=64).looks == 0, "a classifier looks once"
+    assert split(prepared, attention="concat", attention_units=64).attention_size == 0, "a classifier looks once"
 
 
 def test_a_tagger_with_attention_by_concat_looks_from_each_token_at_each(people_card):
     prepared = prepare(cards.load_card(str(people_card)))
-    assert split(prepared, attention="concat", attention_units=48).looks == 48
-    assert split(prepared, attention="dot").looks == 0
+    assert split(prepared, attention="concat", attention_units=48).attention_size == 48
+    assert split(prepared, attention="dot").attention_size == 0

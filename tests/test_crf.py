@@ -57,7 +57,7 @@ def test_surprisal_and_answers_are_those_of_writing_all_sequences_down(sizes):
     forbidden[:, 0] = False
     layer = a_crf(labels, rng, forbidden)
     logits, truth, real = a_batch(labels, lengths, rng)
-    surprisals, found = layer.surprisal(logits, truth, real).numpy(), layer.decode(logits, real).numpy()
+    surprisals, found = layer.negative_log_likelihood(logits, truth, real).numpy(), layer.decode(logits, real).numpy()
     for row, length in enumerate(lengths):
         scores = every_score(layer, logits[row, :length])
         own = score(layer, logits[row, :length], truth[row, :length])
@@ -92,7 +92,10 @@ def test_gradients_are_those_of_the_definition(sizes):
 
     variables = [given_logits, *(weight.value for weight in layer.weights)]
     found = []
-    for loss in (lambda: tf.reduce_sum(weights * layer.surprisal(given_logits, truth, real)), by_definition):
+    for loss in (
+        lambda: tf.reduce_sum(weights * layer.negative_log_likelihood(given_logits, truth, real)),
+        by_definition,
+    ):
         with tf.GradientTape() as tape:
             tape.watch(given_logits)
             value = loss()
@@ -122,8 +125,10 @@ def test_a_maintained_package_finds_the_same_probabilities_and_answers(tmp_path,
         logits = np.array([[[weights.state_features.get((word[0], name), 0.0) for name in names] for word in sentence]])
         real, truth = np.ones(logits.shape[:2], bool), rng.integers(0, 3, logits.shape[:2])
         theirs.set(sentence)
-        surprisal = layer.surprisal(tf.constant(logits, tf.float32), truth, real).numpy()[0]
-        assert np.exp(-surprisal) == pytest.approx(theirs.probability([names[label] for label in truth[0]]), rel=1e-3)
+        negative_log_likelihood = layer.negative_log_likelihood(tf.constant(logits, tf.float32), truth, real).numpy()[0]
+        assert np.exp(-negative_log_likelihood) == pytest.approx(
+            theirs.probability([names[label] for label in truth[0]]), rel=1e-3
+        )
         found = layer.decode(tf.constant(logits, tf.float32), real).numpy()[0]
         assert theirs.probability([names[label] for label in found]) == pytest.approx(
             theirs.probability(theirs.tag()), rel=1e-3
@@ -160,7 +165,7 @@ def test_what_diverged_is_no_number_and_forbidden_truth_teaches_nothing():
     layer.build((None, None, 3))
     real = np.ones((2, 2), bool)
     truth = np.array([[1, 2], [0, 2]], np.int32)  # the second begins nothing and goes on
-    assert np.isnan(layer.surprisal(np.full((2, 2, 3), np.nan, np.float32), truth, real).numpy()[0])
-    found = layer.surprisal(np.zeros((2, 2, 3), np.float32), truth, real).numpy()
+    assert np.isnan(layer.negative_log_likelihood(np.full((2, 2, 3), np.nan, np.float32), truth, real).numpy()[0])
+    found = layer.negative_log_likelihood(np.zeros((2, 2, 3), np.float32), truth, real).numpy()
     assert found[0] > 0
     assert found[1] == 0

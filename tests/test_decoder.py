@@ -261,7 +261,7 @@ def test_attention_copies_and_reverses_twenty_symbols_and_a_first_state_alone_do
 def test_an_epoch_shows_the_decoder_its_share_of_true_symbols():
     configuration = complete("seq2seq", SMALL)
     model = build_encoder_decoder(configuration, Sizes(12, 12, seed=1, kernel="keras", longest=21))
-    writing = SequenceLearner(model, build_optimizer(configuration, 10), forced=lambda epochs: 1 - epochs / 4)
+    writing = SequenceLearner(model, build_optimizer(configuration, 10), forcing_rate=lambda epochs: 1 - epochs / 4)
     for epochs, share in ((0, 1.0), (3, 0.25)):
         writing.progress.epoch = epochs
         writing.begin_epoch()

@@ -41,7 +41,7 @@ def test_gpus_are_those_that_the_user_shows_and_tensorflow_can_use(machine, monk
         monkeypatch.setenv("CUDA_VISIBLE_DEVICES", visible)
     machine(count, seen)
     assert devices.gpus() == found
-    assert devices.at_once() == (len(found) or devices.cores())
+    assert devices.default_workers() == (len(found) or devices.cores())
 
 
 @pytest.mark.parametrize(

@@ -13,11 +13,11 @@ from sweeper.data import cards
 from sweeper.data.prepare import prepare
 from sweeper.declared.parameters import complete
 from sweeper.layers.crf import CRF
-from sweeper.layers.opinions import pooled, pooled_crf
 from sweeper.learners import load, trained
+from sweeper.models.ensembling import averaged_crf, averaged_logits
 from sweeper.records import TrialOrder
 from sweeper.serving import answer, exports
-from sweeper.trials.ensembles import Finished
+from sweeper.trials.ensembles import FinishedTrials
 from sweeper.trials.trial import run_trial
 from sweeper.trials.winner import score_validation
 
@@ -30,11 +30,11 @@ def finished_trials(tmp_path, card, *configurations):
         cards.load_card(str(card)),
         [("words", True), ("words", False), ("characters", True)],
         weightings=["tfidf"] if any("extra" in values for values in configurations) else [],
-        spelling=any("characters" in values for values in configurations),
+        characters=any("characters" in values for values in configurations),
     )
     orders = []
     for number, values in enumerate(configurations):
-        configuration = complete(prepared.meta.task, {**SMALL, **values}, prepared.meta.facts)
+        configuration = complete(prepared.meta.task, {**SMALL, **values}, prepared.meta.traits)
         assert values.items() <= configuration.items()
         place = str(tmp_path / f"trial-{number}")
         order = TrialOrder(number, prepared.meta.task, configuration, str(prepared.folder), place, number, 2)
@@ -61,7 +61,7 @@ def test_classifiers_that_read_differently_answer_with_the_geometric_mean_of_the
     texts = ["a fine and moving film", "", "🎬", "dull"]
     product = np.ones((4, 2))
     for order in orders:
-        alone = Finished([order]).module().answer(tf.constant(texts))["scores"].numpy()
+        alone = FinishedTrials([order]).module().answer(tf.constant(texts))["scores"].numpy()
         product *= alone ** (1 / len(orders))
     found = list(answer.load(folder)(texts))
     assert np.allclose([one["scores"] for one in found], product / product.sum(1, keepdims=True), atol=1e-5)
@@ -108,10 +108,10 @@ def test_the_mean_of_crfs_is_the_geometric_mean_of_their_distributions(rng):
             each.append(np.take_along_axis(tf.nn.log_softmax(one)[0].numpy(), paths.T, axis=1).sum(0))
         else:
             many = tf.repeat(one, len(paths), axis=0)
-            each.append(-crf.surprisal(many, paths, np.repeat(real, len(paths), 0)).numpy())
+            each.append(-crf.negative_log_likelihood(many, paths, np.repeat(real, len(paths), 0)).numpy())
     mean = np.mean(each, axis=0)[allowed]
-    together = pooled_crf(crfs)
-    many = tf.repeat(pooled(logits), len(paths), axis=0)
-    found = -together.surprisal(many, paths, np.repeat(real, len(paths), 0)).numpy()[allowed]
+    together = averaged_crf(crfs)
+    many = tf.repeat(averaged_logits(logits), len(paths), axis=0)
+    found = -together.negative_log_likelihood(many, paths, np.repeat(real, len(paths), 0)).numpy()[allowed]
     assert np.allclose(found, mean - np.log(np.exp(mean).sum()), atol=1e-4)
-    assert pooled_crf([None, None]) is None
+    assert averaged_crf([None, None]) is None

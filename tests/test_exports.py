@@ -29,7 +29,7 @@ from sweeper.serving import answer, exports
 from sweeper.system.files import check_free
 from sweeper.tasks import TASKS, TrainedModel
 from sweeper.trials import ensembles, winner
-from sweeper.trials.ensembles import Finished
+from sweeper.trials.ensembles import FinishedTrials
 from sweeper.trials.trial import run_trial
 from sweeper.trials.winner import score_test
 
@@ -46,9 +46,9 @@ def run(tmp_path, card, cut="words", **values):
         [("words", True), (values.get("tokens", cut), values.get("lowercase", "yes") == "yes")],
         vectors=[values["vectors"]] if "vectors" in values else [],
         weightings=weightings,
-        spelling="characters" in values,
+        characters="characters" in values,
     )
-    configuration = complete(prepared.meta.task, {**SMALL, **values}, prepared.meta.facts)
+    configuration = complete(prepared.meta.task, {**SMALL, **values}, prepared.meta.traits)
     assert values.items() <= configuration.items()
     order = TrialOrder(0, prepared.meta.task, configuration, str(prepared.folder), str(tmp_path / "trial"), 3, 2)
     result = run_trial(order)
@@ -250,7 +250,7 @@ def test_an_export_never_overwrites(tmp_path):
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_an_export_runs_where_there_is_no_gpu(tmp_path, spelled_card, cell):
     prepared = prepare(cards.load_card(str(spelled_card)), [("characters", True)])
-    configuration = complete("seq2seq", {**SMALL, "cell": cell}, prepared.meta.facts)
+    configuration = complete("seq2seq", {**SMALL, "cell": cell}, prepared.meta.traits)
     order = TrialOrder(0, "seq2seq", configuration, str(prepared.folder), "", 3, 2)
     learner = as_served(order, prepared, build_learner(order, prepared, 1, kernels.STOCK))
     asked = [layer.use_cudnn for layer in learner.model._flatten_layers() if hasattr(layer, "use_cudnn")]
@@ -286,7 +286,7 @@ def both(tmp_path_factory):
     os.environ["SWEEPER_CACHE"] = str(folder / "cache")
     write(folder / "r.csv", reviews())
     order, _ = run(folder, write(folder / "r.toml", card_text("r.csv", task="sentiment")))
-    served = Finished([order]).module()
+    served = FinishedTrials([order]).module()
     tf.saved_model.save(served, str(folder / "out"), signatures=served.signatures())
     return served, answer.load(str(folder / "out"))
 
@@ -309,7 +309,7 @@ LABELS = st.lists(ANY_TEXT.map(str.strip).filter(bool), min_size=2, max_size=3, 
 def same_from_keras_and_the_savedmodel(folder, card, **values):
     """The prepared arrays in the trained model, and raw text in the exported one, give one answer."""
     order, _ = run(folder, card, **values)
-    finished = Finished([order])
+    finished = FinishedTrials([order])
     module = finished.module()
     tf.saved_model.save(module, str(folder / "out"), signatures=module.signatures())
     inputs, expected = exports._expected(finished, module)

@@ -27,7 +27,7 @@ from sweeper.declared.parameters import complete
 from sweeper.errors import DataError, SourceError, SweepError, UsageError, WorkerDied
 from sweeper.models.state import load_arrays, save_arrays
 from sweeper.records import TrialOrder
-from sweeper.sweeps import keeping, search
+from sweeper.sweeps import retention, search
 from sweeper.sweeps.folders import SweepFolder, find_folder
 from sweeper.system.journal import Journal
 from sweeper.track import tracker
@@ -206,7 +206,7 @@ def test_other_work_that_outgrows_memory_says_so_too(tmp_path):
         Workers(1, tmp_path / "log", memory=1_000_000_000) as workers,
         pytest.raises(WorkerDied, match="out of memory"),
     ):
-        result_of(workers.call(grow))
+        result_of(workers.submit(grow))
 
 
 # ---------------------------------------------------------------- a sweep
@@ -289,7 +289,7 @@ def test_interrupted_twice_a_sweep_stops_at_once_and_goes_on_later(reviews_card,
     _, said = running.communicate(timeout=60)
     assert running.returncode == 130, said
     assert "Traceback" not in said
-    assert "ended at once; what was finished is kept. Take it up again: sweeper sweep --resume s" in said
+    assert "ended at once; what was finished is kept. Resume with: sweeper sweep --resume s" in said
     assert "RUNNING" not in {run.info.status for run in runs("sentiment/reviews")}
     folder = find_folder("s")
     folder.note_settings({**folder.facts["settings"], "epochs": 2})
@@ -309,7 +309,7 @@ def test_advice_that_is_followed_gives_a_hopeless_sweep_another_chance(reviews_c
 def test_hyperband_keeps_the_weights_of_the_best_trials_and_of_those_that_may_go_on(
     reviews_card, tmp_path, monkeypatch
 ):
-    monkeypatch.setattr(keeping, "KEPT", 3)
+    monkeypatch.setattr(retention, "MAX_KEPT", 3)
     text = 'about = "x"\ntask = "sentiment"\n[parameters.units]\nint = { low = 2, high = 40 }\n[parameters.batch_size]\nfixed = 64\n'
     space = write(tmp_path / "space.toml", text)
     sweeper.sweep(
@@ -373,7 +373,7 @@ def test_a_trial_whose_best_weights_were_damaged_begins_anew(order):
     first = run_trial(order(0, 1))
     best = Path(order(0, 1).folder) / "best.npz"
     best.write_bytes(best.read_bytes()[:-40])
-    again = run_trial(order(0, 1))  # as taken up by a sweep that was killed before it heard of the end
+    again = run_trial(order(0, 1))  # as resumed by a sweep that was killed before it heard of the end
     assert "best.npz: is damaged" in again.note
     assert again.note.endswith("; the trial began anew")
     assert again.scores == first.scores
@@ -400,7 +400,7 @@ def test_a_sweep_that_is_interrupted_before_it_has_begun_is_taken_up_in_the_same
     monkeypatch.setattr(SweepFolder, "note_run", interrupted)
     with pytest.raises(KeyboardInterrupt):
         sweeper.sweep(**settings, name="s", say=heard.append)
-    assert heard[-1].endswith("Take it up again: sweeper sweep --resume s")
+    assert heard[-1].endswith("Resume with: sweeper sweep --resume s")
     monkeypatch.setattr(SweepFolder, "note_run", note_run)
     assert sweeper.sweep(resume="s", say=heard.append).best is not None
     assert not any("deleted" in line for line in heard)
@@ -430,7 +430,7 @@ def test_an_order_to_stop_that_a_killed_sweep_has_left_behind_is_not_obeyed(fini
     assert [result.epochs for result in finished.history().results.values()] == [3, 3, 3]
 
 
-def test_a_finished_trial_that_mlflow_was_not_told_is_told_when_the_sweep_is_taken_up(finished):
+def test_a_finished_trial_that_mlflow_was_not_told_is_told_when_the_sweep_is_resumed(finished):
     folder = finished.path
     lines = (folder / "tracking.jsonl").read_text().splitlines(keepends=True)
     last_end = max(place for place, line in enumerate(lines) if '"trial_ended"' in line)
@@ -463,7 +463,7 @@ def test_a_note_of_what_mlflow_was_told_that_was_altered_doubles_nothing(finishe
     assert sorted(run.data.tags.get("sweeper.trial", "") for run in found) == ["", "0", "1", "2"]
 
 
-def test_a_server_that_goes_away_for_good_ends_no_sweep_and_is_told_all_when_it_is_taken_up(
+def test_a_server_that_goes_away_for_good_ends_no_sweep_and_is_told_all_when_it_is_resumed(
     reviews_card, tiny_space, tmp_path, monkeypatch
 ):
     monkeypatch.setattr(tracker, "PATIENCE", 3.0)
@@ -488,7 +488,7 @@ def test_a_server_that_goes_away_for_good_ends_no_sweep_and_is_told_all_when_it_
     assert (ended.ended, len(ended.leaderboard)) == ("trials", 6 + len(ended.baselines))
     assert ended.export is not None
     assert ended.missed
-    assert heard[-1].endswith("it is told the rest by: sweeper sweep --resume s")
+    assert heard[-1].endswith("to log the rest: sweeper sweep --resume s")
     server = serving(port, tmp_path)
     try:
         again = sweeper.sweep(resume="s")
@@ -528,7 +528,7 @@ def test_killed_again_and_again_a_sweep_ends_as_if_nothing_had_been(reviews_card
 
 
 def test_weights_of_the_best_trials_are_kept_and_no_others(reviews_card, tmp_path, monkeypatch):
-    monkeypatch.setattr(keeping, "KEPT", 3)
+    monkeypatch.setattr(retention, "MAX_KEPT", 3)
     text = 'about = "x"\ntask = "sentiment"\n[parameters.units]\nint = { low = 2, high = 14 }\n[parameters.batch_size]\nfixed = 64\n'
     space = write(tmp_path / "space.toml", text)
     sweeper.sweep(

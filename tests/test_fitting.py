@@ -40,7 +40,7 @@ def ready(card, **values):
     fitting = LabelLearner(
         task.build(configuration, sizes),
         build_optimizer(configuration, 50),
-        several=training.several,
+        sequence_labels=training.sequence_labels,
         smoothing=configuration.get("label_smoothing", 0.0),
     )
 

@@ -36,7 +36,7 @@ ONE_DOOR = {
     "pooch": "data",
     "numba": "kernels",
 }
-MLFLOW_RUNS_IT = PACKAGE / "serving" / "served.py"  # a script that MLflow itself copies and runs
+MLFLOW_RUNS_IT = PACKAGE / "serving" / "mlflow_model.py"  # a script that MLflow itself copies and runs
 
 
 def room(path: Path) -> str:
@@ -128,7 +128,7 @@ def test_workers_import_neither_mlflow_nor_keras_tuner():
 
 
 def test_what_runs_without_the_rest_of_us_imports_nothing_of_ours():
-    for name in ("answer.py", "served.py"):
+    for name in ("answer.py", "mlflow_model.py"):
         tree = ast.parse((PACKAGE / "serving" / name).read_text(encoding="utf-8"))
         assert not [node for node in ast.walk(tree) if isinstance(node, ast.ImportFrom) and node.level], name
 
@@ -145,7 +145,7 @@ def test_what_workers_are_asked_for_by_name_is_there():
         node.args[0].value
         for path in FILES
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("call", "insist")
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("submit", "run")
         if node.args and isinstance(node.args[0], ast.Constant)
     }
     assert len(named) >= 6

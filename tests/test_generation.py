@@ -22,7 +22,7 @@ from sweeper.data.batches import Answers
 from sweeper.data.prepare import prepare
 from sweeper.data.store import Meta
 from sweeper.data.texts import Texts
-from sweeper.declared.parameters import Facts, complete
+from sweeper.declared.parameters import DataTraits, complete
 from sweeper.errors import DataError
 from sweeper.learners import build_learner, load
 from sweeper.learners.language_model import LanguageModelLearner
@@ -32,7 +32,7 @@ from sweeper.records import BOUNDARY, UNKNOWN, TrialOrder
 from sweeper.serving import answer, exports
 from sweeper.tasks import TASKS
 from sweeper.tasks.ngrams import NGrams
-from sweeper.tasks.serving_writers import TellerModule
+from sweeper.tasks.serving_writers import GeneratorModule
 from sweeper.trials.trial import run_trial
 
 from .conftest import card_text, write
@@ -49,7 +49,7 @@ def _short_epochs():
 
 
 def configuration(**values):
-    return complete("generation", {**SMALL, **values}, Facts(labelled=True))
+    return complete("generation", {**SMALL, **values}, DataTraits(labelled=True))
 
 
 def generator(kernel="keras", **values):
@@ -184,7 +184,7 @@ def next_scores(model, symbols):
     return found["logits"].numpy()[0, -1]
 
 
-def spread(**values):
+def std(**values):
     """A model whose symbols differ in probability."""
     model = generator(**values)
     weights = model.head.kernel
@@ -193,7 +193,7 @@ def spread(**values):
 
 
 def test_temperature_zero_writes_the_most_probable_symbols_and_so_does_one_choice():
-    model, written = spread(), set()
+    model, written = std(), set()
     for weights in model.trainable_variables:  # else the state hardly depends on what was read
         weights.assign(np.random.default_rng(1).normal(0, 2, weights.shape))
     for prompt in ([3, 5], [2], [4, 4, 6], [6]):
@@ -210,7 +210,7 @@ def test_temperature_zero_writes_the_most_probable_symbols_and_so_does_one_choic
 
 
 def test_the_same_seed_draws_the_same_and_a_row_does_not_depend_on_later_ones():
-    model = spread()
+    model = std()
     one = drawn(model, [[2], [3, 4]], seed=5)
     assert (one == drawn(model, [[2], [3, 4]], seed=5)).all()
     assert (one != drawn(model, [[2], [3, 4]], seed=6)).any()
@@ -218,7 +218,7 @@ def test_the_same_seed_draws_the_same_and_a_row_does_not_depend_on_later_ones():
 
 
 def test_symbols_are_drawn_as_often_as_they_are_probable_and_never_an_unknown_one():
-    model, many = spread(), 4_000
+    model, many = std(), 4_000
     for temperature, top_k in ((1.0, 0), (0.5, 0), (1.0, 3)):
         found = drawn(model, [()] * many, temperature=temperature, top_k=top_k, longest=1)[:, 0]
         logits = next_scores(model, [])
@@ -232,13 +232,13 @@ def test_symbols_are_drawn_as_often_as_they_are_probable_and_never_an_unknown_on
 
 
 def test_whatever_the_temperature_nothing_else_is_drawn_than_may_be():
-    model = spread()
+    model = std()
     assert (drawn(model, top_k=1, temperature=1e12) == drawn(model, temperature=0.0)).all()
     assert UNKNOWN not in drawn(model, [()] * 50, temperature=1e12)
 
 
 def test_nothing_is_written_after_the_end_or_beyond_the_length():
-    model = spread()
+    model = std()
     found = drawn(model, [()] * 50, longest=12, temperature=2.0)
     ended = np.cumsum(found == BOUNDARY, axis=1) > 0
     assert ended.any()
@@ -281,8 +281,8 @@ def test_ngrams_are_a_distribution_and_learn_what_repeats():
     below = (3 + 4 * (1 / 6)) / (10 + 4)
     one_back = (3 + 2 * below) / (4 + 2)
     assert NGrams(texts, 2, 6)._probability((2,), 3) == pytest.approx(one_back)
-    again = known.surprisal(np.array([2, 3, 2]))
-    assert again.sum() < known.surprisal(np.array([4, 4, 4])).sum()
+    again = known.negative_log_likelihood(np.array([2, 3, 2]))
+    assert again.sum() < known.negative_log_likelihood(np.array([4, 4, 4])).sum()
 
 
 def test_scores_are_bits_of_a_character_or_the_perplexity_of_words(lines_card):
@@ -326,7 +326,7 @@ def test_texts_keep_their_blanks_and_line_ends(poems_card):
 
 def trial(card, tmp_path, **values):
     prepared = prepare(cards.load_card(str(card)), encodings=())
-    chosen = complete("generation", {**SMALL, **values}, prepared.meta.facts)
+    chosen = complete("generation", {**SMALL, **values}, prepared.meta.traits)
     order = TrialOrder(0, "generation", chosen, str(prepared.folder), str(tmp_path / "trial"), 3, 1)
     return order, prepared
 
@@ -367,9 +367,9 @@ def test_a_trial_shows_samples_and_its_export_goes_on_with_prompts(card, request
     said = capfd.readouterr()
     assert said.out.startswith("anζ€"), "what was given is never altered"
     assert "'anζ€': 2 of its symbols were not among those of the training texts" in said.err
-    for name in ("drawing.json", "labels.json"):
+    for name in ("sampling.json", "labels.json"):
         kept = (Path(folder) / name).read_text()
-        for worse in ("{", "3", "", "{}" if name == "drawing.json" else "null"):
+        for worse in ("{", "3", "", "{}" if name == "sampling.json" else "null"):
             (Path(folder) / name).write_text(worse)
             assert main(["predict", folder, "an"]) == 2
             assert f"{name}: was damaged since it was exported" in capfd.readouterr().err
@@ -421,7 +421,7 @@ def test_a_model_that_is_told_no_label_asks_for_none(poems_card, tmp_path):
 
 def test_a_label_enters_what_is_written_as_it_entered_what_was_learnt():
     for condition, enters in (("first", True), ("every", True), ("none", False)):
-        model = spread(condition=condition)
+        model = std(condition=condition)
         for layer in model.recurrent:  # the label's rows of the first kernel are made to matter
             layer.cell.kernel.assign(np.random.default_rng(1).normal(0, 2, layer.cell.kernel.shape))
         asked = {"temperature": 0.0, "top_k": 0, "seed": 0, "longest": 6}
@@ -505,6 +505,6 @@ def test_a_learner_is_built_for_every_parameter(lines_card, tmp_path):
 def test_one_blank_stands_between_a_prompt_of_words_and_what_follows(prompt, wanted):
     meta = Meta("n", "generation", "d", ("<stop>", "<unk>", "time"), "texts", False, {}, target_tokens="words")
     model = SimpleNamespace(variables=[], write=lambda *_, **__: tf.constant([[2, 0]]))
-    module = TellerModule(model, meta, {"max_vocabulary": 9, "condition": "none"})
+    module = GeneratorModule(model, meta, {"max_vocabulary": 9, "condition": "none"})
     found = module.answer(tf.constant([prompt]), tf.constant([""]), 0.0, 0, 0, 2)
     assert found["output"].numpy()[0].decode() == wanted

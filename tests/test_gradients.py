@@ -27,7 +27,7 @@ SMALL = {"units": 4, "embedding_units": 4, "batch_size": 16, "pooling": "last", 
 
 def order_of(card, tmp_path, **values):
     prepared = prepare(cards.load_card(str(card)))
-    configuration = complete(prepared.meta.task, {**SMALL, **values}, prepared.meta.facts)
+    configuration = complete(prepared.meta.task, {**SMALL, **values}, prepared.meta.traits)
     folder = str(tmp_path / "trials" / "000")
     return TrialOrder(0, prepared.meta.task, configuration, str(prepared.folder), folder, 0, 1), prepared
 
@@ -57,7 +57,7 @@ def test_what_two_tokens_say_together_is_left_out_of_what_each_one_does(tmp_path
     write(tmp_path / "c.conll", "\n\n".join(sentences) + "\n")
     prepared = prepare(cards.load_card(str(write(tmp_path / "c.toml", card))))
     values = {"units": 4, "embedding_units": 5, "bigrams": "yes", "bigram_units": 3}
-    configuration = complete("tagging", values, prepared.meta.facts)
+    configuration = complete("tagging", values, prepared.meta.traits)
     assert configuration["bigrams"] == "yes"
     order = TrialOrder(0, "tagging", configuration, str(prepared.folder), str(tmp_path / "000"), 0, 1)
     norms, lengths = _of_examples(build_learner(order, prepared, 1, "keras"), load(order, prepared, "validation"))
@@ -87,7 +87,7 @@ def test_every_task_has_its_picture(card, kept, request, tmp_path):
     prepared = prepare(
         cards.load_card(str(request.getfixturevalue(card))), encodings=[("words", True), ("characters", True)]
     )
-    configuration = complete(prepared.meta.task, values, prepared.meta.facts)
+    configuration = complete(prepared.meta.task, values, prepared.meta.traits)
     order = TrialOrder(0, prepared.meta.task, configuration, str(prepared.folder), str(tmp_path / "t"), 0, 1)
     assert run_trial(order).counts
     picture = Path(draw_gradients(order, str(tmp_path / "gradients")))

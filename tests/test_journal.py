@@ -12,12 +12,12 @@ from sweeper.system.journal import Journal
 
 def test_what_is_appended_is_read_once_and_in_order(tmp_path):
     writer, reader = Journal(tmp_path / "j"), Journal(tmp_path / "j")
-    assert list(reader.news()) == []
+    assert list(reader.read_new()) == []
     for number in range(3):
         writer.append({"n": number})
-    assert [event["n"] for event in reader.news()] == [0, 1, 2]
+    assert [event["n"] for event in reader.read_new()] == [0, 1, 2]
     writer.append({"n": 3}, durable=True)
-    assert [event["n"] for event in reader.news()] == [3]
+    assert [event["n"] for event in reader.read_new()] == [3]
 
 
 def test_a_file_that_could_not_be_written_whole_is_as_it_was(tmp_path):
@@ -38,9 +38,9 @@ def test_a_file_that_could_not_be_written_whole_is_as_it_was(tmp_path):
 def test_a_line_that_a_killed_writer_did_not_finish_was_never_written(tmp_path):
     (tmp_path / "j").write_bytes(b'{"n": 0}\n{"n": 1')
     reader = Journal(tmp_path / "j")
-    assert list(reader.news()) == [{"n": 0}]
+    assert list(reader.read_new()) == [{"n": 0}]
     Journal(tmp_path / "j").append({"n": 2})
-    assert list(reader.news()) == [{"n": 2}]
+    assert list(reader.read_new()) == [{"n": 2}]
 
 
 def test_an_append_that_fails_leaves_no_part_of_a_line(tmp_path, monkeypatch):
@@ -55,7 +55,7 @@ def test_an_append_that_fails_leaves_no_part_of_a_line(tmp_path, monkeypatch):
         with pytest.raises(OSError, match="No space left"):
             journal.append({"n": 1}, durable=True)
     journal.append({"n": 2})
-    assert list(Journal(tmp_path / "j").news()) == [{"n": 0}, {"n": 2}]
+    assert list(Journal(tmp_path / "j").read_new()) == [{"n": 0}, {"n": 2}]
 
 
 @pytest.mark.parametrize(("read", "good"), [(0, True), (9, True), (5, False), (18, True), (19, False), (999, False)])

@@ -10,7 +10,7 @@ import pytest
 import tensorflow as tf
 from keras import ops
 
-from sweeper.declared.parameters import Facts, complete
+from sweeper.declared.parameters import DataTraits, complete
 from sweeper.layers.attention import LuongAttention
 from sweeper.layers.ordinal import OrdinalHead
 from sweeper.models import Sizes, build_classifier, build_tagger, kernels
@@ -25,7 +25,7 @@ BUILD = {"sentiment": build_classifier, "tagging": build_tagger}
 
 def model(task, **values):
     chosen = {**{name: value for name, value in SMALL.items() if name not in values}, **values}
-    return BUILD[task](complete(task, chosen, Facts(ordered="head" in values)), Sizes(VOCABULARY, LABELS, seed=3))
+    return BUILD[task](complete(task, chosen, DataTraits(ordered="head" in values)), Sizes(VOCABULARY, LABELS, seed=3))
 
 
 def logits(a_model, ids):
@@ -209,7 +209,7 @@ def test_the_two_directions_drop_units_of_their_own():
 @pytest.mark.parametrize("task", ["sentiment", "tagging", "seq2seq", "generation"])
 def test_what_runs_on_any_machine_has_no_operation_of_a_gpu(task, cell, kernel, may):
     sizes = Sizes(VOCABULARY, LABELS, seed=3, kernel=kernel, longest=7)
-    a_model = TASKS[task].build(complete(task, {"cell": cell, "units": 4, "embedding_units": 4}, Facts()), sizes)
+    a_model = TASKS[task].build(complete(task, {"cell": cell, "units": 4, "embedding_units": 4}, DataTraits()), sizes)
     layers = [layer for layer in a_model._flatten_layers() if isinstance(layer, (keras.layers.GRU, keras.layers.LSTM))]
     assert layers
     assert {layer.use_cudnn for layer in layers} == {may}

@@ -10,7 +10,7 @@ import pytest
 
 from sweeper.adapters import ADAPTERS
 from sweeper.data.cards import TABLES, Split, _Header
-from sweeper.data.origins import Source
+from sweeper.data.source_spec import Source
 from sweeper.declared import parameters
 
 DOCS = Path(__file__).parents[1] / "docs"

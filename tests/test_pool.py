@@ -39,9 +39,9 @@ def test_a_worker_imports_neither_mlflow_nor_keras_tuner_and_prints_nothing(tmp_
     order = TrialOrder(0, "sentiment", configuration, str(prepared.folder), str(tmp_path / "0"), 0, 1)
     with Workers(1, tmp_path / "log") as workers:
         workers.start(order)
-        workers.call(baselines_of, str(prepared.folder))
-        workers.call(export_trials, [order], str(tmp_path / "export"), {})
-        modules = workers.call(loaded_modules).result(timeout=120)
+        workers.submit(baselines_of, str(prepared.folder))
+        workers.submit(export_trials, [order], str(tmp_path / "export"), {})
+        modules = workers.submit(loaded_modules).result(timeout=120)
         list(workers.epochs())
         assert [result.state for result in workers.results()] == ["done"]
     assert (tmp_path / "export" / "saved_model.pb").exists()
@@ -60,12 +60,12 @@ def threads_of_parent() -> list[str]:
 
 def test_workers_are_forked_from_a_process_that_has_imported_for_them_and_has_one_thread(tmp_path, monkeypatch):
     with Workers(1, tmp_path / "log") as workers:
-        assert result_of(workers.call(preloaded))
-        threads = result_of(workers.call(threads_of_parent))
+        assert result_of(workers.submit(preloaded))
+        threads = result_of(workers.submit(threads_of_parent))
         assert len([name for name in threads if name != "jemalloc_bg_thd"]) == 1  # which takes care of forks itself
     monkeypatch.setenv("CHANGED", "since it began")
     with Workers(1, tmp_path / "log") as workers:
-        assert result_of(workers.call(os.getenv, "CHANGED")) == "since it began"
+        assert result_of(workers.submit(os.getenv, "CHANGED")) == "since it began"
 
 
 SCRIPT = """
@@ -77,7 +77,7 @@ from sweeper.workers.worker import nothing
 print("began")
 multiprocessing.set_start_method("forkserver")
 with Workers(1, Path("log")) as workers:
-    print("ended", result_of(workers.call(nothing)))
+    print("ended", result_of(workers.submit(nothing)))
 print(*forkserver._forkserver._preload_modules, forkserver._forkserver._forkserver_pid)
 """
 
@@ -98,7 +98,7 @@ def gpu() -> str:
 def test_each_worker_has_a_gpu_of_its_own_and_they_share_where_there_are_fewer(tmp_path):
     for count, gpus, expected in ((2, ("4", "7"), ["4", "7"]), (2, ("7",), ["7", "7"])):
         with Workers(count, tmp_path / "log", gpus) as workers:
-            asked = [workers.call(gpu) for _ in range(count)]
+            asked = [workers.submit(gpu) for _ in range(count)]
             assert sorted(result_of(one) for one in asked) == expected
 
 
@@ -113,7 +113,7 @@ def test_epochs_come_while_a_trial_runs_and_a_killed_worker_fails_only_its_own(t
 
     with Workers(2, tmp_path / "log") as workers:
         workers.start(order(0, 2))
-        doomed = workers.call(die)
+        doomed = workers.submit(die)
         events, results = [], []
         deadline = time.time() + 120
         while not results and time.time() < deadline:

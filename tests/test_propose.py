@@ -46,7 +46,7 @@ def test_proposals_are_legal_and_the_first_is_the_known_good_configuration(algor
     space = load_space("sentiment")
     found = drive(proposer(algorithm), 25, any_score)
     assert found[0].values == space.first()
-    assert [space.refusal(proposal.values) for proposal in found] == [None] * 25
+    assert [space.violation(proposal.values) for proposal in found] == [None] * 25
     for proposal in found:
         assert ("attention_units" in proposal.values) == (proposal.values["attention"] == "concat")
 
@@ -57,7 +57,7 @@ def test_every_shipped_space_can_be_searched(algorithm, name):
     space = load_space(name)
     found = drive(proposer(algorithm, name), 6, any_score)
     assert found[0].values == space.first()
-    assert [space.refusal(proposal.values) for proposal in found] == [None] * len(found)
+    assert [space.violation(proposal.values) for proposal in found] == [None] * len(found)
 
 
 @pytest.mark.parametrize("algorithm", ALGORITHMS)
@@ -273,9 +273,9 @@ def test_many_workers_get_trials_before_any_has_ended(algorithm):
 def test_grid_search_proposes_the_same_in_the_same_order_whenever_trials_end():
     in_turn = drive(proposer("grid", "sentiment-quick"), 50, any_score)
     asking = proposer("grid", "sentiment-quick")
-    at_once = [asking.ask() for _ in in_turn]
-    assert [proposal.values for proposal in at_once] == [proposal.values for proposal in in_turn]
-    for proposal in reversed(at_once):
+    default_workers = [asking.ask() for _ in in_turn]
+    assert [proposal.values for proposal in default_workers] == [proposal.values for proposal in in_turn]
+    for proposal in reversed(default_workers):
         asking.tell(proposal, any_score(proposal))
     assert asking.ask() is None
 
@@ -294,7 +294,7 @@ def test_hyperband_goes_on_only_with_what_it_may_go_on_with_and_that_stays_bound
     assert not proposer("random").may_go_on()
 
 
-def test_asking_in_vain_moves_an_oracle_on_and_is_repeated_when_a_sweep_is_taken_up(tmp_path):
+def test_asking_in_vain_moves_an_oracle_on_and_is_repeated_when_a_sweep_is_resumed(tmp_path):
     text = 'about = "x"\ntask = "sentiment"\n[parameters.units]\nint = { low = 2, high = 150 }\n'
     space = load_space(str(write(tmp_path / "space.toml", text)))
 
@@ -302,14 +302,14 @@ def test_asking_in_vain_moves_an_oracle_on_and_is_repeated_when_a_sweep_is_taken
         return Proposer(space, algorithm="random", objective="val_accuracy", epochs=9, seed=0)
 
     asked, running, happened = fresh(), [], []
-    while not (happened and happened[-1][0] == "vain" and not running):
+    while not (happened and happened[-1][0] == "exhausted" and not running):
         if len(running) < 4:
             proposal = asked.ask()
             if proposal is not None:
                 running.append(proposal)
                 happened.append(("asked", proposal))
                 continue
-            happened.append(("vain", None))
+            happened.append(("exhausted", None))
         if running:
             happened.append(("told", running.pop(0)))
             asked.tell(happened[-1][1], any_score(happened[-1][1]))
@@ -326,7 +326,7 @@ def test_asking_in_vain_moves_an_oracle_on_and_is_repeated_when_a_sweep_is_taken
 
     repeat(happened)
     with pytest.raises(SweepError, match="no longer proposes what it proposed"):
-        repeat([event for event in happened if event[0] != "vain"])
+        repeat([event for event in happened if event[0] != "exhausted"])
 
 
 @pytest.mark.parametrize("told_at_once", [1, 3])

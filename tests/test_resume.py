@@ -1,4 +1,4 @@
-"""A sweep is taken up as it was begun, or not at all, with what differs shown."""
+"""A sweep is resumed as it was begun, or not at all, with what differs shown."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from sweeper.errors import DataError, TrackingError, UsageError
 from sweeper.records import Settings
 from sweeper.sweeps import run as sweeps
 from sweeper.sweeps.folders import NameTaken, SweepFolder, find_folder, new_folder
-from sweeper.sweeps.resume import as_begun, refuse_changes
+from sweeper.sweeps.resume import load_saved, refuse_changes
 
 from .conftest import reviews, write
 
@@ -49,7 +49,7 @@ def test_a_history_of_an_earlier_version_is_read_with_todays_defaults(folder):
 
 
 def test_declarations_that_were_not_touched_are_as_they_were(folder, tiny_space):
-    card, space, _ = as_begun(folder)
+    card, space, _ = load_saved(folder)
     assert (card.name, card.task) == ("reviews", "sentiment")
     assert space == load_space(str(tiny_space))
 
@@ -59,7 +59,7 @@ def test_an_edited_declaration_is_refused_with_the_difference(folder, file):
     path = folder.path / file
     path.write_text(path.read_text().replace('task = "sentiment"', 'task = "text"'))
     with pytest.raises(UsageError) as refused:
-        as_begun(folder)
+        load_saved(folder)
     said = str(refused.value)
     assert said.startswith(f"sweeps/s/{file}: has changed since the sweep began; put it back, or start a new sweep:")
     assert '-task = "sentiment"' in said
@@ -136,7 +136,7 @@ def test_more_trials_or_another_budget_take_the_place_of_both(folder, monkeypatc
     seen = []
     folder.note_settings(dataclasses.asdict(Settings(trials=10, budget=300.0)))
     monkeypatch.setattr(sweeps, "load", lambda *_: None)
-    monkeypatch.setattr(sweeps, "run_sweep", lambda *given, **how: seen.append((given[2], how["anew"])))
+    monkeypatch.setattr(sweeps, "run_sweep", lambda *given, **how: seen.append((given[2], how["fresh_budget"])))
     api.sweep(resume="s", trials=20)
     api.sweep(resume="s", budget=60.0)
     api.sweep(resume="s", trials=20, budget=60.0)
@@ -164,7 +164,7 @@ def test_an_interrupt_waits_for_no_baselines_and_forgets_none_that_are_known(mon
         history=SimpleNamespace(best=lambda _: None, candidates=lambda _: []),
     )  # fmt: skip
     monkeypatch.setattr(sweeps, "example_of", lambda _: "")
-    found = sweeps.search_beside_baselines(search, SimpleNamespace(call=lambda *_: asked))
+    found = sweeps.search_and_score_baselines(search, SimpleNamespace(submit=lambda *_: asked))
     assert asked.cancelled()
     assert [(one.name, one.test) for one in found.baselines] == [("linear", {"accuracy": 0.4})]
 
@@ -172,7 +172,7 @@ def test_an_interrupt_waits_for_no_baselines_and_forgets_none_that_are_known(mon
 def test_only_a_sweep_that_is_there_is_said_to_go_on(folder):
     said = []
     for discarded in (False, True):
-        with pytest.raises(OSError, match="full"), sweeps.saying_how_to_go_on(folder, said.append):  # noqa: PT012
+        with pytest.raises(OSError, match="full"), sweeps.resume_hint(folder, said.append):  # noqa: PT012
             if discarded:
                 folder.discard()
             raise OSError("the disk is full")
@@ -233,4 +233,4 @@ def test_only_a_folder_whose_sweep_could_not_begin_is_discarded(folder, left, mo
     ],
 )
 def test_no_more_workers_are_started_than_can_have_something_to_do(settings, wanted):
-    assert sweeps.useful(Settings(workers=64, **{"budget": None, **settings})) == wanted
+    assert sweeps.worker_count(Settings(workers=64, **{"budget": None, **settings})) == wanted

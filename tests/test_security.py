@@ -77,7 +77,7 @@ def test_nothing_of_the_working_folder_is_imported(tmp_path, monkeypatch):
     main(["doctor"])  # as every command does
     forkserver._forkserver._stop()  # that of an earlier test
     with Workers(1, tmp_path / "log") as workers:
-        result_of(workers.call(nothing))
+        result_of(workers.submit(nothing))
     assert not Path("sprung").exists()
 
 

@@ -354,7 +354,7 @@ def test_a_wrong_source_is_refused_with_its_line(tmp_path, source, complaint):
         ),
         (
             'task = "text"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "labelled"\nlayout = "folders"\nwhere = { a = "b" }',
-            "where: has no meaning for a folder a class",
+            "where: has no meaning for one folder per class",
         ),
         (
             'task = "text"\nabout = "x"\n[source]\nfile = "a"\n[adapter]\nformat = "labelled"\nwhere = { year = 2020 }',

@@ -107,9 +107,9 @@ def test_a_wrong_header_is_refused(tmp_path, header):
 @pytest.mark.parametrize("name", sorted(declarations.declared("search_spaces")))
 def test_shipped_spaces_load_and_begin_with_the_known_good_configuration(name):
     space = load_space(name)
-    assert space.refusal(space.first()) is None
-    for spelled in (True, False):
-        facts = parameters.Facts(labelled=True, spelled=spelled)
+    assert space.violation(space.first()) is None
+    for has_words in (True, False):
+        facts = parameters.DataTraits(labelled=True, has_words=has_words)
         first = space.for_data(facts).first()
         whole = parameters.complete(space.task, first, facts)
         assert {key: whole[key] for key in first} == first
@@ -130,10 +130,10 @@ def test_a_parameter_that_the_data_leave_inactive_does_not_vary(tmp_path):
     body = "[parameters.head]\nchoice = ['softmax', 'ordinal']\n[parameters.units]\nchoice = [4, 8]\nwhen = { head = ['ordinal'] }\n"
     body += "[parameters.cell]\nchoice = ['gru', 'lstm']\n"
     space = load_space(str(write(tmp_path / "s.toml", HEAD + body)))
-    assert [parameter.name for parameter in space.for_data(parameters.Facts(ordered=False))] == ["cell"]
-    assert len(list(space.for_data(parameters.Facts(ordered=True)))) == 3
-    assert space.without_effect(parameters.Facts(ordered=False)) == {"head": "labels are numbers"}
-    assert not space.without_effect(parameters.Facts(ordered=True))
+    assert [parameter.name for parameter in space.for_data(parameters.DataTraits(ordered=False))] == ["cell"]
+    assert len(list(space.for_data(parameters.DataTraits(ordered=True)))) == 3
+    assert space.without_effect(parameters.DataTraits(ordered=False)) == {"head": "labels are numbers"}
+    assert not space.without_effect(parameters.DataTraits(ordered=True))
 
 
 def test_nested_conditions_switch_off_with_the_outermost_one(tmp_path):
@@ -161,8 +161,8 @@ def test_the_nearest_value_of_a_float_is_inside(low, width, wanted):
 
 def test_refusal_names_what_is_wrong():
     space = SearchSpace("s", "", "sentiment", (Choice("cell", ("gru", "lstm")), Int("units", 4, 8, 4)))
-    assert space.refusal({"cell": "gru", "units": 8}) is None
-    assert "units: 6" in str(space.refusal({"units": 6}))
+    assert space.violation({"cell": "gru", "units": 8}) is None
+    assert "units: 6" in str(space.violation({"units": 6}))
 
 
 def test_spaces_and_cards_are_checked_without_importing_anything_heavy():
@@ -219,9 +219,9 @@ def test_any_space_gives_legal_configurations_or_is_refused_with_its_line(tmp_pa
         assert re.match(rf"{re.escape(str(path))}:\d+: ", complaint)
         return
     first = space.first()
-    assert space.refusal(first) is None
-    complete = parameters.complete("sentiment", first, parameters.Facts())
-    assert all(parameters.lookup("sentiment", name).domain.refuses(value) is None for name, value in complete.items())
+    assert space.violation(first) is None
+    complete = parameters.complete("sentiment", first, parameters.DataTraits())
+    assert all(parameters.lookup("sentiment", name).domain.violation(value) is None for name, value in complete.items())
 
 
 @pytest.mark.parametrize(
@@ -229,8 +229,11 @@ def test_any_space_gives_legal_configurations_or_is_refused_with_its_line(tmp_pa
 )
 def test_every_parameter_can_be_declared_alone_where_the_defaults_give_it_a_meaning(task, name, tmp_path):
     parameter = parameters.known(task)[name]
-    default, unspelled = parameter.default_for(task), parameter.only == "unspelled"
-    fitting, other = parameters.Facts(True, True, spelled=not unspelled), parameters.Facts(spelled=unspelled)
+    default, single_characters = parameter.default_for(task), parameter.only == "single_characters"
+    fitting, other = (
+        parameters.DataTraits(True, True, has_words=not single_characters),
+        parameters.DataTraits(has_words=single_characters),
+    )
     value = f'"{default}"' if isinstance(default, str) else default
     path = write(tmp_path / "s.toml", f'about = "x"\ntask = "{task}"\n[parameters.{name}]\nfixed = {value}\n')
     if name in parameters.complete(task, {}, fitting):

@@ -151,7 +151,7 @@ def test_the_best_three_are_trained_with_two_more_seeds_and_the_best_mean_wins(r
     every = {
         run.data.tags["sweeper.trial"]: run for run in runs("sentiment/reviews") if "sweeper.trial" in run.data.tags
     }
-    assert {int(trial): int(run.data.tags["sweeper.repeats"]) for trial, run in every.items() if "sweeper.repeats" in run.data.tags} == {
+    assert {int(trial): int(run.data.tags["sweeper.repeat_of"]) for trial, run in every.items() if "sweeper.repeat_of" in run.data.tags} == {
         number: order.repeats for number, order in again.items()
     }  # fmt: skip
     parent = next(run for run in runs("sentiment/reviews") if run.data.tags["sweeper.kind"] == "sweep")
@@ -169,7 +169,7 @@ def test_the_best_trials_are_exported_as_one_model_where_that_is_asked(reviews_c
     assert trials[0] == outcome.best.number
     results = find_folder("s").history().results
     assert by_standing(results, results)[:2] == list(trials)
-    row = outcome.leaderboard.set_index("trial").loc[f"together: {trials[0]}, {trials[1]}"]
+    row = outcome.leaderboard.set_index("trial").loc[f"ensemble: {trials[0]}, {trials[1]}"]
     assert row["test_accuracy"] == outcome.test["accuracy"]
     assert outcome.leaderboard["test_accuracy"].notna().sum() == 1 + len(outcome.baselines), (
         "test data scored them alone"
@@ -209,7 +209,7 @@ def test_a_sweep_of_so_many_trials_is_taken_up_with_a_budget_until_its_space_is_
 
 def test_an_interrupt_leaves_the_winner_that_was_shipped(finished, monkeypatch):
     first = sweeper.sweep(resume="s")  # ends as it was
-    search = sweeps.search_beside_baselines
+    search = sweeps.search_and_score_baselines
 
     def interrupted(*given):
         found = search(*given)
@@ -307,14 +307,14 @@ def test_an_interrupt_while_the_last_trials_run_is_an_interrupt(reviews_card, lo
 
 
 @pytest.mark.parametrize("struck", [signal.SIGINT, signal.SIGTERM])
-def test_an_interrupted_sweep_is_taken_up(reviews_card, long_space, struck):
+def test_an_interrupted_sweep_is_resumed(reviews_card, long_space, struck):
     running = begin(reviews_card, long_space, "--trials", "3", "--epochs", "25", "--name", "s")
     wait_for_epochs("s", 1)
     # A terminal interrupts workers too; who ends a process by its number means the sweep's own.
     os.killpg(running.pid, struck) if struck == signal.SIGINT else running.send_signal(struck)
     _, said = running.communicate(timeout=120)
     assert running.returncode == 130, said
-    assert "take it up again:  sweeper sweep --resume s" in said
+    assert "resume with:  sweeper sweep --resume s" in said
     assert "Traceback" not in said
     assert not [run for run in runs("sentiment/reviews") if run.info.status == "RUNNING"]
 
@@ -546,8 +546,8 @@ def test_a_sweep_of_sequences_ends_with_a_writer(spelled_card, tmp_path):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert [line.split("\t")[1] for line in found.stdout.splitlines()] == ["abce", "cab"]
-    pictures = {path.name for path in outcome.folder.glob("trials/*/attention.png")}
-    assert pictures == {"attention.png"}
+    plots = {path.name for path in outcome.folder.glob("trials/*/attention.png")}
+    assert plots == {"attention.png"}
     assert "- beam_width: " in (outcome.export / "model_card.md").read_text()
     other = sweeper.export("s", trial=1 - outcome.best.number, to="other") / "model_card.md"
     assert "- beam_width: " in other.read_text(), "what is exported on demand decodes as well"

@@ -114,7 +114,7 @@ def test_what_is_unknown_is_never_right_even_where_the_target_is_unknown_too():
     assert (found["exact"], found["symbol_error_rate"]) == (0.5, 1 / 4)
     assert found["chrf"] < 0.95
     symbols = dataclasses.replace(meta, target_tokens="symbols")
-    assert TASKS["seq2seq"].tallies(symbols, truth, truth)[:, 0].tolist() == [0, 1]
+    assert TASKS["seq2seq"].statistics(symbols, truth, truth)[:, 0].tolist() == [0, 1]
 
 
 def test_written_words_are_also_scored_as_translations():

@@ -1,4 +1,4 @@
-"""MLflow: one parent run a sweep, one nested run a trial, statuses that end, no secret told."""
+"""MLflow: one parent run per sweep, one nested run per trial, statuses that end, no secret told."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ from sweeper.records import EpochEvent, TrialResult
 from sweeper.system.journal import Journal
 from sweeper.system.wording import as_json, visible, visible_line, without_secrets
 from sweeper.track import runs as track_runs
-from sweeper.track.connection import Refused
+from sweeper.track.connection import Rejected
 from sweeper.track.replay import JOURNAL, POSITION
 from sweeper.track.runs import Runs
 from sweeper.track.store import serve, store
@@ -130,9 +130,9 @@ def test_the_parent_has_dataset_declarations_and_summary(runs, tmp_path):
 
 def test_a_picture_that_was_removed_keeps_no_trial_from_its_end(runs):
     runs.trial_started(0, CONFIGURATION, 7, BEGAN)
-    with pytest.raises(Refused, match=r"curve\.png"):
+    with pytest.raises(Rejected, match=r"curve\.png"):
         runs.trial_ended(TrialResult(0, CONFIGURATION, "done", {"accuracy": 0.8}), ["curve.png"], BEGAN + 5)
-    with pytest.raises(Refused, match=r"report\.html"):
+    with pytest.raises(Rejected, match=r"report\.html"):
         runs.sweep_ended({}, {}, ["report.html"], "FINISHED", BEGAN + 6)
     runs.abandoned("KILLED", BEGAN + 7)
     assert {run.info.status for run in stored()} == {"FINISHED"}
@@ -148,7 +148,7 @@ def test_a_sweep_that_is_taken_up_goes_on_in_its_run_and_ends_its_orphans(runs, 
     runs.trial_started(0, CONFIGURATION, 7, BEGAN)
     again = Runs("sentiment/d", tmp_path)
     again.connect()
-    again.sweep_taken_up(runs.parent)
+    again.sweep_resumed(runs.parent)
     assert child().info.status == "KILLED"
     again.trial_started(0, CONFIGURATION, 7, BEGAN + 9)
     assert child().data.tags["mlflow.parentRunId"] == runs.parent
@@ -202,7 +202,7 @@ def test_a_run_that_a_person_has_removed_is_refused_and_others_are_written(runs)
     runs.trial_started(0, CONFIGURATION, 7, BEGAN)
     runs.trial_started(1, CONFIGURATION, 7, BEGAN + 1)
     mlflow.MlflowClient(store()).delete_run(stored("tags.`sweeper.trial` = '0'")[0].info.run_id)
-    with pytest.raises(Refused, match="must be in the 'active' state"):
+    with pytest.raises(Rejected, match="must be in the 'active' state"):
         runs.flush()
     runs.flush()
     assert child().data.params["cell"] == "gru"
@@ -213,7 +213,7 @@ def test_pruned_trials_are_marked_though_a_person_has_removed_one(runs):
         runs.trial_started(number, CONFIGURATION, 7, BEGAN + number)
         runs.trial_ended(TrialResult(number, CONFIGURATION, "done"), [], BEGAN + 5)
     mlflow.MlflowClient(store()).delete_run(stored("tags.`sweeper.trial` = '0'")[0].info.run_id)
-    with pytest.raises(Refused, match="trial 0 has no run any more"):
+    with pytest.raises(Rejected, match="trial 0 has no run any more"):
         runs.trials_settled(pruned=[0, 1], done=[])
     assert child().data.tags["sweeper.state"] == "pruned"
 
@@ -225,7 +225,7 @@ def test_a_sweep_goes_on_in_its_experiment_whatever_that_is_called_by_now(runs, 
     client.rename_experiment(mine, "better name")
     again = Runs("sentiment/d", tmp_path)
     again.connect()
-    again.sweep_taken_up(runs.parent)
+    again.sweep_resumed(runs.parent)
     again.trial_started(1, CONFIGURATION, 7, BEGAN + 9)
     there = client.search_runs([mine], "tags.`sweeper.kind` = 'trial'", order_by=["attributes.start_time ASC"])
     assert [run.info.status for run in there] == ["KILLED", "RUNNING"]
@@ -239,15 +239,15 @@ def test_what_a_server_that_keeps_artifacts_will_never_take_is_refused_and_else_
     response.status_code = status
     with pytest.raises(TrackingError) as told, runs._store.reached():
         response.raise_for_status()
-    assert isinstance(told.value, Refused) == refused
+    assert isinstance(told.value, Rejected) == refused
 
 
 def test_a_model_that_is_refused_leaves_the_sweep_running(runs, monkeypatch):
     def refused(export):
-        raise Refused("too large")
+        raise Rejected("too large")
 
     monkeypatch.setattr(track_runs, "log_export", refused)
-    with pytest.raises(Refused, match="too large"):
+    with pytest.raises(Rejected, match="too large"):
         runs.log_model("export", "m")
     assert [run.info.status for run in stored()] == ["RUNNING"]
     runs.abandoned("KILLED", BEGAN + 9)
@@ -311,7 +311,7 @@ def test_a_replay_that_was_cut_off_is_taken_up_where_it_stood(folder):
     tracker.abandon("KILLED")
     (folder / POSITION).unlink()  # as if it had died before it could note how far it was
     again = Tracker("sentiment/d", folder)
-    again.sweep_taken_up(stored("tags.`sweeper.kind` = 'sweep'")[0].info.run_id)
+    again.sweep_resumed(stored("tags.`sweeper.kind` = 'sweep'")[0].info.run_id)
     one_trial(again, 1)
     again.sweep_ended({"trials_done": 2}, {}, [], "FINISHED")
     assert statuses() == ["FINISHED"] * 3
@@ -327,7 +327,7 @@ def delete_the_sweeps_run(monkeypatch):
 
 
 @pytest.mark.parametrize("remove", [lose_the_store, delete_the_sweeps_run])
-def test_what_a_person_has_removed_from_mlflow_is_told_anew_when_the_sweep_is_taken_up(folder, remove, monkeypatch):
+def test_what_a_person_has_removed_from_mlflow_is_told_anew_when_the_sweep_is_resumed(folder, remove, monkeypatch):
     tracker = begun(folder)
     one_trial(tracker, 0)
     wait_for(lambda: "FINISHED" in statuses())
@@ -338,9 +338,9 @@ def test_what_a_person_has_removed_from_mlflow_is_told_anew_when_the_sweep_is_ta
     remove(monkeypatch)
     moved = folder.rename(folder.with_name("moved"))
     again = Tracker("sentiment/d", moved)
-    new = again.sweep_taken_up(old)
+    new = again.sweep_resumed(old)
     assert new != old
-    assert any("was deleted; all of the sweep is told to a new one" in line for line in again.news())
+    assert any("was deleted; the whole sweep is logged to a new run" in line for line in again.messages())
     one_trial(again, 1)
     assert again.sweep_ended({"trials_done": 2}, {}, [], "FINISHED") == ""
     told = stored(f"tags.mlflow.parentRunId = '{new}'")
@@ -381,8 +381,8 @@ def test_a_beginning_that_cannot_be_told_is_an_error_and_no_endless_try(folder):
     Journal(folder / JOURNAL).append({"what": "sweep_started", "name": "s"})  # which nobody can tell
     tracker = Tracker("sentiment/d", folder)
     assert tracker.begun
-    with pytest.raises(TrackingError, match="could not be told of the sweep's beginning"):
-        tracker.sweep_taken_up("")
+    with pytest.raises(TrackingError, match="could not log the sweep's beginning"):
+        tracker.sweep_resumed("")
     tracker.abandon("FAILED")
 
 
@@ -397,7 +397,7 @@ def test_a_replay_that_is_killed_again_and_again_tells_all_as_long_as_it_gets_on
     tracker = begun(folder)
 
     def finished(count):
-        list(tracker.news())  # as a sweep does while it waits
+        list(tracker.messages())  # as a sweep does while it waits
         ended = [run for run in stored() if run.info.status == "FINISHED"]
         return len(ended) == count and tracker._told_up_to() > tracker._began_at
 
@@ -452,7 +452,7 @@ def test_a_sqlite_file_that_another_process_holds_is_waited_for(folder):
         other.execute("BEGIN EXCLUSIVE")
         one_trial(tracker, 0)
         said: list[str] = []
-        wait_for(lambda: said.extend(tracker.news()) or said, seconds=120)
+        wait_for(lambda: said.extend(tracker.messages()) or said, seconds=120)
         assert "database is locked" in said[0]
         other.execute("COMMIT")
     assert tracker.sweep_ended({"trials_done": 1}, {}, [], "FINISHED") == ""
@@ -506,8 +506,8 @@ def test_a_server_that_goes_away_and_comes_back_misses_nothing(folder, tmp_path,
         stop(server)
         one_trial(tracker, 1)
         said: list[str] = []
-        wait_for(lambda: said.extend(tracker.news()) or said)
-        assert "the search goes on, and MLflow is told when it is back" in said[0]
+        wait_for(lambda: said.extend(tracker.messages()) or said)
+        assert "the search goes on, and what MLflow misses is logged when it is back" in said[0]
         server = serving(port, tmp_path)
         assert tracker.sweep_ended({"trials_done": 2}, {}, [], "FINISHED") == ""
         assert statuses() == ["FINISHED"] * 3
@@ -565,7 +565,7 @@ def test_a_model_that_may_have_been_registered_before_is_not_registered_twice(ru
         write(tmp_path / name / "saved_model.pb", "not really")
     versions = [runs.log_model(name, "sweeper-sentiment-d") for name in ("export", "export", "export-2")]
     assert versions == ["1", "1", "2"]
-    runs.careful = False  # as when the process of a parent that was killed has told it meanwhile
+    runs.look_for_existing = False  # as when the process of a parent that was killed has told it meanwhile
     assert runs.log_model("export", "sweeper-sentiment-d") == "1"
     client = mlflow.MlflowClient(store())
     assert len(client.search_model_versions("name = 'sweeper-sentiment-d'")) == 2

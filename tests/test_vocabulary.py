@@ -16,7 +16,7 @@ from sweeper.declared.parameters import complete
 from sweeper.errors import DataError
 from sweeper.learners import sizes, trained
 from sweeper.models import state
-from sweeper.models.recurrent import FURTHER
+from sweeper.models.recurrent import PRETRAINED_ONLY
 from sweeper.records import BEST, UNKNOWN, TrialOrder
 from sweeper.serving import answer, exports
 from sweeper.tasks import TASKS
@@ -115,7 +115,7 @@ def test_what_training_never_reads_stays_as_it_is_and_is_not_kept_with_the_trial
     assert run_trial(order).counts
     model = trained(order)[1].model
     vocabulary = read_vocabulary(prepared, order.configuration)
-    further = model.get_layer(FURTHER).embeddings.numpy()
+    further = model.get_layer(PRETRAINED_ONLY).embeddings.numpy()
     assert (further == vocabulary.vectors[vocabulary.learned :]).all()
     good = vocabulary.words.index("good")
     assert (model.get_layer("embedding").embeddings.numpy()[good] != vocabulary.vectors[good]).all()

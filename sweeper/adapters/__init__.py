@@ -1,4 +1,4 @@
-"""Adapters: one file a format. Each reads a document and yields examples.
+"""Adapters: one file per format. Each reads a document and yields examples.
 
 An adapter is a record of options (what a card's [adapter] table may say) and a
 function `read(document, options)` that yields `LabelledText`, `TaggedSentence` or `TextPair`

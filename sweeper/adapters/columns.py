@@ -1,4 +1,4 @@
-"""CoNLL columns: one token a line, a blank line between sentences."""
+"""CoNLL columns: one token per line, a blank line between sentences."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def read(document: Document, options: Options) -> Iterator[TaggedSentence]:
         cells = line.split("\t")
         if len(cells) != COLUMNS:
             raise DataError(
-                f"{document.name}:{number}: expected {COLUMNS} columns parted by tabs, found {len(cells)}: {line.strip()[:60]!r}"
+                f"{document.name}:{number}: expected {COLUMNS} columns separated by tabs, found {len(cells)}: {line.strip()[:60]!r}"
             )
         if re.fullmatch(r"\d+[-.]\d+", cells[0]):
             continue

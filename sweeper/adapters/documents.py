@@ -24,7 +24,7 @@ class Document:
         path: where it lies now, perhaps for a moment only.
         name: what to call it in a message: its path, or its package and member.
         part: "train", "validation", "test", or "all" where the split is ours to make.
-        folder: name of the folder that it was found in, for a folder a class; "" for a
+        folder: name of the folder that it was found in, for one folder per class; "" for a
             file that lies directly in the folder that a card names.
         beside: the file whose lines belong to those of this one, as translations do.
     """

@@ -23,7 +23,7 @@ class Options:
             unused: a file is a text and the name of its folder its label.
         where: only rows whose columns have these values.
         names: label in the file to label in the task; where given, others are errors.
-        layout: "table", or "folders" for a folder a class.
+        layout: "table", or "folders" for one folder per class.
         missing: whether rows without a text or a label are refused, or left out, counted and said.
         skip_lines: line numbers, from 1, that are neither header nor data.
         quotes, separator, encoding: see `tables.Layout`.
@@ -48,7 +48,7 @@ def mistakes(options: Options) -> Iterator[tuple[str, str]]:
     if options.layout == "folders":
         for key in ("where", "skip_lines", "missing"):
             if getattr(options, key) not in ({}, (), "refuse"):
-                yield key, "has no meaning for a folder a class; leave it out"
+                yield key, "has no meaning for one folder per class; leave it out"
     elif not options.text:
         yield "text", "must name a column, found ''"
     elif options.text == options.label:

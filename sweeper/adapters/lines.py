@@ -1,4 +1,4 @@
-"""Plain lines: one text a line; with a label for each file, a labelled dataset."""
+"""Plain lines: one text per line; with a label for each file, a labelled dataset."""
 
 from __future__ import annotations
 

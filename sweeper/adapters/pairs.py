@@ -108,12 +108,12 @@ def _lines(document: Document, options: Options) -> Iterator[tuple[int, str, str
         if not options.columns and len(cells) != 2:
             more = "; say which two they are in a card's [adapter]: columns = [0, 1]" if len(cells) > 2 else ""
             raise DataError(
-                f"{document.name}:{number}: expected a source and a target parted by {separator!r}, found {len(cells)} cell{'s' * (len(cells) != 1)}{more}"
+                f"{document.name}:{number}: expected a source and a target separated by {separator!r}, found {len(cells)} cell{'s' * (len(cells) != 1)}{more}"
             )
         source, target = options.columns or (0, 1)
         if max(source, target) >= len(cells):
             raise DataError(
-                f"{document.name}:{number}: expected cells {source} and {target}, counted from 0 and parted by {separator!r}, found {len(cells)} cell{'s' * (len(cells) != 1)}"
+                f"{document.name}:{number}: expected cells {source} and {target}, counted from 0 and separated by {separator!r}, found {len(cells)} cell{'s' * (len(cells) != 1)}"
             )
         yield number, cells[source].strip(), cells[target].strip()
 

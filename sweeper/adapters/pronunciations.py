@@ -33,7 +33,7 @@ class Options:
 
 
 def read(document: Document, options: Options) -> Iterator[TextPair]:
-    """Yield each word and its phonemes, parted by blanks, in order; `#` begins a comment, `;;;` a line of comment.
+    """Yield each word and its phonemes, separated by blanks, in order; `#` begins a comment, `;;;` a line of comment.
 
     Raises:
         DataError: a word without phonemes.
@@ -45,7 +45,7 @@ def read(document: Document, options: Options) -> Iterator[TextPair]:
         word, *phonemes = cells
         if not phonemes:
             raise DataError(
-                f"{document.name}:{number}: {word!r} has no phonemes; write them after it, parted by blanks"
+                f"{document.name}:{number}: {word!r} has no phonemes; write them after it, separated by blanks"
             )
         if options.stress == "drop":
             phonemes = [phoneme.rstrip("0123456789") for phoneme in phonemes]

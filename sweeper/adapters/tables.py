@@ -73,7 +73,7 @@ def cell(value: Any, column: str, place: str) -> str:
     if text is None:
         found = "nothing" if value is None else repr(value)[:60]
         cure = (
-            "; tokens with their tags are read from a CoNLL file, one token a line" if isinstance(value, list) else ""
+            "; tokens with their tags are read from a CoNLL file, one token per line" if isinstance(value, list) else ""
         )
         raise DataError(f"{place}: column {column!r} must hold text, found {found}{cure}")
     if "\0" in text:
@@ -179,7 +179,7 @@ def _header(document: Document, cells: list[str], line: int, wanted: Sequence[st
     parted = next((mark for mark in SEPARATORS if len(cells) == 1 and mark in cells[0]), None)
     if parted is not None and cells[0] not in wanted:
         raise DataError(
-            f"{document.name}:{line}: its columns seem to be parted by {parted!r}; declare separator = {json.dumps(parted)} in a card's [adapter]"
+            f"{document.name}:{line}: its columns seem to be separated by {parted!r}; declare separator = {json.dumps(parted)} in a card's [adapter]"
         )
     check_columns(wanted, cells, f"{document.name}:{line}")
     repeated = sorted({column for column in wanted if cells.count(column) > 1})

@@ -1,4 +1,4 @@
-"""word/TAG text: blanks between the words of a sentence, one sentence a line."""
+"""word/TAG text: blanks between the words of a sentence, one sentence per line."""
 
 from __future__ import annotations
 

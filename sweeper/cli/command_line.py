@@ -124,7 +124,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument(
         "--data",
         metavar="PATH",
-        help="a file of your own: csv, tsv, jsonl, parquet, conll, conllu, txt (columns; for generation lines), or a folder a class",
+        help="a file of your own: csv, tsv, jsonl, parquet, conll, conllu, txt (columns; for generation lines), or one folder per class",
     )
     sweep.add_argument("--text", metavar="COLUMN", help="with --data: the column of the text")
     sweep.add_argument("--label", metavar="COLUMN", help="with --data: the column of the label")
@@ -138,34 +138,34 @@ def _parser() -> argparse.ArgumentParser:
         "--budget", type=_seconds, metavar="10m", help="wall-clock time; 5m where neither it nor --trials is given"
     )
     sweep.add_argument("--epochs", type=_whole, metavar="N", help="the most epochs of one trial (10)")
-    sweep.add_argument(
-        "--trial-limit", type=_seconds, metavar="TIME", help="a trial that takes longer hangs, and fails (6h)"
-    )
-    sweep.add_argument("--workers", type=_whole, metavar="N", help="worker processes (one a GPU, else one a core)")
-    sweep.add_argument("--seed", type=_number, metavar="N", help="of everything random (0)")
+    sweep.add_argument("--trial-limit", type=_seconds, metavar="TIME", help="a trial that takes longer fails (6h)")
+    sweep.add_argument("--workers", type=_whole, metavar="N", help="worker processes (one per GPU, else one per core)")
+    sweep.add_argument("--seed", type=_number, metavar="N", help="random seed (0)")
     sweep.add_argument(
         "--seeds",
         type=_whole,
         metavar="N",
-        help="the best three are trained with so many in all, and chosen by their means (3; 1 with --trials alone)",
+        help="train the best three configurations with N seeds each, the best mean wins (3; 1 with --trials alone)",
     )
     sweep.add_argument(
         "--ensemble",
         type=_whole,
         metavar="K",
-        help="export the best K trials, at most 10, as one model that labels (1)",
+        help="export the best K trials, at most 10, as one model; not for seq2seq and generation (1)",
     )
-    sweep.add_argument("--name", help="of the sweep")
+    sweep.add_argument("--name", help="a name for the sweep")
     sweep.add_argument(
         "--resume",
         nargs="?",
         const=True,
         default=False,
         metavar="SWEEP",
-        help="take up an interrupted sweep, the newest by default",
+        help="resume an interrupted sweep, the newest by default",
     )
     sweep.add_argument(
-        "--gradients", action="store_true", help="draw how far the best model's gradients reach, beside a simple_rnn's"
+        "--gradients",
+        action="store_true",
+        help="plot how far back the best model's gradients reach, and a simple_rnn's",
     )
     _json(sweep, do.sweep)
 
@@ -204,13 +204,18 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR")
     parser.add_argument("texts", nargs="*", metavar="TEXT")
     parser.add_argument("--file", metavar="F", help="texts from a UTF-8 file instead, one a line; - for standard input")
-    parser.add_argument("--label", help="to go on with a prompt: the text's label, where texts have one")
+    parser.add_argument("--label", help="generation: the text's label, where texts have one")
     parser.add_argument(
-        "--temperature", type=float, metavar="X", help="to go on with a prompt: 0 for the most probable symbols (0.7)"
+        "--temperature",
+        type=float,
+        metavar="X",
+        help="generation: sampling temperature, 0 for the most probable symbols (0.7)",
     )
-    parser.add_argument("--top-k", type=_number, metavar="N", help="so many symbols may be drawn, 0 for all (0)")
-    parser.add_argument("--length", type=_number, metavar="N", help="symbols at most (200)")
-    parser.add_argument("--seed", type=_number, metavar="N", help="of what is drawn (0)")
+    parser.add_argument(
+        "--top-k", type=_number, metavar="N", help="generation: sample from the N most probable symbols, 0 for all (0)"
+    )
+    parser.add_argument("--length", type=_number, metavar="N", help="generation: symbols at most (200)")
+    parser.add_argument("--seed", type=_number, metavar="N", help="generation: sampling seed (0)")
     _json(parser, predict)
 
 

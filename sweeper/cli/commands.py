@@ -12,7 +12,7 @@ import sys
 from typing import TYPE_CHECKING, Any
 
 from ..errors import UsageError
-from ..records import sweep_called
+from ..records import sweep_argument
 from ..system.wording import as_json, visible_line, without_secrets
 
 if TYPE_CHECKING:
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 
 INTERRUPTED = 130
 HIGHEST_PORT = 65_535
-MOST_LESSONS, MOST_ROWS = 3, 12  # that are printed; the report has all
+MAX_EFFECTS, MAX_ROWS = 3, 12  # that are printed; the report has all
 AS_THE_FIELD_SAYS = ("bits_per_character", "perplexity")  # scores that are shown beside the one that ranks
 
 
@@ -48,25 +48,25 @@ def _show_outcome(outcome: Outcome) -> None:
     mean = "mean " if outcome.finalists else ""
     say.print(f"\n{outcome.ending}. Leaderboard, best {mean}validation {outcome.objective} first:", markup=False)
     table = outcome.leaderboard
-    shown = (table.index < MOST_ROWS) | ~table["trial"].str.isdecimal()  # baselines, wherever they stand
+    shown = (table.index < MAX_ROWS) | ~table["trial"].str.isdecimal()  # baselines, wherever they stand
     say.print(leaderboard_table(table[shown], _columns(outcome), say.width))
     more = int((~shown).sum())
     if more:
         say.print(
-            f"and {more} more trial{'s' * (more > 1)}: sweeper leaderboard {sweep_called(outcome.folder)}\n",
+            f"and {more} more trial{'s' * (more > 1)}: sweeper leaderboard {sweep_argument(outcome.folder)}\n",
             markup=False,
         )
     if outcome.ended == "interrupted":
-        say.print(f"take it up again:  sweeper sweep --resume {sweep_called(outcome.folder)}", markup=False)
+        say.print(f"resume with:  sweeper sweep --resume {sweep_argument(outcome.folder)}", markup=False)
         return
     shipped = outcome.shipped
     assert shipped is not None  # else it would have been interrupted, or an error
     say.print(f"{_choice(outcome)}{_verdict(outcome, shipped)}", markup=False)
     if shipped.differences is not None:
         say.print(str(shipped.differences), markup=False)
-    clear = [str(lesson) for lesson in outcome.lessons if lesson.is_clear][:MOST_LESSONS]
+    clear = [str(effect) for effect in outcome.effects if effect.is_clear][:MAX_EFFECTS]
     if clear:
-        say.print(f"what the trials say of {outcome.objective}: {'; '.join(clear)}", markup=False)
+        say.print(f"effects on validation {outcome.objective}: {'; '.join(clear)}", markup=False)
     registered = f" and registered in MLflow as {shipped.model}" if shipped.model else ""
     say.print(f"the best is exported to {outcome.export}{registered}", markup=False)
     say.print("next:", markup=False)
@@ -86,7 +86,7 @@ def _columns(outcome: Outcome) -> list[str]:
     table, objective = outcome.leaderboard, outcome.objective
     scores = [f"{part}_{name}" for name in (objective, *AS_THE_FIELD_SAYS) for part in ("mean_val", "val", "test")]
     mean, *scores = scores
-    columns = ["trial", "repeats", mean, "spread", *scores, *_telling(table), "best_epoch", "seconds", "parameters"]
+    columns = ["trial", "repeat_of", mean, "std", *scores, *_telling(table), "best_epoch", "seconds", "parameters"]
     return [name for name in columns if name in table.columns]
 
 
@@ -123,10 +123,9 @@ def _verdict(outcome: Outcome, shipped: Shipped) -> str:
         for name in AS_THE_FIELD_SAYS
         if name in shipped.test
     )
-    if shipped.chance is not None and shipped.chance.gain is not None:
-        low, high = shipped.chance.gain
-        kind = "more than chance" if shipped.chance.is_real else "no more than chance may give"
-        said += f"; the difference of {ours - theirs:+.4f} is {kind} (95 % interval {low:+.4f} to {high:+.4f})"
+    if shipped.intervals is not None and shipped.intervals.gain is not None:
+        low, high = shipped.intervals.gain
+        said += f"; the difference of {ours - theirs:+.4f} is {shipped.intervals.verdict} (95 % confidence interval {low:+.4f} to {high:+.4f})"
     words = ("beats", "equals", "does not beat") if len(shipped.trials) == 1 else ("beat", "equal", "do not beat")
     word = words[0 if ours > theirs else 1 if ours == theirs else 2]
     return f"on test data, {outcome.winner} ({outcome.objective} {ours:.4f}) {word} the {baseline.name} baseline ({theirs:.4f}){said}"
@@ -137,7 +136,7 @@ def _choice(outcome: Outcome) -> str:
     if not outcome.finalists:
         return ""
     winner, *others = (f"trial {one.number} ({one})" for one in outcome.finalists)
-    return f"chosen by mean validation {outcome.objective}: {winner}{' before ' if others else ''}{', '.join(others)}\n"
+    return f"chosen by mean validation {outcome.objective}: {winner}{'; runners-up: ' if others else ''}{', '.join(others)}\n"
 
 
 def _outcome(outcome: Outcome) -> dict[str, Any]:
@@ -150,18 +149,17 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
         if outcome.best is None
         else {
             "trial": outcome.best.number,
-            "together": shipped.trials if shipped and shipped.together else None,
+            "ensemble": shipped.trials if shipped and shipped.ensemble else None,
             "validation": outcome.validation,
             "test": dict(outcome.test),
-            "chance": shipped and shipped.chance and shipped.chance._asdict(),
+            "intervals": shipped and shipped.intervals and shipped.intervals._asdict(),
             "configuration": dict(outcome.best.configuration),
         },
         "finalists": [
-            {"trial": one.number, "scores": one.scores, "mean": one.mean, "spread": one.spread}
-            for one in outcome.finalists
+            {"trial": one.number, "scores": one.scores, "mean": one.mean, "std": one.std} for one in outcome.finalists
         ],
         "errors": shipped and shipped.differences and _errors(shipped.differences),
-        "lessons": [lesson._asdict() for lesson in outcome.lessons],
+        "parameter_effects": [effect._asdict() for effect in outcome.effects],
         "baselines": {
             baseline.name: {"validation": baseline.validation, "test": baseline.test} for baseline in outcome.baselines
         },
@@ -190,7 +188,7 @@ def leaderboard(options: argparse.Namespace) -> int:
         say = console(stderr=False)
         scores = [name for name in table.columns if name.startswith(("val_", "test_"))]
         ranked = [name for name in scores if name.partition("_")[2] == scores[0].partition("_")[2]]
-        seeds = ["repeats", "seeds", *(name for name in table.columns if name.startswith("mean_val_")), "spread"]
+        seeds = ["repeat_of", "seeds", *(name for name in table.columns if name.startswith("mean_val_")), "std"]
         wanted = ["trial", "state", *seeds, *ranked, *_telling(table), "best_epoch", "seconds", "parameters", *scores]
         columns = [name for name in dict.fromkeys(wanted) if name in table.columns and table[name].notna().any()]
         say.print(leaderboard_table(table, columns, say.width))

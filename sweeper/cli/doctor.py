@@ -16,7 +16,7 @@ from ..errors import SweeperError
 from ..system.devices import cores, memory, seen_by_tensorflow
 from ..system.wording import without_secrets
 from ..track.store import store
-from ..trials.pictures import cjk_fonts
+from ..trials.plots import cjk_fonts
 
 NEEDED = ("tensorflow", "keras", "keras-tuner", "mlflow", "pandas", "pebble", "unearth")
 PORTS = {"http": 80, "https": 443}

@@ -22,15 +22,15 @@ def predict(options: argparse.Namespace) -> int:
     folder = Path(options.folder)
     if not (folder / "saved_model.pb").is_file():
         raise UsageError(f"{folder}: holds no exported model; make one with: sweeper export --to DIR")
-    texts, drawing = _texts(options), _drawing(options)
+    texts, sampling = _texts(options), _drawing(options)
     if not texts and options.file:
-        raise UsageError(f"--file: {options.file}: is empty; write one text a line into it")
-    if not texts and drawing is None:
+        raise UsageError(f"--file: {options.file}: is empty; write one text per line into it")
+    if not texts and sampling is None:
         raise UsageError("give texts, or --file F (- for standard input)")
     texts = texts or [""]  # a prompt may be empty
-    if drawing is not None and options.label is None:
-        _say_which_label(options.folder, drawing["label"])
-    answers = _answers(folder, texts, drawing or {})
+    if sampling is not None and options.label is None:
+        _say_which_label(options.folder, sampling["label"])
+    answers = _answers(folder, texts, sampling or {})
     if options.json:
         print(as_json({"answers": answers}))
         return 0
@@ -40,7 +40,7 @@ def predict(options: argparse.Namespace) -> int:
                 f"sweeper: {text[:60]!r}: {answer['unknown']} of its symbols were not among those of the training texts, and were read as <unk>",
                 file=sys.stderr,
             )
-        print(_line(text, answer, goes_on=drawing is not None))
+        print(_line(text, answer, goes_on=sampling is not None))
     return 0
 
 
@@ -59,7 +59,7 @@ def _texts(options: argparse.Namespace) -> list[str]:
     return texts
 
 
-def _answers(folder: Path, texts: list[str], drawing: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _answers(folder: Path, texts: list[str], sampling: Mapping[str, Any]) -> list[dict[str, Any]]:
     """Raises:
     UsageError: the folder is damaged, or of another program.
     """
@@ -70,7 +70,7 @@ def _answers(folder: Path, texts: list[str], drawing: Mapping[str, Any]) -> list
         import tensorflow as tf
 
         try:
-            return list(load(str(folder), **drawing)(texts))
+            return list(load(str(folder), **sampling)(texts))
         except (OSError, ValueError, LookupError, TypeError, RuntimeError, tf.errors.OpError) as error:
             raise UsageError(
                 f"{folder}: is no model that sweeper has exported, or was damaged since: {first_line(error)}; export it again"
@@ -85,7 +85,7 @@ def _drawing(options: argparse.Namespace) -> dict[str, Any] | None:
     """
     names = ("label", "temperature", "top_k", "seed", "length")
     given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    described = Path(options.folder) / "drawing.json"
+    described = Path(options.folder) / "sampling.json"
     if not described.exists():
         for name in given:
             raise UsageError(

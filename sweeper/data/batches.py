@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..records import UNKNOWN, Configuration
-from .store import Prepared, Spellings, open_linear_scores, open_spellings
+from .store import Prepared, WordCharacters, open_characters, open_linear_scores
 from .vocabulary import read_vocabulary
 
 # Batches' worth of examples sorted by length at a time. More would mean less padding, but batches that are less alike
 # than random ones: with 50, a tagger of peoples-daily lost 7 points of F1.
-SHUFFLED_TOGETHER = 16
+BATCHES_PER_BUCKETING = 16
 SMALLEST_EPOCH = 2_000  # examples; a smaller training split is gone over several times an epoch
 EVALUATED_TOGETHER = 16_384  # tokens in one evaluation batch, padding included
 EVALUATED_LOGITS = 1 << 26  # of the symbols that are written together, 256 MiB
@@ -80,14 +80,14 @@ class Split:
         starts, lengths: int64 (examples,): where each example's tokens lie.
         labels: int32, of all examples of all splits end to end.
         label_starts, label_lengths: int64 (examples,): where each example's labels lie.
-        several: whether an example may have more than one; else batches hold one each.
+        sequence_labels: whether an example may have more than one; else batches hold one each.
         vocabulary: ids from this number on are read as <unk>.
         truncated: examples that `max_length` cut.
         symbols: label ids from this number on are read as <unk>; None for none.
         groups: see `Answers`.
         scores: float32 (examples, labels): of a linear classifier, where a model reads them.
-        spellings: of words, where a model reads them.
-        looks: numbers that attention makes of each pair of a label and a token, if they are many; else 0.
+        word_characters: where a model reads them.
+        attention_size: numbers that attention makes of each pair of a label and a token, if they are many; else 0.
     """
 
     ids: np.ndarray
@@ -96,14 +96,14 @@ class Split:
     labels: np.ndarray
     label_starts: np.ndarray
     label_lengths: np.ndarray
-    several: bool
+    sequence_labels: bool
     vocabulary: int
     truncated: int
     symbols: int | None = None
     groups: np.ndarray | None = None
     scores: np.ndarray | None = None
-    spellings: Spellings | None = None
-    looks: int = 0
+    word_characters: WordCharacters | None = None
+    attention_size: int = 0
 
     def __len__(self) -> int:
         return len(self.starts)
@@ -112,20 +112,20 @@ class Split:
         """Some examples, padded on the right to the longest of them."""
         ids, _ = _padded(self.ids, self.starts[rows], self.lengths[rows])
         ids[ids >= self.vocabulary] = UNKNOWN
-        if not self.several:
+        if not self.sequence_labels:
             ones = np.ones(len(rows), np.float32)
             scores = () if self.scores is None else (self.scores[rows],)
-            return Batch(ids, self.labels[self.label_starts[rows]], ones, rows, (*self._spelled(rows), *scores))
+            return Batch(ids, self.labels[self.label_starts[rows]], ones, rows, (*self._characters(rows), *scores))
         labels, real = _padded(self.labels, self.label_starts[rows], self.label_lengths[rows])
         weights = real.astype(np.float32) / self._mean_length
-        return Batch(ids, self._known(labels), weights, rows, self._spelled(rows))
+        return Batch(ids, self._known(labels), weights, rows, self._characters(rows))
 
-    def _spelled(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
-        if self.spellings is None:
+    def _characters(self, rows: np.ndarray) -> tuple[np.ndarray, ...]:
+        if self.word_characters is None:
             return ()
-        places, _ = _padded(self.spellings.places, self.starts[rows], self.lengths[rows])
+        places, _ = _padded(self.word_characters.places, self.starts[rows], self.lengths[rows])
         words, which = np.unique(places, return_inverse=True)
-        return self.spellings.spelled[words], which.reshape(places.shape).astype(np.int32)
+        return self.word_characters.ids[words], which.reshape(places.shape).astype(np.int32)
 
     def _known(self, labels: np.ndarray) -> np.ndarray:
         return labels if self.symbols is None else np.where(labels < self.symbols, labels, UNKNOWN)
@@ -148,7 +148,7 @@ class Split:
     def training(self, batch_size: int, generator: np.random.Generator) -> Iterator[Batch]:
         """One epoch in random order: examples of like length share a batch, batches are shuffled."""
         order = np.concatenate([generator.permutation(len(self)) for _ in range(self.passes())])
-        batches = of_like_length(order, self.lengths, batch_size)
+        batches = bucketed(order, self.lengths, batch_size)
         for i in generator.permutation(len(batches)):
             yield self.batch(batches[i])
 
@@ -163,7 +163,7 @@ class Split:
                 rows = stop + 1 - start
                 if rows * self.lengths[order[stop]] > EVALUATED_TOGETHER:
                     break
-                each = max(self.symbols or 0, self.looks * self.lengths[order[stop]])  # numbers for a label
+                each = max(self.symbols or 0, self.attention_size * self.lengths[order[stop]])  # numbers for a label
                 if rows * steps * each > EVALUATED_LOGITS:
                     break
                 stop += 1
@@ -184,9 +184,9 @@ class Split:
         return Answers(np.concatenate(parts), self.label_lengths, self.groups)
 
 
-def of_like_length(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
+def bucketed(order: np.ndarray, lengths: np.ndarray, batch_size: int) -> list[np.ndarray]:
     """Examples in random order as batches, those of like length together, a batch's own from the lowest length on."""
-    together = batch_size * SHUFFLED_TOGETHER
+    together = batch_size * BATCHES_PER_BUCKETING
     parts = (order[start : start + together] for start in range(0, len(order), together))
     by_length = (part[np.argsort(lengths[part], kind="stable")] for part in parts)
     return [part[start : start + batch_size] for part in by_length for start in range(0, len(part), batch_size)]
@@ -205,14 +205,14 @@ def joins_ngrams(configuration: Configuration) -> bool:
     return bool(configuration.get("extra", "none") == "ngrams")
 
 
-def spells(configuration: Configuration) -> bool:
+def reads_characters(configuration: Configuration) -> bool:
     """Whether the characters of words are."""
     return bool(configuration.get("characters", "none") != "none")
 
 
-def letters(prepared: Prepared, configuration: Configuration) -> Sequence[str]:
-    """The alphabet of words that are spelled; () where none are."""
-    return open_spellings(prepared).alphabet if spells(configuration) else ()
+def character_alphabet(prepared: Prepared, configuration: Configuration) -> Sequence[str]:
+    """The characters of words that are read; () where none are."""
+    return open_characters(prepared).alphabet if reads_characters(configuration) else ()
 
 
 def load_split(prepared: Prepared, part: str, configuration: Configuration) -> Split:
@@ -230,14 +230,14 @@ def load_split(prepared: Prepared, part: str, configuration: Configuration) -> S
         labels=prepared.labels(),
         label_starts=label_offsets[:-1][rows],
         label_lengths=np.diff(label_offsets)[rows],
-        several=meta.kind != "labels",
+        sequence_labels=meta.kind != "labels",
         vocabulary=len(vocabulary.words),
         truncated=int((whole > lengths).sum()),
         symbols=min(configuration["max_vocabulary"], len(meta.labels)) if sequences else None,
         groups=prepared.groups()[rows] if sequences else None,
-        spellings=open_spellings(prepared) if spells(configuration) else None,
+        word_characters=open_characters(prepared) if reads_characters(configuration) else None,
         scores=open_linear_scores(prepared, configuration["weighting"])[rows] if joins_ngrams(configuration) else None,
-        looks=configuration["attention_units"]
+        attention_size=configuration["attention_units"]
         if configuration["attention"] == "concat" and meta.kind != "labels"
         else 0,
     )

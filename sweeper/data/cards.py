@@ -13,7 +13,7 @@ from .. import adapters
 from ..declared import declarations, parameters
 from ..declared.declarations import Fields
 from ..errors import DeclarationError, unknown
-from .origins import Source, source_of
+from .source_spec import Source, source_of
 
 WINDOW = 512
 """The longest sentence of tagging, in tokens; an exported tagger with attention reads longer texts window by window."""

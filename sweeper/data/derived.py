@@ -17,7 +17,7 @@ import pandas as pd
 
 from ..records import UNKNOWN
 from .linear import fit, held_out_scores
-from .origins import PARTS
+from .source_spec import SPLITS
 from .store import Prepared, read_texts
 
 if TYPE_CHECKING:
@@ -57,11 +57,11 @@ def write_encoding(prepared: Prepared, tokens: str, lowercase: bool, place: Path
     return {"options": asdict(options), "vocabulary": len(vocabulary)}
 
 
-def write_spelling(prepared: Prepared, place: Path) -> dict[str, Any]:
-    """How the words of all rows are written; see `spelling`."""
+def write_characters(prepared: Prepared, place: Path) -> dict[str, Any]:
+    """How the words of all rows are written; see `characters`."""
     import tensorflow as tf
 
-    from .spelling import alphabet, spelled
+    from .characters import alphabet, character_ids
     from .tokens import RESERVED, TokenOptions, lookup_table
 
     known: dict[bytes, int] = {b"": 0}
@@ -74,7 +74,7 @@ def write_spelling(prepared: Prepared, place: Path) -> dict[str, Any]:
         lengths.append(counts)
     whole, trained = np.concatenate(places), np.concatenate(lengths)[prepared.rows("train")].sum()
     letters = [*RESERVED, *alphabet(known, np.bincount(whole[:trained], minlength=len(known)))]
-    np.save(place / "spelled.npy", spelled(tf.constant(list(known)), lookup_table(letters)).numpy())
+    np.save(place / "ids.npy", character_ids(tf.constant(list(known)), lookup_table(letters)).numpy())
     np.save(place / "places.npy", whole)
     (place / "alphabet.json").write_text(json.dumps(letters, ensure_ascii=False), encoding="utf-8")
     return {"words": len(known)}
@@ -86,7 +86,7 @@ def write_linear(prepared: Prepared, weighting: str, place: Path) -> dict[str, A
     fitted = fit(weighting, texts, labels, len(prepared.meta.labels))
     for name, array in zip(fitted._fields[1:], fitted[1:], strict=True):
         np.save(place / f"{name}.npy", array)
-    rest = (fitted.scores(read_texts(prepared, part)) for part in PARTS[1:])
+    rest = (fitted.scores(read_texts(prepared, part)) for part in SPLITS[1:])
     np.save(place / "scores.npy", np.concatenate([held_out_scores(fitted, texts, labels, seed=0), *rest]))
     return {"weighting": weighting, "features": len(fitted.codes)}
 

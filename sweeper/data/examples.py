@@ -16,7 +16,7 @@ from ..records import TaggedSentence
 from ..system.quiet import without_chatter
 from . import sources
 from .cards import Card
-from .origins import PARTS
+from .source_spec import SPLITS
 from .splits import Divided
 
 FEWEST = 10  # examples, below which no split has a meaning
@@ -44,7 +44,7 @@ def read_examples(card: Card) -> tuple[pd.DataFrame, dict[str, int]]:
                     f"{document.name}: all of its {left_out:,} rows lack a text{'' if card.task == 'seq2seq' else ' or a label'}, and were left out"
                 )
             counts["left out"] += left_out
-            if not examples and len(documents) <= len(PARTS):
+            if not examples and len(documents) <= len(SPLITS):
                 raise DataError(f"{document.name}: holds no examples{_why_none(document, card)}")
             if examples and isinstance(examples[0], TaggedSentence):
                 examples = _spans_in_one_scheme(examples, card, document, counts)
@@ -124,7 +124,7 @@ def _in_pieces(sentences: list[TaggedSentence]) -> list[TaggedSentence]:
             tuple(
                 tag
                 for token, first in zip(sentence.tokens, sentence.tags, strict=True)
-                for tag in schemes.spread(first, len(pieces[token]))
+                for tag in schemes.std(first, len(pieces[token]))
             ),
         )
         for sentence in sentences
@@ -214,7 +214,7 @@ def check_sizes(card: Card, table: pd.DataFrame, divided: Divided, sizes: dict[s
     """Raises:
     DataError: a split is empty.
     """
-    for part in PARTS:
+    for part in SPLITS:
         if not sizes[part]:
             equal = (
                 f", of which {divided.dropped} equal one of another split and were dropped" if divided.dropped else ""

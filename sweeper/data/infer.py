@@ -32,11 +32,13 @@ TABBED = (".tsv", ".tab")  # which may hold words with their tags as well
 COLUMNS = (".conll", ".bio", ".iob", ".iob2", ".bioes", ".bmes", ".txt")
 NO_TABLES = (".conllu", *COLUMNS)
 CURES = {
-    ".json": "; write one object a line, as .jsonl",
+    ".json": "; write one object per line, as .jsonl",
     **dict.fromkeys((".xlsx", ".xls"), "; save the sheet as .csv"),
 }
 SHOWN = 30  # characters of a text in a sentence of ours
-FEELINGS = frozenset("positive negative neutral pos neg neu good bad mixed 正面 负面 中性 积极 消极 好评 差评".split())
+SENTIMENT_LABELS = frozenset(
+    "positive negative neutral pos neg neu good bad mixed 正面 负面 中性 积极 消极 好评 差评".split()
+)
 TEXT_NAMES = ("text", "sentence", "review", "content", "comment", "body", "文本", "内容", "评论")
 CODED = ("label", "labels", "class", "category", "标签", "类别")  # names of columns where 0, 1, 2, ... number classes
 MOST_NUMBERS = 20  # different ones, beyond which numbers with fractions are amounts and no labels
@@ -77,7 +79,7 @@ def infer_card(
         for name, what in (
             ("text", "text in"),
             ("label", "label in"),
-            ("separator", "columns parted by"),
+            ("separator", "columns separated by"),
             ("comment", "comments begin with"),
         )
         if name in adapter
@@ -134,7 +136,7 @@ def _texts_card(path: Path, text: str | None, label: str | None, encoding: str |
         adapter = {"format": "lines", **common}
     else:
         raise UsageError(
-            f"--data: generation reads a .txt file of one text a line, a table ({', '.join(TABLES)}) with --text, or a folder of texts for each label; for another layout of {path.name} write a card"
+            f"--data: generation reads a .txt file of one text per line, a table ({', '.join(TABLES)}) with --text, or a folder of texts for each label; for another layout of {path.name} write a card"
         )
     card = _card(path, adapter, "generation")
     labels = [one for one in _labels(card) if one]
@@ -292,12 +294,12 @@ def _task(card: Card, labels: Sequence[str], column: str) -> tuple[str, str]:
         )
     if len(labels) == 2 and all(re.fullmatch(r"[+-]?\d+(\.\d+)?", label) and float(label) <= 10 for label in labels):
         return "sentiment", "the labels are two numbers"
-    if {label.lower() for label in labels} <= FEELINGS:
-        return "sentiment", "the labels are feelings"
+    if {label.lower() for label in labels} <= SENTIMENT_LABELS:
+        return "sentiment", "the labels are sentiment words"
     if all(re.fullmatch(r"[+-]?\d+(\.\d+)?", label) for label in labels):
         if len(labels) > MOST_NUMBERS and any(float(label) % 1 for label in labels):
             raise UsageError(
-                f"--label: holds {len(labels)} different numbers ({listed(labels)}), which are amounts and no labels; make classes of them, such as stars from 1 to 5"
+                f"--label: holds {len(labels)} different numbers ({listed(labels)}), which look like amounts, not labels; make classes of them, such as stars from 1 to 5"
             )
         return "text", "the labels are numbers, but no stars that follow each other"
     return "text", "the labels are names"

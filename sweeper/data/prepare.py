@@ -22,25 +22,25 @@ from ..records import BOUNDARY, UNKNOWN
 from ..system.quiet import without_chatter
 from . import sources, splits
 from .cards import VECTORS, Card
-from .derived import cut, write_encoding, write_linear, write_spelling
+from .derived import cut, write_characters, write_encoding, write_linear
 from .downloads import cache_folder
 from .examples import FEWEST, are_stars, check_sizes, label_names, read_examples, warnings
-from .origins import PARTS
 from .pretrained import UNSPACED, write_vectors
+from .source_spec import SPLITS
 from .store import (
-    SPELLING,
+    CHARACTERS,
     SYMBOLS,
     Meta,
     Prepared,
     encoding_key,
-    is_whole,
+    is_intact,
     linear_key,
     open_prepared,
     write_whole,
 )
 from .vectors import vector_names
 
-FORMAT = 15  # raise it when what prepared folders hold, or how it is computed, is no longer the same
+FORMAT = 16  # raise it when what prepared folders hold, or how it is computed, is no longer the same
 FEW_CHARACTERS = 1.5  # of a token on average, up to which it is a character rather than a word
 SOME = 1_000  # texts, at most, that tell whether a language has blanks between words
 
@@ -50,7 +50,7 @@ def prepare(
     encodings: Iterable[tuple[str, bool]] = (("words", True),),
     vectors: Iterable[str] = (),
     weightings: Iterable[str] = (),
-    spelling: bool = False,
+    characters: bool = False,
     say: Callable[[str], None] = lambda line: print(line, file=sys.stderr),
 ) -> Prepared:
     """Read, split and encode a dataset, or find that this was done before.
@@ -59,7 +59,7 @@ def prepare(
         encodings: (tokens, lowercase) pairs that will be asked for.
         vectors: names or paths of pretrained vectors that will be asked for.
         weightings: of n-grams that will be asked for; see `linear`.
-        spelling: whether the characters of words will be asked for; see `spelling`.
+        characters: whether the characters of words will be asked for; see `characters`.
         say: receives lines for a person.
 
     Raises:
@@ -67,24 +67,24 @@ def prepare(
     """
     digest = _digest(card)
     folder = cache_folder() / "prepared" / f"{card.name}-{digest[:16]}"
-    if not is_whole(folder, say):
+    if not is_intact(folder, say):
         write_whole(folder, partial(_write_examples, card, digest))
     prepared = open_prepared(folder)
     for tokens, lowercase in encodings:
         place = folder / encoding_key(tokens, lowercase)
-        if not is_whole(place, say):
+        if not is_intact(place, say):
             say(f"encoding {sum(prepared.meta.counts.values()):,} examples as {'lower-case ' * lowercase}{tokens}")
             with without_chatter():
                 write_whole(place, partial(write_encoding, prepared, tokens, lowercase))
         for name in dict.fromkeys(itertools.chain.from_iterable(map(vector_names, vectors))):
             write_vectors(name, card, prepared, (tokens, lowercase), say)
-    if spelling and prepared.meta.spelled and not is_whole(folder / SPELLING, say):
+    if characters and prepared.meta.has_words and not is_intact(folder / CHARACTERS, say):
         say("reading how words are written")
         with without_chatter():
-            write_whole(folder / SPELLING, partial(write_spelling, prepared))
+            write_whole(folder / CHARACTERS, partial(write_characters, prepared))
     for weighting in weightings:
         place = folder / linear_key(weighting)
-        if not is_whole(place, say):
+        if not is_intact(place, say):
             say(f"fitting a linear classifier to words and pairs of words, weighted by {weighting}")
             write_whole(place, partial(write_linear, prepared, weighting))
     return prepared
@@ -118,7 +118,7 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
         table = _short_enough(card, table, counts)
     divided = _divided(card, table)
     examples = divided.examples
-    sizes = {part: int((examples["split"] == part).sum()) for part in PARTS}
+    sizes = {part: int((examples["split"] == part).sum()) for part in SPLITS}
     check_sizes(card, table, divided, sizes)
     labels = _labels(card, table, examples)
     conditions = _conditions(table) if card.task == "generation" else ()
@@ -139,7 +139,7 @@ def _write_examples(card: Card, digest: str, place: Path) -> dict[str, Any]:
         source_tokens=getattr(card.options, "source_tokens", "words"),
         target_tokens=getattr(card.options, "target_tokens", ""),
         conditions=conditions,
-        spelled=_spelled(card, examples),
+        has_words=_has_words(card, examples),
         unlabelled=_named(card.unlabelled) if card.unlabelled else "",
         form=FORMAT,
     )
@@ -162,7 +162,7 @@ def _named(card: Card) -> str:
     return f"{card.name} (licence: {card.licence or 'not stated'})"
 
 
-def _spelled(card: Card, examples: pd.DataFrame) -> bool:
+def _has_words(card: Card, examples: pd.DataFrame) -> bool:
     """See `Meta`."""
     if card.task == "tagging":
         return float(examples["tokens"].explode().str.len().mean()) > FEW_CHARACTERS

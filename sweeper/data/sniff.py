@@ -12,10 +12,10 @@ from typing import Any
 
 from ..adapters import Document, tables
 from ..errors import DataError, UsageError, listed
-from .origins import PARTS
+from .source_spec import SPLITS
 from .sources import is_hidden
 
-CALLED = {**{part: part for part in PARTS}, "valid": "validation", "val": "validation", "dev": "validation"}
+CALLED = {**{part: part for part in SPLITS}, "valid": "validation", "val": "validation", "dev": "validation"}
 """What the files of parts are called."""
 
 
@@ -139,9 +139,9 @@ def _visible(folder: Path) -> list[Path]:
 
 def _folders_of_parts(path: Path, folders: Sequence[Path]) -> dict[str, Path]:
     found = {folder.name: folder for folder in folders}
-    if "train" in found and found.keys() <= set(PARTS):
-        return {part: found[part] for part in PARTS if part in found}
-    if any(folder.name in PARTS and any(map(Path.is_dir, _visible(folder))) for folder in folders):
+    if "train" in found and found.keys() <= set(SPLITS):
+        return {part: found[part] for part in SPLITS if part in found}
+    if any(folder.name in SPLITS and any(map(Path.is_dir, _visible(folder))) for folder in folders):
         raise UsageError(
             f"--data: {path.name}: holds the folders {listed(sorted(found))}; parts are train, validation and test, train at least: rename what is another, or move it away"
         )
@@ -150,7 +150,7 @@ def _folders_of_parts(path: Path, folders: Sequence[Path]) -> dict[str, Path]:
 
 def _files_of_parts(path: Path, files: Sequence[Path]) -> dict[str, Path]:
     called = {CALLED.get(file.stem.lower()): file for file in files if file.stem.lower() in CALLED}
-    parts = {part: called[part] for part in PARTS if part in called}
+    parts = {part: called[part] for part in SPLITS if part in called}
     others = [file.name for file in files if file not in parts.values()]
     if "train" not in parts or others or len({file.suffix for file in parts.values()}) > 1:
         raise UsageError(

@@ -16,8 +16,8 @@ from ..errors import SourceError, listed
 from ..system.wording import first_line
 from .cards import Card
 from .downloads import cache_folder, download, sha256
-from .origins import Where
 from .packages import fetch_package, opened_archive
+from .source_spec import Where
 
 
 @contextlib.contextmanager

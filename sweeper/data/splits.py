@@ -8,7 +8,7 @@ import numpy as np
 import pandas as pd
 
 from .cards import Split
-from .origins import PARTS
+from .source_spec import SPLITS
 
 
 class Divided(NamedTuple):
@@ -65,7 +65,7 @@ def _settled(given: pd.Series, split: Split, strata: pd.Series | None, sizes: np
 
 def _in_one_part(divided: pd.DataFrame, key: pd.Series) -> Divided:
     """Without the rows that equal one of another part; see `divide`."""
-    rank = divided["split"].map({name: position for position, name in enumerate(PARTS)})
+    rank = divided["split"].map({name: position for position, name in enumerate(SPLITS)})
     kept = rank == rank.groupby(key).transform("max")
     order = rank[kept].sort_values(kind="stable").index
     return Divided(divided.loc[order].reset_index(drop=True), key.nunique(), int((~kept).sum()))

@@ -15,9 +15,9 @@ A prepared folder, named by the digest of data and card:
         unseen.npy            int64 (such tokens of all rows, 2): the place in ids, and in unseen.json
         VECTORS.npz           `vectors`, float32 (vocabulary and further words, width), a row of NaN for a word without
             a vector; and `words`, the further ones, which training lacks, as JSON in UTF-8
-    spelling/                 how words are written; see `spelling`
+    characters/               how words are written; see `characters`
         alphabet.json         characters of the training words, most frequent first, after `tokens.RESERVED`
-        spelled.npy           int32 (different words, spelling.WIDTH); the first is padding
+        ids.npy               int32 (distinct words, characters.WIDTH); the first is padding
         places.npy            int32: for all words of all rows end to end, their case kept, which of these
     linear-WEIGHTING/         a linear classifier over the n-grams of words-lower: the fields of `Linear`, and
         scores.npy            float32 (rows, labels): what it says of each row; of training rows one that has not seen them
@@ -37,15 +37,15 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from ..declared.parameters import Facts
-from ..errors import NoSpace, SourceError, listed
+from ..declared.parameters import DataTraits
+from ..errors import DiskFull, SourceError, listed
 from ..records import BOUNDARY
-from ..system.files import replacing_folder, sealed, unsealed
+from ..system.files import replacing_folder, verified, with_checksum
 from .downloads import sha256
 from .linear import Linear, TokenIds
-from .origins import PARTS
+from .source_spec import SPLITS
 
-SPELLING = "spelling"
+CHARACTERS = "characters"
 SYMBOLS = ("<stop>", "<unk>")
 """The first symbols of sequences: what ends them, and what stands for rare ones."""
 
@@ -64,7 +64,7 @@ class Meta:
         longest: the most symbols of a training target, its end included.
         source_tokens, target_tokens: what is read, where no configuration says it, and what is written.
         conditions: the labels of texts; () where they have none.
-        spelled: tokens that get labels, or texts that get one, are words of several characters.
+        has_words: tokens that get labels, or texts that get one, are words of several characters.
         unlabelled: the texts without labels that vectors may be learned from too, and their licence, in words.
         form: `prepare.FORMAT` when they were prepared.
         warnings: for a person.
@@ -85,7 +85,7 @@ class Meta:
     source_tokens: str = "words"
     target_tokens: str = ""
     conditions: tuple[str, ...] = ()
-    spelled: bool = False
+    has_words: bool = False
     unlabelled: str = ""
     form: int = 0
     checksums: dict[str, str] = field(default_factory=dict)
@@ -123,8 +123,8 @@ class Meta:
         return "verbatim" if verbatim else self.target_tokens
 
     @property
-    def facts(self) -> Facts:
-        return Facts(ordered=self.ordered, labelled=bool(self.conditions), spelled=self.spelled)
+    def traits(self) -> DataTraits:
+        return DataTraits(ordered=self.ordered, labelled=bool(self.conditions), has_words=self.has_words)
 
 
 @dataclass(frozen=True)
@@ -136,7 +136,7 @@ class Prepared:
 
     def rows(self, part: str) -> slice:
         """The rows of one split."""
-        start = sum(self.meta.counts[name] for name in PARTS[: PARTS.index(part)])
+        start = sum(self.meta.counts[name] for name in SPLITS[: SPLITS.index(part)])
         return slice(start, start + self.meta.counts[part])
 
     def examples(self, part: str | None = None) -> pd.DataFrame:
@@ -181,7 +181,7 @@ class Encoded:
 
 def open_prepared(folder: Path) -> Prepared:
     """A prepared folder that is known to be whole."""
-    raw = unsealed(there(folder / "meta.json").read_text(encoding="utf-8"))
+    raw = verified(there(folder / "meta.json").read_text(encoding="utf-8"))
     return Prepared(
         folder, Meta(**{**raw, **{name: tuple(raw[name]) for name in ("labels", "unseen", "warnings", "conditions")}})
     )
@@ -200,17 +200,17 @@ def open_encoded(prepared: Prepared, tokens: str, lowercase: bool) -> Encoded:
 
 
 @dataclass(frozen=True)
-class Spellings:
+class WordCharacters:
     """How the words of all rows are written; see the head of this module."""
 
-    spelled: np.ndarray
+    ids: np.ndarray
     places: np.ndarray
     alphabet: list[str]
 
 
-def open_spellings(prepared: Prepared) -> Spellings:
-    folder = prepared.folder / SPELLING
-    return Spellings(_mapped(folder / "spelled.npy"), _mapped(folder / "places.npy"), _words(folder / "alphabet.json"))
+def open_characters(prepared: Prepared) -> WordCharacters:
+    folder = prepared.folder / CHARACTERS
+    return WordCharacters(_mapped(folder / "ids.npy"), _mapped(folder / "places.npy"), _words(folder / "alphabet.json"))
 
 
 def has_linear(prepared: Prepared, weighting: str) -> bool:
@@ -263,15 +263,15 @@ def linear_key(weighting: str) -> str:
 # ---------------------------------------------------------------- whole or not at all
 
 
-def is_whole(folder: Path, say: Callable[[str], None]) -> bool:
+def is_intact(folder: Path, say: Callable[[str], None]) -> bool:
     """Whether the folder is there and every file is what was written."""
     try:
-        sums = unsealed((folder / "meta.json").read_text(encoding="utf-8"))["checksums"]
+        sums = verified((folder / "meta.json").read_text(encoding="utf-8"))["checksums"]
     except FileNotFoundError:
         if not folder.exists():
             return False
         if (folder / "meta.json").is_file():  # another sweep has put it there just now
-            return is_whole(folder, say)
+            return is_intact(folder, say)
         sums = {"meta.json": ""}  # it lacks what is written last, and stands in the way of a whole one
     except ValueError:
         sums = {"meta.json": ""}
@@ -284,9 +284,9 @@ def is_whole(folder: Path, say: Callable[[str], None]) -> bool:
     return not altered
 
 
-def no_space(path: Path, error: OSError) -> NoSpace:
+def no_space(path: Path, error: OSError) -> DiskFull:
     """Why something of the cache could not be written."""
-    return NoSpace(
+    return DiskFull(
         f"{path}: cannot be written: {error}; free some space there, or name another folder in SWEEPER_CACHE"
     )
 
@@ -297,7 +297,7 @@ def write_whole(folder: Path, write: Callable[[Path], dict[str, Any]]) -> None:
         with replacing_folder(folder) as place:
             meta = write(place)
             meta["checksums"] = {path.name: sha256(path) for path in sorted(place.iterdir())}
-            (place / "meta.json").write_text(sealed(meta), encoding="utf-8")
+            (place / "meta.json").write_text(with_checksum(meta), encoding="utf-8")
     except OSError as error:
         if not (folder / "meta.json").is_file():  # else another sweep has put an equal one there in the meantime
             raise no_space(folder, error) from None

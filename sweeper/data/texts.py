@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 
 from ..records import BOUNDARY, UNKNOWN, Configuration
-from .batches import Answers, of_like_length
+from .batches import Answers, bucketed
 from .store import Meta, Prepared
 
 SMALLEST_EPOCH = 400  # windows; texts that give fewer are gone over several times an epoch
@@ -90,7 +90,7 @@ class Texts:
 
     def _batches(self, batch_size: int, generator: np.random.Generator) -> list[np.ndarray]:
         """All texts in random order, those of like length together, the longest of a batch first."""
-        return of_like_length(generator.permutation(len(self)), -self.lengths, batch_size)
+        return bucketed(generator.permutation(len(self)), -self.lengths, batch_size)
 
     def evaluation(self) -> Iterator[Window]:
         """Every text once, the longest first."""
@@ -128,7 +128,7 @@ class Texts:
         return Answers(self._known(np.concatenate(parts)), self.lengths)
 
 
-def told_labels(meta: Meta, configuration: Configuration) -> tuple[str, ...]:
+def condition_labels(meta: Meta, configuration: Configuration) -> tuple[str, ...]:
     """The labels that a model is told of; () where texts have none, or the configuration gives it none."""
     return meta.conditions if configuration.get("condition", "none") != "none" else ()
 

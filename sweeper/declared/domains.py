@@ -12,7 +12,7 @@ class Words:
 
     words: tuple[str, ...]
 
-    def refuses(self, value: Any) -> str | None:
+    def violation(self, value: Any) -> str | None:
         return None if value in self.words else f"must be one of {', '.join(self.words)}, found {value!r}"
 
     def __str__(self) -> str:
@@ -26,7 +26,7 @@ class Whole:
     low: int
     high: int
 
-    def refuses(self, value: Any) -> str | None:
+    def violation(self, value: Any) -> str | None:
         if isinstance(value, int) and not isinstance(value, bool) and self.low <= value <= self.high:
             return None
         return f"must be a whole number from {self.low} to {self.high}, found {value!r}"
@@ -42,7 +42,7 @@ class Real:
     low: float
     high: float
 
-    def refuses(self, value: Any) -> str | None:
+    def violation(self, value: Any) -> str | None:
         if isinstance(value, (int, float)) and not isinstance(value, bool) and self.low <= value <= self.high:
             return None
         return f"must be a number from {self.low:g} to {self.high:g}, found {value!r}"
@@ -57,7 +57,7 @@ class Text:
 
     what: str
 
-    def refuses(self, value: Any) -> str | None:
+    def violation(self, value: Any) -> str | None:
         return None if isinstance(value, str) and value else f"must be {self.what}, found {value!r}"
 
     def __str__(self) -> str:

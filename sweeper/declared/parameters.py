@@ -27,7 +27,7 @@ class Parameter:
         default: its value where a space leaves it out; `defaults` overrides it for a task.
         when: other parameters and the values of theirs with which this one matters.
             Otherwise it is inactive and appears nowhere.
-        only: a fact about the data (`Facts`) without which it does not matter.
+        only: a fact about the data (`DataTraits`) without which it does not matter.
     """
 
     name: str
@@ -47,7 +47,7 @@ YES_NO = Words(("no", "yes"))
 SCORE_FUNCTIONS = ("dot", "general", "concat")
 
 SMOOTHING, SMOOTHED = Real(0, 0.5), "share of a true label's probability that training spreads over all labels"
-SPELLINGS, SPELLED = (
+CHARACTER_MODELS, CHARACTERS = (
     Words(("none", "cnn", "rnn")),
     "read the characters of each word and its casing as well: by filters, or by a recurrent layer of its own",
 )
@@ -85,15 +85,17 @@ TABLE: tuple[Parameter, ...] = (
     Parameter(
         "input", "learned", Words(("learned", "one_hot")), "embedding learned from scratch, or one-hot", ("generation",)
     ),
-    Parameter("characters", "none", SPELLINGS, SPELLED, ("tagging",), when={"input": LOOKED_UP}, only="spelled"),
+    Parameter(
+        "characters", "none", CHARACTER_MODELS, CHARACTERS, ("tagging",), when={"input": LOOKED_UP}, only="has_words"
+    ),
     Parameter(
         "characters",
         "none",
-        SPELLINGS,
-        SPELLED,
+        CHARACTER_MODELS,
+        CHARACTERS,
         CLASSIFICATION,
         when={"tokens": ("words",), "input": LOOKED_UP},
-        only="spelled",
+        only="has_words",
     ),
     Parameter(
         "character_units",
@@ -103,7 +105,7 @@ TABLE: tuple[Parameter, ...] = (
         LABELLING,
         when={"characters": ("cnn", "rnn")},
     ),
-    Parameter("bigrams", "no", YES_NO, PAIRED, ("tagging",), when={"input": LOOKED_UP}, only="unspelled"),
+    Parameter("bigrams", "no", YES_NO, PAIRED, ("tagging",), when={"input": LOOKED_UP}, only="single_characters"),
     Parameter("bigrams", "no", YES_NO, PAIRED, CLASSIFICATION, when={"input": LOOKED_UP}),
     Parameter("bigram_units", 32, Whole(1, 512), "width of these vectors", LABELLING, when={"bigrams": ("yes",)}),
     Parameter(
@@ -311,7 +313,7 @@ TABLE: tuple[Parameter, ...] = (
         "input_dropout",
         0.0,
         Real(0, 0.95),
-        "share of the features of a token's vector, its spelling included, dropped before the first recurrent layer",
+        "share of the features of a token's vector, its characters included, dropped before the first recurrent layer",
         READING,
         when={"input": ("learned", "pretrained")},
     ),
@@ -401,22 +403,22 @@ TABLE: tuple[Parameter, ...] = (
 
 
 @dataclass(frozen=True)
-class Facts:
+class DataTraits:
     """What a dataset settles about parameters, beyond its task.
 
     Args:
         ordered: labels are numbers in an order (stars).
         labelled: texts have labels.
-        spelled: words have several characters; see `Meta`.
+        has_words: words have several characters; see `Meta`.
     """
 
     ordered: bool = False
     labelled: bool = False
-    spelled: bool = False
+    has_words: bool = False
 
     @property
-    def unspelled(self) -> bool:
-        return not self.spelled
+    def single_characters(self) -> bool:
+        return not self.has_words
 
     def allow(self, parameter: Parameter) -> bool:
         """Whether the data give the parameter a meaning."""
@@ -426,8 +428,8 @@ class Facts:
 ONLY = {
     "ordered": "labels are numbers",
     "labelled": "texts have labels",
-    "spelled": "words have several characters",
-    "unspelled": "tokens are single characters",
+    "has_words": "words have several characters",
+    "single_characters": "tokens are single characters",
 }
 
 
@@ -448,24 +450,24 @@ def lookup(task: str, name: str) -> Parameter:
     return table[name]
 
 
-def is_active(parameter: Parameter, values: Mapping[str, Any], facts: Facts) -> bool:
+def is_active(parameter: Parameter, values: Mapping[str, Any], facts: DataTraits) -> bool:
     """Whether `parameter` matters, given the values of those listed before it."""
     if not facts.allow(parameter):
         return False
     return all(values.get(name) in allowed for name, allowed in parameter.when.items())
 
 
-def complete(task: str, values: Mapping[str, Any], facts: Facts | None = None) -> dict[str, Any]:
+def complete(task: str, values: Mapping[str, Any], facts: DataTraits | None = None) -> dict[str, Any]:
     """A whole configuration: `values`, defaults for the rest, inactive parameters left out.
 
     Raises:
         DeclarationError: an unknown parameter or an illegal value.
     """
-    facts = facts or Facts()
+    facts = facts or DataTraits()
     for name, value in values.items():
-        refusal = lookup(task, name).domain.refuses(value)
-        if refusal:
-            raise DeclarationError(f"{name}: {refusal}")
+        violation = lookup(task, name).domain.violation(value)
+        if violation:
+            raise DeclarationError(f"{name}: {violation}")
     whole: dict[str, Any] = {}
     for parameter in known(task).values():
         if is_active(parameter, whole, facts):

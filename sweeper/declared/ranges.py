@@ -40,7 +40,7 @@ class Choice:
         """The value as it is declared: 0.0, where 0 is given."""
         return self.values[self.values.index(value) if value in self.values else 0]
 
-    def extremes(self) -> tuple[Any, ...]:
+    def values_or_bounds(self) -> tuple[Any, ...]:
         return self.values
 
 
@@ -77,7 +77,7 @@ class Int:
         clipped = min(max(int(value), self.low), self.high)
         return self.low + round((clipped - self.low) / self.step) * self.step
 
-    def extremes(self) -> tuple[Any, ...]:
+    def values_or_bounds(self) -> tuple[Any, ...]:
         return (self.low, self.high)
 
 
@@ -104,7 +104,7 @@ class Float:
     def nearest(self, value: Any) -> float:
         return float(min(max(value, self.low), self.high))
 
-    def extremes(self) -> tuple[Any, ...]:
+    def values_or_bounds(self) -> tuple[Any, ...]:
         return (self.low, self.high)
 
 

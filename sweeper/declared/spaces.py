@@ -13,7 +13,7 @@ from ..errors import DeclarationError, listed, unknown
 from . import declarations, parameters
 from .declarations import Fields
 from .domains import Real, Whole
-from .parameters import Facts
+from .parameters import DataTraits
 from .ranges import Choice, Float, Int, Range, When
 
 
@@ -52,7 +52,7 @@ class SearchSpace:
             values[parameter.name] = parameter.nearest(wanted)
         return self.active(values)
 
-    def for_data(self, facts: Facts) -> SearchSpace:
+    def for_data(self, facts: DataTraits) -> SearchSpace:
         """This space without the parameters that these data leave inactive, and without those that depend on them."""
         kept: list[Range] = []
         for parameter in self.parameters:
@@ -61,7 +61,7 @@ class SearchSpace:
                 kept.append(parameter)
         return replace(self, parameters=tuple(kept))
 
-    def without_effect(self, facts: Facts) -> dict[str, str]:
+    def without_effect(self, facts: DataTraits) -> dict[str, str]:
         """The parameters that these data leave inactive, and for each, in words, where it would matter."""
         known = [parameters.lookup(self.task, parameter.name) for parameter in self.parameters]
         return {one.name: parameters.ONLY[one.only] for one in known if one.only and not facts.allow(one)}
@@ -73,7 +73,7 @@ class SearchSpace:
         default = known.default_for(self.task)
         for parameter in self.parameters:
             if parameter.name == name:
-                values = parameter.extremes()
+                values = parameter.values_or_bounds()
                 narrower = any(
                     not self._always(other, known.when.get(other), to) for other, to in parameter.when.items()
                 )
@@ -90,7 +90,7 @@ class SearchSpace:
         """Every name of pretrained vectors that some configuration asks for."""
         return self.values_of("vectors") if "pretrained" in self.values_of("input") else ()
 
-    def refusal(self, values: Mapping[str, Any]) -> str | None:
+    def violation(self, values: Mapping[str, Any]) -> str | None:
         """Why `values` is no configuration of this space; None if it is one."""
         active = self.active({**self.first(), **values})
         for parameter in self.parameters:
@@ -172,10 +172,10 @@ def _parameter(fields: Fields, task: str) -> Range:
         parameter = replace(parameter, values=tuple(_as_float(value) for value in parameter.values))
     if isinstance(parameter, Float) and isinstance(documented.domain, Whole):
         raise fields.error(given[0], f"{name} is a whole number; write int = {{ low = ..., high = ... }}")
-    for key, value in (*((given[0], one) for one in parameter.extremes()), ("default", parameter.default)):
-        refusal = "" if value is None else documented.domain.refuses(value)
-        if refusal:
-            raise fields.error(key, refusal)
+    for key, value in (*((given[0], one) for one in parameter.values_or_bounds()), ("default", parameter.default)):
+        violation = "" if value is None else documented.domain.violation(value)
+        if violation:
+            raise fields.error(key, violation)
     if parameter.default is not None and not parameter.holds(parameter.default):
         raise fields.error("default", f"must be a value of this parameter, found {parameter.default!r}")
     return parameter

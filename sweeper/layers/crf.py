@@ -40,7 +40,7 @@ class CRF(keras.layers.Layer):  # type: ignore[misc]
     def call(self, logits: Any) -> Any:
         return logits
 
-    def surprisal(self, logits: tf.Tensor, labels: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
+    def negative_log_likelihood(self, logits: tf.Tensor, labels: tf.Tensor, real: tf.Tensor) -> tf.Tensor:
         """Minus the logarithm of the probability of some labels, nats, float32 (batch,); 0 where they are forbidden, since
         nothing could learn them.
 

@@ -1,4 +1,4 @@
-"""A Keras model and what trains it: steps, predictions, and a state that can be taken up again."""
+"""A Keras model and what trains it: steps, predictions, and a state that can be resumed."""
 
 from __future__ import annotations
 
@@ -82,7 +82,7 @@ class Learner(ABC, Generic[Data]):
         """What the model says of every example; the order of the split is kept."""
 
     @abstractmethod
-    def asked(self, split: Data) -> Callable[[], Any]:
+    def latency_probe(self, split: Data) -> Callable[[], Any]:
         """Asks the model about one example of middle length, or for a text of its own, batch 1, when it is called."""
 
     def descend(self, tape: tf.GradientTape, loss: tf.Tensor) -> None:
@@ -139,7 +139,7 @@ class Learner(ABC, Generic[Data]):
         return str(arrays["note"])
 
 
-def predicted(split: Split, ask: Callable[[Batch], tuple[Any, Iterable[np.ndarray]]]) -> Predictions:
+def predict_batches(split: Split, ask: Callable[[Batch], tuple[Any, Iterable[np.ndarray]]]) -> Predictions:
     """What is said of every example; the order of the split is kept.
 
     Args:
@@ -182,5 +182,5 @@ def latency_ms(ask: Callable[[], Any], repeats: int = 15) -> float:
 def parameter_count(model: Any) -> int:
     """Weights of a model, trained or frozen, without counters of random generators and the kernels of one-hot input,
     whose rows are an embedding's."""
-    real = [variable for variable in model.weights if not getattr(variable, "learns_nothing", False)]
+    real = [variable for variable in model.weights if not getattr(variable, "not_learned", False)]
     return int(sum(np.prod(variable.shape) for variable in real))

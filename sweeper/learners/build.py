@@ -13,13 +13,13 @@ import keras
 import numpy as np
 
 from ..adapters import schemes
-from ..data.batches import Split, load_split, spells
-from ..data.spelling import KINDS, WIDTH
-from ..data.store import Prepared, open_prepared, open_spellings
+from ..data.batches import Split, load_split, reads_characters
+from ..data.characters import KINDS, WIDTH
+from ..data.store import Prepared, open_characters, open_prepared
 from ..data.texts import Texts, load_texts
 from ..data.vocabulary import read_vocabulary
 from ..errors import TrialError
-from ..models import EncoderDecoder, Generator, Sizes, Spelling, kernels, state
+from ..models import CharacterSizes, EncoderDecoder, Generator, Sizes, kernels, state
 from ..models.encoder_decoder import forcing
 from ..models.optimizers import build_optimizer
 from ..records import BEST, TrialOrder
@@ -62,7 +62,7 @@ def build_learner(order: TrialOrder, prepared: Prepared, steps: int | None, kern
         return LanguageModelLearner(model, optimizer)
     if isinstance(model, EncoderDecoder):
         return SequenceLearner(model, optimizer, smoothing, partial(forcing, order.configuration))
-    return LabelLearner(model, optimizer, several=prepared.meta.kind != "labels", smoothing=smoothing)
+    return LabelLearner(model, optimizer, sequence_labels=prepared.meta.kind != "labels", smoothing=smoothing)
 
 
 def sizes(order: TrialOrder, prepared: Prepared, kernel: str) -> Sizes:
@@ -80,13 +80,13 @@ def sizes(order: TrialOrder, prepared: Prepared, kernel: str) -> Sizes:
         longest=meta.longest,
         conditions=len(meta.conditions),
         places=_places(read.words, meta.labels[:labels]) if read and shared else None,
-        spelling=_spelling(prepared) if spells(configuration) else None,
+        characters=_character_sizes(prepared) if reads_characters(configuration) else None,
         forbidden=np.array(schemes.never_follows(meta.labels)) if meta.kind == "entities" else None,
     )
 
 
-def _spelling(prepared: Prepared) -> Spelling:
-    return Spelling(WIDTH, len(open_spellings(prepared).alphabet), KINDS)
+def _character_sizes(prepared: Prepared) -> CharacterSizes:
+    return CharacterSizes(WIDTH, len(open_characters(prepared).alphabet), KINDS)
 
 
 def _places(read: Sequence[str], written: Sequence[str]) -> np.ndarray:

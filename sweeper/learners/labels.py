@@ -11,10 +11,10 @@ import tensorflow as tf
 
 from ..data.batches import Batch, Split
 from ..layers.crf import CRF
-from .base import Learner, Predictions, predicted
+from .base import Learner, Predictions, predict_batches
 
 
-def surprisal(
+def negative_log_likelihood(
     labels: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor, crf: CRF | None, smoothing: float = 0.0
 ) -> tf.Tensor:
     """Minus the logarithm of the probability of all true labels together, nats; see `Batch` and `LabelLearner`."""
@@ -25,7 +25,7 @@ def surprisal(
             each = (1 - smoothing) * each + smoothing * of_any
         return tf.reduce_sum(each * weights)
     # Every real label of a batch counts alike, and the labels of a sentence are one event.
-    return tf.reduce_sum(crf.surprisal(logits, labels, weights > 0) * weights[:, 0])
+    return tf.reduce_sum(crf.negative_log_likelihood(logits, labels, weights > 0) * weights[:, 0])
 
 
 def most_probable(logits: tf.Tensor, real: tf.Tensor, crf: CRF | None) -> tf.Tensor:
@@ -33,7 +33,7 @@ def most_probable(logits: tf.Tensor, real: tf.Tensor, crf: CRF | None) -> tf.Ten
     return tf.argmax(logits, axis=-1, output_type=tf.int32) if crf is None else crf.decode(logits, real)
 
 
-def of_each(labels: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
+def unpad(labels: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
     """The labels of each example of a batch, int32 (batch,) or (batch, time), without padding."""
     return (np.atleast_1d(one)[:length] for one, length in zip(labels, lengths, strict=True))
 
@@ -43,19 +43,24 @@ class LabelLearner(Learner[Split]):
 
     Args:
         model: from the inputs of a `Batch` to a dictionary with `logits`.
-        several: whether an example may have several labels; see `Split`.
+        sequence_labels: whether an example may have several labels; see `Split`.
         smoothing: share of a true label's probability that training spreads over all labels.
     """
 
     def __init__(
-        self, model: keras.Model, optimizer: keras.optimizers.Optimizer, *, several: bool, smoothing: float = 0.0
+        self,
+        model: keras.Model,
+        optimizer: keras.optimizers.Optimizer,
+        *,
+        sequence_labels: bool,
+        smoothing: float = 0.0,
     ) -> None:
         super().__init__(model, optimizer)
         self.smoothing = smoothing
         self.crf = next((layer for layer in model.layers if isinstance(layer, CRF)), None)
         specs = [tf.TensorSpec(one.shape, one.dtype) for one in getattr(model, "encoder", model).inputs]
         inputs = specs if len(specs) > 1 else specs[0]
-        labels = [None, None] if several else [None]
+        labels = [None, None] if sequence_labels else [None]
         signature = [inputs, tf.TensorSpec(labels, tf.int32), tf.TensorSpec(labels, tf.float32)]
         # One trace for all lengths: shapes are left open.
         self.step = tf.function(self._step, input_signature=signature, autograph=False)
@@ -70,7 +75,7 @@ class LabelLearner(Learner[Split]):
         """
         with tf.GradientTape() as tape:
             logits = self.logits(inputs, labels, weights, training=True)
-            loss = surprisal(labels, logits, weights, self.crf, self.smoothing)
+            loss = negative_log_likelihood(labels, logits, weights, self.crf, self.smoothing)
             loss /= tf.cast(tf.shape(labels)[0], tf.float32)
             total = self.optimizer.scale_loss(tf.add_n([loss, *self.model.losses]))
         self.descend(tape, total)
@@ -83,9 +88,9 @@ class LabelLearner(Learner[Split]):
     def _evaluate(self, inputs: Any, labels: tf.Tensor, weights: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """The loss of all true labels together, and the model's own: int32 (batch,) or (batch, time)."""
         logits = self.logits(inputs, labels, weights, training=False)
-        return surprisal(labels, logits, weights, self.crf), self._own(inputs, logits, weights)
+        return negative_log_likelihood(labels, logits, weights, self.crf), self._decode(inputs, logits, weights)
 
-    def _own(self, inputs: Any, logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    def _decode(self, inputs: Any, logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """The model's own labels."""
         return most_probable(logits, weights > 0, self.crf)
 
@@ -103,17 +108,17 @@ class LabelLearner(Learner[Split]):
 
         def ask(batch: Batch) -> tuple[tf.Tensor, Iterable[np.ndarray]]:
             loss, labels = self.evaluate(batch.inputs, batch.labels, batch.weights)
-            return loss, self._apart(labels.numpy(), split.label_lengths[batch.rows])
+            return loss, self._unpad(labels.numpy(), split.label_lengths[batch.rows])
 
-        return predicted(split, ask)
+        return predict_batches(split, ask)
 
-    def asked(self, split: Split) -> Callable[[], Any]:
+    def latency_probe(self, split: Split) -> Callable[[], Any]:
         batch = split.batch(np.argsort(split.lengths)[len(split) // 2 : len(split) // 2 + 1])
         if self.crf is None:
             return lambda: self.answer(batch.inputs).numpy()
         decode = tf.function(self.crf.decode, autograph=False)
         return lambda: decode(self.answer(batch.inputs), batch.weights > 0).numpy()
 
-    def _apart(self, labels: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
+    def _unpad(self, labels: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
         """What is said of each example of a batch."""
-        return of_each(labels, lengths)
+        return unpad(labels, lengths)

@@ -15,7 +15,7 @@ from ..models import Generator
 from ..records import UNKNOWN
 from .base import Learner, Predictions
 
-ASKED = 100  # symbols that are written when the model's latency is measured
+LATENCY_SYMBOLS = 100  # symbols that are written when the model's latency is measured
 
 
 class LanguageModelLearner(Learner[Texts]):
@@ -38,8 +38,8 @@ class LanguageModelLearner(Learner[Texts]):
         self.step = tf.function(self._step, input_signature=signature, autograph=False)
         self.evaluate = tf.function(self._evaluate, input_signature=signature, autograph=False)
         prompts = [tf.TensorSpec([None, None], tf.int32), *[tf.TensorSpec([None], tf.int32)] * 2]
-        drawing = [tf.TensorSpec([], kind) for kind in (tf.float32, tf.int32, tf.int32, tf.int32)]
-        self.write = tf.function(self._write, input_signature=[*prompts, *drawing], autograph=False)
+        sampling = [tf.TensorSpec([], kind) for kind in (tf.float32, tf.int32, tf.int32, tf.int32)]
+        self.write = tf.function(self._write, input_signature=[*prompts, *sampling], autograph=False)
 
     def _step(
         self, before: tf.Tensor, symbols: tf.Tensor, weights: tf.Tensor, conditions: Any, begins: Any, *states: Any
@@ -48,12 +48,12 @@ class LanguageModelLearner(Learner[Texts]):
         real = weights > 0
         with tf.GradientTape() as tape:
             found = self.model(before, real, conditions, begins, states, training=True)
-            surprisal = tf.nn.sparse_softmax_cross_entropy_with_logits(symbols, found["logits"])
-            loss = tf.reduce_sum(surprisal * weights)
+            nll = tf.nn.sparse_softmax_cross_entropy_with_logits(symbols, found["logits"])
+            loss = tf.reduce_sum(nll * weights)
             total = self.optimizer.scale_loss(loss)
         self.descend(tape, total)
-        told = tf.reduce_sum(tf.where(real, surprisal, 0.0)) / tf.reduce_sum(tf.cast(real, tf.float32))
-        return told, found["states"]
+        mean_nll = tf.reduce_sum(tf.where(real, nll, 0.0)) / tf.reduce_sum(tf.cast(real, tf.float32))
+        return mean_nll, found["states"]
 
     def _evaluate(
         self, before: tf.Tensor, symbols: tf.Tensor, weights: tf.Tensor, conditions: Any, begins: Any, *states: Any
@@ -65,8 +65,8 @@ class LanguageModelLearner(Learner[Texts]):
     def _write(
         self, prompts: Any, lengths: Any, conditions: Any, temperature: Any, top_k: Any, seed: Any, longest: Any
     ) -> Any:
-        drawing = {"temperature": temperature, "top_k": top_k, "seed": seed, "longest": longest}
-        return self.model.write(prompts, lengths, conditions, **drawing)
+        sampling = {"temperature": temperature, "top_k": top_k, "seed": seed, "longest": longest}
+        return self.model.write(prompts, lengths, conditions, **sampling)
 
     def train_epoch(self, split: Texts, batch_size: int, generator: np.random.Generator) -> tuple[float, int]:
         losses, counts = [], []
@@ -78,11 +78,11 @@ class LanguageModelLearner(Learner[Texts]):
     def predict(self, split: Texts) -> Predictions:
         """The surprisal of every symbol, nats."""
         found = [np.zeros(length, np.float32) for length in split.lengths]
-        for window, surprisal in self._read(self.evaluate, split.evaluation()):
-            for row, one, real in zip(window.rows, surprisal.numpy(), window.weights > 0, strict=True):
+        for window, nll in self._read(self.evaluate, split.evaluation()):
+            for row, one, real in zip(window.rows, nll.numpy(), window.weights > 0, strict=True):
                 found[row][window.start : window.start + real.sum()] = one[real]
-        for surprisals, symbols in zip(found, split.truth().apart(), strict=True):
-            surprisals[symbols == UNKNOWN] += split.of_unknown
+        for nll, symbols in zip(found, split.truth().apart(), strict=True):
+            nll[symbols == UNKNOWN] += split.of_unknown
         answers = Answers.of(found)
         return Predictions(answers, float(answers.labels.mean()))
 
@@ -97,7 +97,7 @@ class LanguageModelLearner(Learner[Texts]):
             )
             yield window, found
 
-    def asked(self, split: Texts) -> Callable[[], Any]:
+    def latency_probe(self, split: Texts) -> Callable[[], Any]:
         """See `Learner`: writes so many symbols."""
         nothing, zero = np.zeros((1, 0), np.int32), np.zeros(1, np.int32)
-        return lambda: self.write(nothing, zero, zero, 1.0, 0, 0, ASKED).numpy()
+        return lambda: self.write(nothing, zero, zero, 1.0, 0, 0, LATENCY_SYMBOLS).numpy()

@@ -11,7 +11,7 @@ import tensorflow as tf
 from ..data.batches import Answers, Batch, Split
 from ..models import EncoderDecoder
 from ..records import BOUNDARY
-from .base import predicted
+from .base import predict_batches
 from .labels import LabelLearner
 
 
@@ -21,7 +21,7 @@ class SequenceLearner(LabelLearner):
     Args:
         model: built.
         smoothing: see `LabelLearner`.
-        forced: the share of true symbols among those that training shows the decoder, after so many epochs.
+        forcing_rate: the share of true symbols among those that training shows the decoder, after so many epochs.
     """
 
     model: EncoderDecoder
@@ -31,18 +31,18 @@ class SequenceLearner(LabelLearner):
         model: EncoderDecoder,
         optimizer: keras.optimizers.Optimizer,
         smoothing: float = 0.0,
-        forced: Callable[[int], float] = lambda epochs: 1.0,
+        forcing_rate: Callable[[int], float] = lambda epochs: 1.0,
     ) -> None:
-        super().__init__(model, optimizer, several=True, smoothing=smoothing)
-        self.forced = forced
+        super().__init__(model, optimizer, sequence_labels=True, smoothing=smoothing)
+        self.forcing_rate = forcing_rate
 
     def begin_epoch(self) -> None:
-        self.model.decoder.forcing.assign(self.forced(self.progress.epoch))
+        self.model.decoder.forcing.assign(self.forcing_rate(self.progress.epoch))
 
     def logits(self, inputs: tf.Tensor, labels: tf.Tensor, weights: tf.Tensor, *, training: bool) -> tf.Tensor:
         return self.model(inputs, labels, weights > 0, training=training)["logits"]
 
-    def _own(self, inputs: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
+    def _decode(self, inputs: tf.Tensor, logits: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         return self._answer(inputs)
 
     def _answer(self, inputs: tf.Tensor) -> tf.Tensor:
@@ -59,12 +59,12 @@ class SequenceLearner(LabelLearner):
         def answers(width: int, length_penalty: float) -> Answers:
             def ask(batch: Batch) -> tuple[float, Iterable[np.ndarray]]:
                 written = search(batch.ids, width, length_penalty).numpy()
-                return np.nan, self._apart(written, split.label_lengths[batch.rows])
+                return np.nan, self._unpad(written, split.label_lengths[batch.rows])
 
-            return predicted(split, ask).answers
+            return predict_batches(split, ask).answers
 
         return answers
 
-    def _apart(self, labels: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
+    def _unpad(self, labels: np.ndarray, lengths: np.ndarray) -> Iterator[np.ndarray]:
         """The symbols before the end, of each example."""
         return (one[: np.argmax(np.append(one, BOUNDARY) == BOUNDARY)] for one in labels)

@@ -1,4 +1,4 @@
-"""Training a learner: epochs, early stopping, and where it may be taken up again."""
+"""Training a learner: epochs, early stopping, and where it may be resumed."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def fit(
 
     Args:
         seed: with the epoch's number it settles the order of examples, so that a fit that
-            is taken up again sees what an uninterrupted one would have seen.
+            is resumed sees what an uninterrupted one would have seen.
         objective: the score that is to rise.
         ended: called after each epoch; True stops.
 

@@ -16,15 +16,15 @@ from ..layers.crf import CRF
 from ..layers.ordinal import OrdinalHead
 from ..records import PADDING, Configuration
 from .bigrams import bigrams
+from .characters import character_features
 from .decoder import Decoder
 from .encoder_decoder import EncoderDecoder
 from .generator import Generator
 from .recurrent import drop, drop_words, embed, last_state, one_hot_width, pool, recurrent_stack
-from .spelling import spell
 
 
-class Spelling(NamedTuple):
-    """Numbers that the spelling of a word has, and how many different ones of characters and of casings there are."""
+class CharacterSizes(NamedTuple):
+    """How many ids a word has, its casing first, and how many different characters and casings there are."""
 
     width: int = 0
     alphabet: int = 0
@@ -46,7 +46,7 @@ class Sizes:
         places: int32 (labels,), where the embedding is shared: each symbol's row in it, which for those that are
             read as well is that of the token.
         forbidden: bool (labels + 1, labels): see `CRF`.
-        spelling: where words are spelled.
+        characters: where words are read by their characters.
     """
 
     vocabulary: int
@@ -58,7 +58,7 @@ class Sizes:
     conditions: int = 0
     places: np.ndarray | None = None
     forbidden: np.ndarray | None = None
-    spelling: Spelling | None = None
+    characters: CharacterSizes | None = None
 
     @property
     def rows(self) -> int:
@@ -70,8 +70,8 @@ def build_classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
     """One label a text.
 
     Returns:
-        A model from ids, int32 (batch, time), 0 on padding, or from a list: ids, with `characters` spellings and places
-        (see `spell`), with `extra` scores, float32 (batch, labels). To a dictionary: `logits`, float (batch, labels),
+        A model from ids, int32 (batch, time), 0 on padding, or from a list: ids, with `characters` those of the distinct words and places
+        (see `character_features`), with `extra` scores, float32 (batch, labels). To a dictionary: `logits`, float (batch, labels),
         and with attention `attention`, float (batch, time): the weight of each token, 0 on padding.
     """
     with _precision(configuration):
@@ -123,8 +123,8 @@ def build_tagger(configuration: Configuration, sizes: Sizes) -> keras.Model:
     """One label a token.
 
     Returns:
-        A model from ids, int32 (batch, time), 0 on padding, or with `characters` [ids, spellings, places]
-        (see `spell`), to a dictionary: `logits`, float (batch, time, labels), meaningless on padding, which a layer `crf` may have to decode, and with attention
+        A model from ids, int32 (batch, time), 0 on padding, or with `characters` [ids, characters of the distinct words, places]
+        (see `character_features`), to a dictionary: `logits`, float (batch, time, labels), meaningless on padding, which a layer `crf` may have to decode, and with attention
         `attention`, float (batch, time, time): row t is what token t looks at.
     """
     with _precision(configuration):
@@ -198,7 +198,7 @@ def _one_or_all(inputs: list[Any]) -> Any:
 
 
 def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any, Any]:
-    """Inputs (ids int32 (batch, time), and with `characters` those of `spell`), mask bool (batch, time), and what
+    """Inputs (ids int32 (batch, time), and with `characters` those of `character_features`), mask bool (batch, time), and what
     `recurrent_stack` returns."""
     keras.utils.set_random_seed(sizes.seed)
     ids = keras.Input((None,), dtype="int32", name="ids")
@@ -209,20 +209,20 @@ def _read(configuration: Configuration, sizes: Sizes) -> tuple[Any, Any, Any, An
         if key in configuration
     }
     x = _embedded(configuration, sizes, ids)
-    if sizes.spelling is not None:
-        inputs.append(keras.Input((sizes.spelling.width,), dtype="int32", name="spellings"))
+    if sizes.characters is not None:
+        inputs.append(keras.Input((sizes.characters.width,), dtype="int32", name="word_characters"))
         inputs.append(keras.Input((None,), dtype="int32", name="places"))
-        spelled = spell(
+        of_words = character_features(
             *inputs[1:],
             characters=configuration["characters"],
             units=configuration["character_units"],
             cell=configuration["cell"],
-            alphabet=sizes.spelling.alphabet,
-            casings=sizes.spelling.casings,
+            alphabet=sizes.characters.alphabet,
+            casings=sizes.characters.casings,
             seed=sizes.seed,
             kernel=sizes.kernel,
         )
-        x = keras.layers.Concatenate(name="word_and_spelling")([x, spelled])
+        x = keras.layers.Concatenate(name="word_and_characters")([x, of_words])
     if configuration.get("bigrams") == "yes":
         units, rate = configuration["bigram_units"], configuration["bigram_dropout"]
         pairs = bigrams(ids, units=units, dropout=rate, seed=sizes.seed)

@@ -14,7 +14,7 @@ from keras import ops
 
 from ..layers.attention import LuongAttention
 from ..records import BOUNDARY, UNKNOWN, Configuration
-from .recurrent import read_on, recurrent_layers, step_on
+from .recurrent import recurrent_layers, run_sequence, run_step
 
 IMPOSSIBLE = -1e9  # as a log-probability
 
@@ -87,16 +87,16 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         self.supports_masking = True
         self.kind, self.context = configuration["decoder"], configuration["context"]
         self.symbols, self.width = symbols, width
-        self.feeds = configuration.get("input_feeding") == "yes"
-        self.starts = self.kind in ("initial_state", "start_token")  # from the context
+        self.input_feeding = configuration.get("input_feeding") == "yes"
+        self.starts_from_context = self.kind in ("initial_state", "start_token")  # from the context
         self.state_width = width * (2 if configuration["cell"] == "lstm" else 1)
         self.samples = configuration.get("teacher_forcing", "always") != "always"
-        self.coins = keras.random.SeedGenerator(seed)
+        self.coin_seed = keras.random.SeedGenerator(seed)
         self.forcing = self.add_weight(shape=(), initializer="ones", trainable=False, autocast=False, name="forcing")
-        self.forcing.learns_nothing = True  # set before each epoch, see `SequenceLearner.begin_epoch`
-        self.reads = self.kind in ("feedback", "start_token")  # the symbol before
+        self.forcing.not_learned = True  # set before each epoch, see `SequenceLearner.begin_epoch`
+        self.reads_previous = self.kind in ("feedback", "start_token")  # the symbol before
         one_hot = configuration["input"] == "one_hot"
-        self.embedding = None if one_hot or not self.reads else _embedding(configuration, symbols, seed)
+        self.embedding = None if one_hot or not self.reads_previous else _embedding(configuration, symbols, seed)
         self.places = None
         if shared is not None and self.embedding is not None:
             self.embedding, self.places = shared
@@ -105,7 +105,7 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         self.projection = _dense(width, seed, "context", "tanh") if self.context != "last" else keras.layers.Identity()
         self.cell_projection = (
             _dense(width, seed, "context_cell")
-            if self.starts and self.context != "last" and self.state_width > width
+            if self.starts_from_context and self.context != "last" and self.state_width > width
             else None
         )
         self.attention = (
@@ -135,12 +135,12 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
             Logits, float32 (batch, time, symbols), and attention as in `Written`.
         """
         previous = ops.pad(labels[:, :-1], [[0, 0], [1, 0]], constant_values=BOUNDARY)
-        if self.feeds or (training and self.samples):
+        if self.input_feeding or (training and self.samples):
             return self._step_by_step(memory, previous, training)
         context, firsts = self.begin(memory)
         x = self._inputs(context, previous)
         for reader, between, first in zip(self.readers, self.between, firsts, strict=True):
-            x = between(read_on(reader, x, real, first, self.width)[0], training=training)
+            x = between(run_sequence(reader, x, real, first, self.width)[0], training=training)
         fused, attention = self._look(x, memory)
         return self.head(fused), attention
 
@@ -152,7 +152,7 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         own = tf.zeros(tf.shape(previous), tf.bool)
         if training and self.samples:
             # A symbol of the model's own before every one but the first, by chance (Bengio et al. 2015).
-            chance = keras.random.uniform(tf.shape(previous), seed=self.coins)
+            chance = keras.random.uniform(tf.shape(previous), seed=self.coin_seed)
             own = (chance >= self.forcing) & (tf.range(steps) > 0)
 
         def step(t: Any, best: Any, states: Any, fed: Any, logits: Any, attention: Any) -> Any:
@@ -178,7 +178,7 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
             context = ops.sum(self.projection(memory.states) * real, axis=1) / ops.sum(real, axis=1)
         else:
             context = self.projection(last)
-        if not self.starts:
+        if not self.starts_from_context:
             first = ops.zeros((ops.shape(context)[0], self.state_width), context.dtype)
         elif self.cell_projection is not None:
             first = ops.concatenate([context, self.cell_projection(context)], axis=-1)
@@ -202,7 +202,7 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         x = self._inputs(context, previous[:, None], fed)[:, 0]
         after = []
         for layer, between, state in zip(self.recurrent, self.between, states, strict=True):
-            found, last = step_on(layer, x, state, self.width)
+            found, last = run_step(layer, x, state, self.width)
             after.append(last)
             x = between(found, training=training)
         fused, looked = self._look(x[:, None], memory)
@@ -241,10 +241,10 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         """float (batch, time, ...); previous: int32 (batch, time)."""
         everywhere = ops.repeat(context[:, None], ops.shape(previous)[1], axis=1)
         parts = [everywhere] if self.kind in ("repeat", "feedback") else []
-        if self.reads:
+        if self.reads_previous:
             rows = previous if self.places is None else ops.take(self.places, previous)
             parts.append(self.embedding(rows) if self.embedding else ops.one_hot(previous, self.symbols))
-        if self.feeds:
+        if self.input_feeding:
             parts.append(fed[:, None])
         return ops.concatenate(parts or [ops.zeros_like(everywhere[:, :, :1])], axis=-1)
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from ..records import BOUNDARY, UNKNOWN, Configuration
-from .recurrent import read_on, recurrent_layers, step_on
+from .recurrent import recurrent_layers, run_sequence, run_step
 
 
 class Generator(keras.Model):  # type: ignore[misc]
@@ -85,7 +85,7 @@ class Generator(keras.Model):  # type: ignore[misc]
         """What the head looks at, float (batch, time, units), and the states after each row's last real step."""
         x, after = self._inputs(before, conditions, begins), []
         for level, (reader, dropout, first) in enumerate(zip(self.readers, self.dropouts, states, strict=True)):
-            found, last = read_on(reader, x, real, ops.cast(first, x.dtype), self.units)
+            found, last = run_sequence(reader, x, real, ops.cast(first, x.dtype), self.units)
             after.append(ops.cast(last, "float32"))
             x = dropout(x + found if self.residual and level else found, training=training)
         return x, after
@@ -98,7 +98,7 @@ class Generator(keras.Model):  # type: ignore[misc]
         """
         x, after = self._inputs(before[:, None], conditions, tf.constant(value=False))[:, 0], []
         for level, (layer, state) in enumerate(zip(self.recurrent, states, strict=True)):
-            found, last = step_on(layer, x, ops.cast(state, x.dtype), self.units)
+            found, last = run_step(layer, x, ops.cast(state, x.dtype), self.units)
             after.append(ops.cast(last, "float32"))
             x = x + found if self.residual and level else found
         return self.head(x), after

@@ -18,7 +18,7 @@ GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
 CUDNN = ("gru", "lstm")  # cells that have it
 LOWEST = -6e4  # as low as float16 goes
 DIRECTIONS = {"forward": 1, "backward": 1, "both": 2}
-FURTHER = "further"
+PRETRAINED_ONLY = "further"
 """The layer of words that only pretrained vectors know. It follows from the data, and is not kept with a trial."""
 
 
@@ -48,7 +48,11 @@ def embed(
     if further is None or not len(further):
         return drop_words(lookup(ids), dropout, seed)
     only_known = keras.layers.Embedding(
-        len(further), units, embeddings_initializer=keras.initializers.Constant(further), trainable=False, name=FURTHER
+        len(further),
+        units,
+        embeddings_initializer=keras.initializers.Constant(further),
+        trainable=False,
+        name=PRETRAINED_ONLY,
     )
     x = ops.where(
         ops.expand_dims(ids < vocabulary, -1),
@@ -75,8 +79,8 @@ def _filled(vectors: np.ndarray, rows: int, seed: int) -> np.ndarray:
     missing_rows = np.full((rows - len(vectors), vectors.shape[1]), np.nan, np.float32)
     whole = np.concatenate([np.asarray(vectors, np.float32), missing_rows])
     missing = np.isnan(whole).any(axis=1)
-    spread = float(whole[~missing].std()) if (~missing).any() else 0.05
-    whole[missing] = np.random.default_rng(seed).normal(0.0, spread, (int(missing.sum()), whole.shape[1]))
+    std = float(whole[~missing].std()) if (~missing).any() else 0.05
+    whole[missing] = np.random.default_rng(seed).normal(0.0, std, (int(missing.sum()), whole.shape[1]))
     whole[UNKNOWN] = 0.0
     return whole
 
@@ -201,7 +205,7 @@ def packed_layer(layer: keras.layers.Layer, *, rows: bool = False) -> keras.laye
     return PackedRecurrent(layer, rows=rows, name=f"packed_{layer.name}")
 
 
-def read_on(reader: keras.layers.Layer, x: Any, real: Any, state: Any, units: int) -> tuple[Any, Any]:
+def run_sequence(reader: keras.layers.Layer, x: Any, real: Any, state: Any, units: int) -> tuple[Any, Any]:
     """Read a whole sequence from a state on.
 
     Args:
@@ -218,8 +222,8 @@ def read_on(reader: keras.layers.Layer, x: Any, real: Any, state: Any, units: in
     return found, ops.concatenate(last, axis=-1)
 
 
-def step_on(layer: keras.layers.Layer, x: Any, state: Any, units: int) -> tuple[Any, Any]:
-    """As `read_on`, one step, x float (batch, features), by a stock layer's cell."""
+def run_step(layer: keras.layers.Layer, x: Any, state: Any, units: int) -> tuple[Any, Any]:
+    """As `run_sequence`, one step, x float (batch, features), by a stock layer's cell."""
     found, last = layer.cell(x, apart(state, units))
     return found, ops.concatenate(last, axis=-1) if isinstance(last, list | tuple) else last
 
@@ -236,7 +240,7 @@ def _read_rows_as_they_are(layer: Any, direction: str) -> None:
         height, width = cell.kernel.shape
         cell.kernel.assign(np.eye(height, width, -place * width, dtype=np.float32))
         cell.kernel.trainable = False
-        cell.kernel.learns_nothing = True  # and is not counted: see `learners.base.parameter_count`
+        cell.kernel.not_learned = True  # and is not counted: see `learners.base.parameter_count`
 
 
 def last_state(states: Any, mask: Any, direction: str) -> Any:

@@ -12,7 +12,7 @@ import numpy as np
 
 from ..errors import DataError
 from ..system.files import replacing
-from .recurrent import FURTHER
+from .recurrent import PRETRAINED_ONLY
 
 DAMAGES = (
     OSError,
@@ -54,7 +54,10 @@ def load_arrays(path: Path) -> dict[str, np.ndarray]:
 def of_model(model: Any) -> dict[str, np.ndarray]:
     """A model's weights; of words that only vectors know, which the data hold, a checksum."""
     learned, further = _apart(model)
-    return {**values(learned, "model"), FURTHER: np.array([zlib.crc32(one.numpy().tobytes()) for one in further])}
+    return {
+        **values(learned, "model"),
+        PRETRAINED_ONLY: np.array([zlib.crc32(one.numpy().tobytes()) for one in further]),
+    }
 
 
 def into_model(model: Any, arrays: dict[str, np.ndarray]) -> None:
@@ -64,7 +67,7 @@ def into_model(model: Any, arrays: dict[str, np.ndarray]) -> None:
         DataError: the vectors beside which the model was trained are others now.
     """
     learned, further = _apart(model)
-    if [zlib.crc32(one.numpy().tobytes()) for one in further] != arrays[FURTHER].tolist():
+    if [zlib.crc32(one.numpy().tobytes()) for one in further] != arrays[PRETRAINED_ONLY].tolist():
         raise DataError(
             "the vectors of words have changed since this trial was trained: another file, or vectors learned elsewhere; put the old ones back, or start a new sweep"
         )
@@ -73,7 +76,7 @@ def into_model(model: Any, arrays: dict[str, np.ndarray]) -> None:
 
 def _apart(model: Any) -> tuple[list[Any], list[Any]]:
     """Variables that were learned, and those of words that only vectors know."""
-    known = [FURTHER in variable.path.split("/") for variable in model.variables]
+    known = [PRETRAINED_ONLY in variable.path.split("/") for variable in model.variables]
     both = list(zip(model.variables, known, strict=True))
     return [variable for variable, further in both if not further], [variable for variable, further in both if further]
 

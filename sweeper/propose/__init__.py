@@ -22,7 +22,7 @@ class Proposal:
         key: the oracle's name for it.
         values: active parameters of the space only.
         epochs: train up to so many in all; None for the sweep's own number.
-        continues: the key of the proposal whose weights it takes up, trained for
+        continues: the key of the proposal whose weights it continues with, trained for
             `initial_epoch` epochs.
     """
 

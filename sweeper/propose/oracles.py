@@ -180,7 +180,7 @@ def _hyperparameters(space: SearchSpace) -> keras_tuner.HyperParameters:
     """The space in KerasTuner's words, each default the known-good value."""
     table = keras_tuner.HyperParameters()
     known_good = dict(space.first())
-    table.merge([_declared(one, known_good.get(one.name, one.extremes()[0])) for one in space])
+    table.merge([_declared(one, known_good.get(one.name, one.values_or_bounds()[0])) for one in space])
     return table
 
 

@@ -1,1 +1,1 @@
-"""What a person sees: leaderboard, page, lessons, the live board."""
+"""What a person sees: leaderboard, page, parameter effects, the live board."""

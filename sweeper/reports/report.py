@@ -12,7 +12,7 @@ import pandas as pd
 
 from ..records import Difference, Differences, Ensemble, TrialResult
 from ..tasks import Baseline
-from ..trials.choosing import Candidate
+from ..trials.selection import Candidate
 
 LONGEST = 300  # characters of an example that are shown
 
@@ -24,19 +24,19 @@ def leaderboard(
     test: Mapping[int, Mapping[str, float]],
     candidates: Sequence[Candidate] = (),
     repeats: Mapping[int, Sequence[int]] = MappingProxyType({}),
-    together: Ensemble | None = None,
+    ensemble: Ensemble | None = None,
 ) -> pd.DataFrame:
-    """One row a trial and one a baseline, the best first; trials that failed last.
+    """One row per trial and one per baseline, the best first; trials that failed last.
 
     Args:
         objective: the score that ranks.
         test: scores on the test split, by trial; only the winner has them.
         candidates: those with several seeds come first, by their means.
         repeats: for each trial that was trained again, the trials that did so.
-        together: trials that answer as one; they have a row of their own.
+        ensemble: trials that answer as one; they have a row of their own.
 
     Returns:
-        Columns `trial`, `state`, and where trials were trained again `seeds`, `mean_val_OBJECTIVE`, its `spread`, and
+        Columns `trial`, `state`, and where trials were trained again `seeds`, `mean_val_OBJECTIVE`, its `std`, and
         which trial a row `repeats`; `val_...`, `test_...`, costs, then the configuration's parameters; a cell that
         does not apply is missing.
     """
@@ -44,8 +44,8 @@ def leaderboard(
     seeds = _seeds(candidates, repeats, objective)
     rows = [{**_trial_row(result, test.get(result.number, {})), **seeds.get(result.number, {})} for result in ordered]
     beside = [(f"baseline: {baseline.name}", baseline.validation, baseline.test) for baseline in baselines]
-    if together is not None:
-        beside.append((together.name, together.validation, together.test))
+    if ensemble is not None:
+        beside.append((ensemble.name, ensemble.validation, ensemble.test))
     rows += [
         {
             "trial": name,
@@ -59,7 +59,7 @@ def leaderboard(
     for name in table.columns:  # baselines have no such cells, which would make whole numbers fractions
         if {type(value) for value in (row.get(name) for row in rows) if value is not None} == {int}:
             table[name] = table[name].astype("Int64")
-    several = [name for name in ("seeds", f"mean_val_{objective}", "spread", "repeats") if name in table.columns]
+    several = [name for name in ("seeds", f"mean_val_{objective}", "std", "repeat_of") if name in table.columns]
     scores = [name for name in table.columns if name.startswith(("val_", "test_"))]
     first = ["trial", "state", *several, *scores]
     table = table[[*first, *(name for name in table.columns if name not in first)]]
@@ -75,9 +75,15 @@ def _ranked(table: pd.DataFrame, objective: str, trials: int, candidates: Sequen
     alone = table[f"val_{objective}"]
     mean = table.get(f"mean_val_{objective}", alone * np.nan)
     score, place = mean.fillna(alone), {str(one.number): place for place, one in enumerate(candidates)}
-    unsteady = table["trial"].isin([str(one.number) for one in candidates if one.unsteady])
+    failed_again = table["trial"].isin([str(one.number) for one in candidates if one.failed_again])
     places = table["trial"].map(lambda trial: place.get(trial, len(place)))
-    keys = {"failed": score.isna(), "single": mean.isna(), "unsteady": unsteady, "below": -score, "place": places}
+    keys = {
+        "failed": score.isna(),
+        "single": mean.isna(),
+        "failed_again": failed_again,
+        "below": -score,
+        "place": places,
+    }
     order = list(pd.DataFrame(keys)[:trials].sort_values(list(keys), kind="stable").index)
     for row in table.index[trials:]:
         lower = (place for place, other in enumerate(order) if not score[other] >= score[row])
@@ -90,11 +96,11 @@ def _seeds(
 ) -> dict[int, dict[str, Any]]:
     """By trial, the cells of those that were trained with several seeds, and of those that did so."""
     cells: dict[int, dict[str, Any]] = {
-        again: {"repeats": number} for number, numbers in repeats.items() for again in numbers
+        again: {"repeat_of": number} for number, numbers in repeats.items() for again in numbers
     }
     for one in candidates:
         if one.is_finalist:
-            mean = {f"mean_val_{objective}": one.mean, "spread": one.spread}
+            mean = {f"mean_val_{objective}": one.mean, "std": one.std}
             cells[one.number] = {"seeds": len(one.scores), **mean}
     return cells
 
@@ -129,21 +135,21 @@ def page(
     table: pd.DataFrame,
     warnings: Sequence[str],
     constant: Sequence[str] = (),
-    lessons: Sequence[str] = (),
+    effects: Sequence[str] = (),
     differences: Differences | None = None,
 ) -> str:
     """The whole sweep as one HTML page; every text of the data is escaped.
 
     Args:
         constant: columns of the leaderboard that have one value in all trials that use them, and are left out.
-        lessons: what the trials say about the parameters.
+        effects: of the parameters, in words.
         differences: of the winner and the strongest baseline.
     """
     shown = table[[name for name in table.columns if name not in constant]].dropna(axis=1, how="all")
     rows = "".join(
         f"<tr><th>{html.escape(name)}</th><td>{html.escape(value)}</td></tr>" for name, value in facts.items()
     )
-    notes, said = ("".join(f"<li>{html.escape(line)}</li>" for line in lines) for lines in (warnings, lessons))
+    notes, said = ("".join(f"<li>{html.escape(line)}</li>" for line in lines) for lines in (warnings, effects))
     return f"""<!doctype html>
 <html lang="en"><meta charset="utf-8"><title>{html.escape(title)}</title>
 <style>
@@ -157,7 +163,7 @@ th, td {{ padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: left;
 <h1>{html.escape(title)}</h1>
 <table>{rows}</table>
 {f"<h2>About the data</h2><ul>{notes}</ul>" if notes else ""}
-{f"<h2>What the trials say</h2><ul>{said}</ul>" if said else ""}
+{f"<h2>Parameter effects</h2><ul>{said}</ul>" if said else ""}
 {"" if differences is None else _errors(differences)}
 <h2>Leaderboard</h2>
 <div class="wide">{shown.astype(object).where(shown.notna(), "").to_html(index=False, float_format=_plainly, border=0, escape=True)}</div>
@@ -168,7 +174,7 @@ th, td {{ padding: .3rem .6rem; border-bottom: 1px solid #ddd; text-align: left;
 def _errors(differences: Differences) -> str:
     said = html.escape(str(differences))
     repaired, made = map(_examples, (differences.of_repaired, differences.of_made))
-    return f"<h2>Errors</h2><p>{said}.</p><h3>Some that it repairs</h3>{repaired}<h3>Some that it makes</h3>{made}"
+    return f"<h2>Errors</h2><p>{said}.</p><h3>Repaired, for example</h3>{repaired}<h3>New, for example</h3>{made}"
 
 
 def _examples(differences: Sequence[Difference]) -> str:

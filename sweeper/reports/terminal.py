@@ -45,7 +45,7 @@ class Board:
         most: the most trials; None for no limit.
         baseline: the strongest baseline's validation score, once it is known.
         scores: the best of each trial so far, and minus its loss, those left out that failed, were interrupted, or train one again.
-        done, again: trials that count, those apart that train another one's configuration again.
+        done, repeated: trials that count, those apart that train another one's configuration again.
     """
 
     objective: str
@@ -54,7 +54,7 @@ class Board:
     baseline: float | None = None
     scores: dict[int, tuple[float, float]] = field(default_factory=dict)
     done: int = 0
-    again: int = 0
+    repeated: int = 0
     failed: int = 0
     running: dict[int, TrialOrder] = field(default_factory=dict)
     epochs: dict[int, EpochEvent] = field(default_factory=dict)
@@ -72,7 +72,7 @@ class Board:
     def ended(self, result: TrialResult) -> None:
         order = self.running.pop(result.number, None)
         again = order is not None and order.repeats is not None
-        self.again += result.counts and again
+        self.repeated += result.counts and again
         self.done += result.counts and not again
         self.failed += result.state == "failed"
         if not result.counts:
@@ -83,7 +83,7 @@ class Board:
     def headline(self) -> str:
         parts = [
             f"{self.done} done{f' of {self.most}' if self.most else ''}",
-            *([f"{self.again} again"] if self.again else []),
+            *([f"{self.repeated} repeated"] if self.repeated else []),
             f"{len(self.running)} running",
             f"{self.failed} failed",
         ]
@@ -115,8 +115,8 @@ def _cells(number: int, order: TrialOrder, event: EpochEvent | None, objective: 
             f"{metrics[f'val_{objective}']:.4f}",
             f"{metrics['tokens_per_second']:,.0f}",
         )
-    again = "" if order.repeats is None else f"{order.repeats} again: "
-    return (str(number), *measured, f"{again}{brief(order.configuration)}")
+    repeat = "" if order.repeats is None else f"repeat of {order.repeats}: "
+    return (str(number), *measured, f"{repeat}{brief(order.configuration)}")
 
 
 def brief(configuration: Any) -> str:
@@ -158,8 +158,8 @@ class Screen:
 
     def began(self, order: TrialOrder) -> None:
         self.board.began(order)
-        again = "" if order.repeats is None else f"trial {order.repeats} again, seed {order.seed}: "
-        self._plain(f"trial {order.number}: {again}{brief(order.configuration)}")
+        repeat = "" if order.repeats is None else f"repeat of trial {order.repeats} with seed {order.seed}: "
+        self._plain(f"trial {order.number}: {repeat}{brief(order.configuration)}")
 
     def epoch(self, event: EpochEvent) -> None:
         self.board.epoch(event)

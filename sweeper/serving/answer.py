@@ -20,18 +20,18 @@ SAMPLING = {"label": "", "temperature": 0.7, "top_k": 0, "seed": 0, "length": 20
 """What a model that goes on with prompts is asked for where nothing else is said."""
 
 
-def load(folder: str, **drawing: Any) -> Callable[[Sequence[Any]], Iterator[dict[str, Any]]]:
+def load(folder: str, **sampling: Any) -> Callable[[Sequence[Any]], Iterator[dict[str, Any]]]:
     """A function from texts (or, for a tagger, lists of tokens) to one dictionary each.
 
     A classifier answers with `label`, `score` and `scores`; a tagger with `tokens` and `tags`; what writes with `output`,
     and with `unknown`, how many symbols of the text were not among those of the training texts.
 
     Args:
-        drawing: of a model that goes on with prompts, other values than its own usual ones.
+        sampling: of a model that goes on with prompts, other values than its own usual ones.
     """
     import tensorflow as tf
 
-    described = Path(folder) / "drawing.json"
+    described = Path(folder) / "sampling.json"
     usual = dict(json.loads(described.read_text(encoding="utf-8"))) if described.is_file() else {}
 
     signatures = tf.saved_model.load(folder).signatures
@@ -40,7 +40,7 @@ def load(folder: str, **drawing: Any) -> Callable[[Sequence[Any]], Iterator[dict
         ask = signatures["serving_default"]
         if "prompt" not in ask.structured_input_signature[1]:
             return dict(ask(text=tf.constant(texts)))
-        asked = {**SAMPLING, **usual, **drawing}
+        asked = {**SAMPLING, **usual, **sampling}
         kinds = {"temperature": tf.float32, "top_k": tf.int32, "length": tf.int32}
         numbers = {name: tf.constant(asked[name], kind) for name, kind in kinds.items()}
         label, seed = tf.constant([asked["label"]] * len(texts)), tf.constant((asked["seed"] + start) % 2**31)

@@ -18,14 +18,14 @@ import tensorflow as tf
 
 from ..data.batches import Split
 from ..data.store import Meta
-from ..data.texts import load_texts, told_labels
+from ..data.texts import condition_labels, load_texts
 from ..data.vectors import IN_DOMAIN, vector_names
 from ..errors import ExportError
 from ..learners import decoding
 from ..records import UNKNOWN, TrialOrder
 from ..system.files import check_free, replacing_folder
 from ..tasks import TASKS
-from ..trials.ensembles import Finished
+from ..trials.ensembles import FinishedTrials
 from . import answer
 
 COMPARED = 16  # real rows, from the shortest to the longest
@@ -54,23 +54,23 @@ def export_trials(orders: Sequence[TrialOrder], to: str, card: Mapping[str, Any]
     target = Path(to)
     check_free(target)
     with replacing_folder(target) as place:
-        finished = Finished(orders)
+        finished = FinishedTrials(orders)
         module, prepared = finished.module(), finished.prepared
         tf.saved_model.save(module, str(place), signatures=module.signatures())
-        labels = told_labels(prepared.meta, orders[0].configuration)
-        drawing = {"label": labels[0]} if labels else {}
+        labels = condition_labels(prepared.meta, orders[0].configuration)
+        sampling = {"label": labels[0]} if labels else {}
         inputs, expected = _expected(finished, module)
-        _compare(place, inputs, expected, drawing)
+        _compare(place, inputs, expected, sampling)
         (place / "labels.json").write_text(
             json.dumps(_names(prepared.meta, labels), ensure_ascii=False), encoding="utf-8"
         )
         if prepared.meta.kind == "texts":
-            (place / "drawing.json").write_text(json.dumps({**answer.SAMPLING, **drawing}), encoding="utf-8")
+            (place / "sampling.json").write_text(json.dumps({**answer.SAMPLING, **sampling}), encoding="utf-8")
         (place / "model_card.md").write_text(model_card(orders, prepared.meta, card), encoding="utf-8")
     return str(target)
 
 
-def _expected(finished: Finished, module: Any) -> tuple[list[Any], list[dict[str, Any]]]:
+def _expected(finished: FinishedTrials, module: Any) -> tuple[list[Any], list[dict[str, Any]]]:
     """Inputs and the answers that the trained models give.
 
     For real rows they come from the prepared arrays, past the exported tokeniser and
@@ -88,13 +88,13 @@ def _expected(finished: Finished, module: Any) -> tuple[list[Any], list[dict[str
     expected: list[dict[str, Any]] = []
     for row, example in zip(rows, examples.to_dict("records"), strict=True):
         batch = split.batch(np.array([row]))
-        answered = finished.answered(splits, np.array([row]))
+        answered = finished.logits(splits, np.array([row]))
         if prepared.meta.kind == "sequences":
             written = prepared.meta.written(answered.numpy()[0])
             inputs.append(example["source"])
             expected.append({"output": written, "unknown": int((batch.ids == UNKNOWN).sum())})
-        elif split.several:
-            tokens, tags = list(example["tokens"]), finished.own(answered, batch.weights > 0)[0]
+        elif split.sequence_labels:
+            tokens, tags = list(example["tokens"]), finished.decode(answered, batch.weights > 0)[0]
             inputs.append(tokens)
             expected.append({"tokens": tokens, "tags": [names[tag] for tag in tags]})
         else:
@@ -114,7 +114,7 @@ def _names(meta: Meta, told: Sequence[str]) -> list[str]:
     return list(told if meta.kind == "texts" else meta.labels)
 
 
-def _going_on(finished: Finished, module: Any) -> tuple[list[Any], list[dict[str, Any]]]:
+def _going_on(finished: FinishedTrials, module: Any) -> tuple[list[Any], list[dict[str, Any]]]:
     """As `_expected`: how prompts go on."""
     prepared, (order,), (learner,) = finished.prepared, finished.orders, finished.learners
     meta, texts = prepared.meta, load_texts(prepared, "validation", order.configuration)
@@ -124,7 +124,7 @@ def _going_on(finished: Finished, module: Any) -> tuple[list[Any], list[dict[str
         prompt for prompt in prompts if prompt.min() > UNKNOWN and prompt.max() < texts.known
     ]  # whole, and known
     beginnings = [meta.written(prompt) for prompt in prompts]
-    labels = told_labels(meta, order.configuration)
+    labels = condition_labels(meta, order.configuration)
     asked = {**answer.SAMPLING, **({"label": labels[0]} if labels else {})}
     inputs = [*beginnings, *ODD_PROMPTS]
     found = module.answer(
@@ -133,19 +133,19 @@ def _going_on(finished: Finished, module: Any) -> tuple[list[Any], list[dict[str
     expected = list(answer.rows({name: value.numpy() for name, value in found.items()}))
     if prompts:
         lengths = np.full(len(prompts), shortest, np.int32)
-        drawing = {name: asked[name] for name in ("temperature", "top_k", "seed")}
+        sampling = {name: asked[name] for name in ("temperature", "top_k", "seed")}
         follow = learner.model.write(
-            np.stack(prompts), lengths, np.zeros(len(prompts), np.int32), **drawing, longest=asked["length"]
+            np.stack(prompts), lengths, np.zeros(len(prompts), np.int32), **sampling, longest=asked["length"]
         ).numpy()
         for place, (prompt, symbols) in enumerate(zip(prompts, follow, strict=True)):
             expected[place] = {"output": meta.written([*prompt, *symbols]), "unknown": 0}
     return inputs, expected
 
 
-def _compare(folder: Path, inputs: list[Any], expected: list[dict[str, Any]], drawing: Mapping[str, Any]) -> None:
+def _compare(folder: Path, inputs: list[Any], expected: list[dict[str, Any]], sampling: Mapping[str, Any]) -> None:
     """Ask the folder in a fresh process that has TensorFlow and nothing of ours."""
     given = "".join(json.dumps(one) + "\n" for one in inputs)
-    command = [sys.executable, "-P", answer.__file__, str(folder), json.dumps(drawing)]
+    command = [sys.executable, "-P", answer.__file__, str(folder), json.dumps(sampling)]
     asked = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
     if asked.returncode:
         if any(words in asked.stderr for words in FULL):
@@ -186,7 +186,7 @@ def model_card(orders: Sequence[TrialOrder], meta: Meta, card: Mapping[str, Any]
         "",
         str(card.get("about", "")),
         "",
-        f"{what} of the sweep `{card.get('sweep', '')}`{'' if len(orders) == 1 else ', which answer as one'}. It {TASKS[meta.task].takes}.",
+        f"{what} of the sweep `{card.get('sweep', '')}`{'' if len(orders) == 1 else ', which answer as one'}. It {TASKS[meta.task].card_summary}.",
         "",
         f"## Scores on the {card.get('split', 'test')} split",
         "",
@@ -198,7 +198,7 @@ def model_card(orders: Sequence[TrialOrder], meta: Meta, card: Mapping[str, Any]
         "",
         f"- digest: `{meta.digest}`",
         f"- examples: {', '.join(f'{count:,} {part}' for part, count in meta.counts.items())}",
-        *(f"- {what}: {_some(names)}" for what, names in TASKS[meta.task].named(meta).items()),
+        *(f"- {what}: {_some(names)}" for what, names in TASKS[meta.task].card_names(meta).items()),
         f"- language: {meta.language or 'not stated'}",
         f"- licence: {meta.licence or 'not stated'}",
         *_more_texts(meta, orders),

@@ -120,7 +120,7 @@ def check_numbers(**given: Any) -> dict[str, Any]:
 def check_settings(settings: Settings, task: str) -> None:
     """Refuse numbers that no sweep of this task can have."""
     from ..tasks import TASKS
-    from .keeping import KEPT
+    from .retention import MAX_KEPT
 
     if settings.algorithm not in ALGORITHMS:
         raise UsageError(f"--algorithm: {unknown('algorithm', settings.algorithm, ALGORITHMS)}")
@@ -135,11 +135,14 @@ def check_settings(settings: Settings, task: str) -> None:
     ):
         if value is not None and not 0 < value < math.inf:
             raise UsageError(f"{flag}: must be above 0, found {value:g}")
-    for flag, value, most in (("--seeds", settings.seeds or 1, MOST_SEEDS), ("--ensemble", settings.ensemble, KEPT)):
+    for flag, value, most in (
+        ("--seeds", settings.seeds or 1, MOST_SEEDS),
+        ("--ensemble", settings.ensemble, MAX_KEPT),
+    ):
         if value > most:
             raise UsageError(f"{flag}: must be at most {most}, found {value}")
-    if settings.ensemble > 1 and not TASKS[task].joins:
-        joining = ", ".join(name for name in TASKS if TASKS[name].joins)
+    if settings.ensemble > 1 and not TASKS[task].can_ensemble:
+        joining = ", ".join(name for name in TASKS if TASKS[name].can_ensemble)
         raise UsageError(
             f"--ensemble: only models that label can answer as one ({joining}), found {task}; leave it out"
         )

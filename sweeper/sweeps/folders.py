@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 import filelock
 
 from ..errors import UsageError, unknown
-from ..records import BEST, HISTORY, LAST, SWEEPS, TRACKED, TrialOrder, sweep_called
+from ..records import BEST, HISTORY, LAST, SWEEPS, TRACKED, TrialOrder, sweep_argument
 from ..system.files import half_written, replacing_folder, write_atomically
 from .history import History
 from .shipped import Shipped
@@ -52,7 +52,7 @@ class SweepFolder:
     @property
     def called(self) -> str:
         """By what a command finds it."""
-        return sweep_called(self.path)
+        return sweep_argument(self.path)
 
     @property
     def stop_file(self) -> Path:
@@ -81,7 +81,7 @@ class SweepFolder:
     def has_weights(self, number: int) -> bool:
         return (self.trial(number) / BEST).exists()
 
-    def pictures(self, number: int) -> list[Path]:
+    def plots(self, number: int) -> list[Path]:
         """What a trial has drawn, and the samples that it has written."""
         return sorted(path for pattern in ("*.png", "*.txt") for path in self.trial(number).glob(pattern))
 
@@ -203,7 +203,7 @@ class SweepFolder:
 
     @property
     def has_begun(self) -> bool:
-        """Whether anything was noted for MLflow, or of a trial, so that the sweep can be taken up."""
+        """Whether anything was noted for MLflow, or of a trial, so that the sweep can be resumed."""
         return any((self.path / name).exists() for name in (TRACKED, HISTORY))
 
     def discard(self) -> None:

@@ -12,13 +12,13 @@ from ..declared import parameters
 from ..errors import DataError
 from ..records import HISTORY, TrialOrder, TrialResult
 from ..system.journal import Journal
-from ..trials.choosing import Candidate, candidates
+from ..trials.selection import Candidate, candidates
 
 if TYPE_CHECKING:
     from ..propose import Proposal
     from .folders import SweepFolder
 
-VAIN = ("vain", -1)
+EXHAUSTED = ("exhausted", -1)
 
 
 @dataclass
@@ -26,7 +26,7 @@ class History:
     """What was asked and told so far, on disk and in memory.
 
     Args:
-        happened: ("asked" or "told", trial), in order; or ("vain", -1) where the oracle had nothing to propose, which
+        events: ("asked" or "told", trial), in order; or ("exhausted", -1) where the oracle had nothing to propose, which
             moves it on as well.
         unfinished: trials that were asked for and never told.
         repeats: for each trial that was asked for again with another seed, the numbers of those trials.
@@ -36,7 +36,7 @@ class History:
     journal: Journal
     orders: dict[int, TrialOrder] = field(default_factory=dict)
     results: dict[int, TrialResult] = field(default_factory=dict)
-    happened: list[tuple[str, int]] = field(default_factory=list)
+    events: list[tuple[str, int]] = field(default_factory=list)
     unfinished: list[TrialOrder] = field(default_factory=list)
     proposals: dict[int, Proposal] = field(default_factory=dict)
     repeats: dict[int, list[int]] = field(default_factory=dict)
@@ -51,7 +51,7 @@ class History:
         """
         history = cls(Journal(folder.path / HISTORY))
         begun = {int(path.name) for path in (folder.path / "trials").glob("[0-9]*") if path.name.isdecimal()}
-        for event in history.journal.news():
+        for event in history.journal.read_new():
             try:
                 history._take(event, folder, prepared)
             except (KeyError, TypeError, ValueError):
@@ -81,15 +81,15 @@ class History:
             known, whole = parameters.known(order.task), parameters.complete(order.task, order.configuration)
             defaults = {name: value for name, value in whole.items() if not known[name].only}
             self._asked(dataclasses.replace(order, configuration={**defaults, **order.configuration}))
-        elif "vain" in event:
-            self.happened.append(VAIN)
+        elif "exhausted" in event:
+            self.events.append(EXHAUSTED)
         elif "told" in event:
             self._told(TrialResult(**event["told"]))
         elif "spent" not in event:
             raise ValueError("an event of no known kind")
         self.spent = float(event.get("spent", self.spent))
 
-    def standing(self, epochs: int) -> list[TrialResult]:
+    def with_pruned(self, epochs: int) -> list[TrialResult]:
         """The results, those marked "pruned" that got fewer than a sweep's epochs and were never promoted."""
         promoted = {order.continues for order in self.orders.values()}
         return [
@@ -103,7 +103,7 @@ class History:
         ]
 
     def best(self, objective: str) -> TrialResult | None:
-        """The trial that wins; see `choosing.candidates`."""
+        """The trial that wins; see `selection.candidates`."""
         found = self.candidates(objective)
         return self.results[found[0].number] if found else None
 
@@ -111,7 +111,7 @@ class History:
         """All that may win, the winner first."""
         return candidates(self.orders, self.results, objective)
 
-    def different(self, numbers: Iterable[int], most: int) -> list[int]:
+    def first_distinct(self, numbers: Iterable[int], most: int) -> list[int]:
         """The first so many of some trials, of each configuration one: hyperband goes on with some."""
         chosen: list[int] = []
         for number in numbers:
@@ -122,7 +122,7 @@ class History:
         return chosen
 
     @property
-    def searched(self) -> int:
+    def proposed_count(self) -> int:
         """How many trials the search asked for, those left out that train one again."""
         return len(self.orders) - sum(map(len, self.repeats.values()))
 
@@ -132,9 +132,9 @@ class History:
             self.journal.append({"asked": asked}, durable=True)
             self._asked(order)
 
-    def asked_in_vain(self) -> None:
-        self.journal.append({"vain": True}, durable=True)
-        self.happened.append(VAIN)
+    def oracle_exhausted(self) -> None:
+        self.journal.append({"exhausted": True}, durable=True)
+        self.events.append(EXHAUSTED)
 
     def told(self, result: TrialResult, spent: float) -> None:
         self.journal.append({"told": result.as_dict(), "spent": spent}, durable=True)
@@ -155,8 +155,8 @@ class History:
         self.orders[order.number] = order
         if order.repeats is not None:
             self.repeats.setdefault(order.repeats, []).append(order.number)
-        self.happened.append(("asked", order.number))
+        self.events.append(("asked", order.number))
 
     def _told(self, result: TrialResult) -> None:
         self.results[self.orders[result.number].number] = result
-        self.happened.append(("told", result.number))
+        self.events.append(("told", result.number))

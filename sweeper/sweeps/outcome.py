@@ -17,10 +17,10 @@ from ..declared import parameters
 from ..declared.spaces import SearchSpace
 from ..records import Scores, Settings, TrialResult
 from ..reports import report
-from ..reports.lessons import Lesson, learned
+from ..reports.effects import Effect, parameter_effects
 from ..system.files import write_atomically
 from ..tasks import Baseline
-from ..trials.choosing import Candidate
+from ..trials.selection import Candidate
 from .shipped import Shipped
 
 if TYPE_CHECKING:
@@ -33,9 +33,9 @@ COUNTED = {"done": ("done", "stopped"), "failed": ("failed",), "pruned": ("prune
 
 ENDED = {
     "trials": "all trials are done",
-    "budget": "the time is up",
+    "budget": "the budget is used up",
     "exhausted": "the space is exhausted: nothing new is left to try",
-    "failures": "the first ten trials since it began, or was taken up, failed, all for one reason",
+    "failures": "the first ten trials all failed for the same reason",
     "interrupted": "interrupted; what was finished is kept",
 }
 """How a search may end, and what a person is told of it."""
@@ -55,8 +55,8 @@ class Outcome:
         finalists: the configurations that were trained with several seeds, the winner first.
         example: a text that the model was not trained on, to ask it.
         missed: why MLflow could not be told all of it; "" as a rule.
-        pictures: of the whole sweep.
-        lessons: what the trials say about each parameter, the clearest first.
+        plots: of the whole sweep.
+        effects: what the trials say about each parameter, the clearest first.
     """
 
     folder: Path
@@ -69,8 +69,8 @@ class Outcome:
     finalists: Sequence[Candidate] = ()
     example: str = ""
     missed: str = ""
-    pictures: Sequence[Path] = ()
-    lessons: Sequence[Lesson] = ()
+    plots: Sequence[Path] = ()
+    effects: Sequence[Effect] = ()
 
     @property
     def ending(self) -> str:
@@ -81,7 +81,7 @@ class Outcome:
     def winner(self) -> str:
         """What is exported, for a person."""
         trials = self.shipped.trials if self.shipped else (self.best.number,) if self.best else ()
-        return f"trial{'s' if len(trials) > 1 else ''} {', '.join(map(str, trials))}{' together' * (len(trials) > 1)}"
+        return f"trial{'s' if len(trials) > 1 else ''} {', '.join(map(str, trials))}{' as an ensemble' * (len(trials) > 1)}"
 
     @property
     def validation(self) -> Scores:
@@ -115,14 +115,14 @@ def close(
         results: all, as they stand.
         changed: settings that are no longer those of the parent run's parameters, which nobody can change.
     """
-    table, lessons = write_results(found, results, history, facts, prepared.meta)
+    table, effects = write_results(found, results, history, facts, prepared.meta)
     missed = end_run(found, results, history, tracker, changed)
-    return dataclasses.replace(found, leaderboard=table, missed=missed or found.missed, lessons=lessons)
+    return dataclasses.replace(found, leaderboard=table, missed=missed or found.missed, effects=effects)
 
 
 def write_results(
     found: Outcome, results: Sequence[TrialResult], history: History, facts: Mapping[str, str], meta: Meta
-) -> tuple[pd.DataFrame, list[Lesson]]:
+) -> tuple[pd.DataFrame, list[Effect]]:
     """Write the leaderboard and the page into the sweep's folder, and return that and what the trials say.
 
     Args:
@@ -131,14 +131,14 @@ def write_results(
     table = leaderboard_of(history, results, found.objective, found.baselines, found.shipped)
     write_atomically(found.folder / LEADERBOARD, table.to_csv(index=False))
     given = {number: order.epochs for number, order in history.orders.items()}
-    lessons = learned(results, found.objective, seed=0, epochs=given)
+    effects = parameter_effects(results, found.objective, seed=0, epochs=given)
     known = parameters.known(meta.task)
     constant = set(known) - set(report.varying(table, list(known)))
-    title, said = f"{meta.task} on {meta.name}", [f"{lesson} ({found.objective})" for lesson in lessons]
+    title, said = f"{meta.task} on {meta.name}", [f"{effect} ({found.objective})" for effect in effects]
     differences = found.shipped.differences if found.shipped else None
     page = report.page(title, facts, table, meta.warnings, sorted(constant), said, differences)
     write_atomically(found.folder / PAGE, page)
-    return table, lessons
+    return table, effects
 
 
 def end_run(
@@ -155,7 +155,7 @@ def end_run(
     tracker.trials_settled(pruned=sorted(pruned), done=sorted(done))
     again = {number for numbers in history.repeats.values() for number in numbers}
     tags = {"sweeper.ended": found.ended, **{f"sweeper.{name}": str(value) for name, value in changed.items()}}
-    files = [found.folder / LEADERBOARD, found.folder / PAGE, *found.pictures]
+    files = [found.folder / LEADERBOARD, found.folder / PAGE, *found.plots]
     return tracker.sweep_ended(summary(found, results, again), tags, files, status)
 
 
@@ -167,10 +167,10 @@ def leaderboard_of(
     shipped: Shipped | None,
 ) -> pd.DataFrame:
     """The leaderboard of a sweep as it stands; see `report.leaderboard`."""
-    together = shipped.together if shipped else None
-    of_winner = {shipped.winner: shipped.test} if shipped and not together else {}
+    ensemble = shipped.ensemble if shipped else None
+    of_winner = {shipped.winner: shipped.test} if shipped and not ensemble else {}
     candidates = history.candidates(objective)
-    return report.leaderboard(results, baselines, objective, of_winner, candidates, history.repeats, together)
+    return report.leaderboard(results, baselines, objective, of_winner, candidates, history.repeats, ensemble)
 
 
 def summary(found: Outcome, results: Sequence[TrialResult], again: Set[int] = frozenset()) -> dict[str, float]:
@@ -184,13 +184,13 @@ def summary(found: Outcome, results: Sequence[TrialResult], again: Set[int] = fr
         f"trials_{name}": sum(result.state in states for result in searched) for name, states in COUNTED.items()
     }
     if again:
-        metrics["trials_again"] = len(results) - len(searched)
+        metrics["trials_repeated"] = len(results) - len(searched)
     if found.best is not None:
         metrics[f"best_val_{found.objective}"] = found.validation[found.objective]
     shipped = found.shipped
-    if found.finalists and not (shipped and shipped.together):
+    if found.finalists and not (shipped and shipped.ensemble):
         winner = found.finalists[0]
-        several = {"mean": winner.mean, "spread": winner.spread, "seeds": len(winner.scores)}
+        several = {"mean": winner.mean, "std": winner.std, "seeds": len(winner.scores)}
         metrics |= {f"best_val_{found.objective}_{name}": value for name, value in several.items()}
     if shipped is not None:
         metrics |= _of_shipped(shipped, found.objective)
@@ -204,8 +204,8 @@ def summary(found: Outcome, results: Sequence[TrialResult], again: Set[int] = fr
 
 def _of_shipped(shipped: Shipped, objective: str) -> dict[str, float]:
     metrics: dict[str, float] = {f"best_test_{name}": value for name, value in shipped.test.items()}
-    if shipped.chance is not None:
-        for name, interval in (("best_test", shipped.chance.score), ("gain_test", shipped.chance.gain)):
+    if shipped.intervals is not None:
+        for name, interval in (("best_test", shipped.intervals.score), ("gain_test", shipped.intervals.gain)):
             if interval is not None:
                 metrics |= {f"{name}_{objective}_{end}": at for end, at in zip(("low", "high"), interval, strict=True)}
     if shipped.differences is not None:
@@ -228,8 +228,8 @@ def describe(found: Outcome, card: Card, space: SearchSpace, settings: Settings,
     if found.shipped is not None:
         scores = ", ".join(f"{name} {value:.4f}" for name, value in found.test.items())
         facts["best"] = f"{found.winner}: test {scores}"
-        if found.shipped.chance is not None:
-            facts["95 % interval on test data"] = found.shipped.chance.described(found.objective)
+        if found.shipped.intervals is not None:
+            facts["95 % interval on test data"] = found.shipped.intervals.described(found.objective)
     for place, one in enumerate(found.finalists):
         what = "chosen by" if not place else "rather than"
         facts[f"{what} trial {one.number}"] = f"validation {found.objective} {one}"

@@ -1,6 +1,6 @@
 """Training the best again with other seeds: when it is time for that, and which comes next.
 
-Which of them wins then is for `choosing` to say.
+Which of them wins then is for `selection` to say.
 """
 
 from __future__ import annotations

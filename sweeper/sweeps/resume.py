@@ -33,7 +33,7 @@ DECLARED: dict[str, tuple[str, Callable[[Mapping[str, Any]], Card | SearchSpace]
 """For each argument that settles a declaration, the file that a sweep keeps of it, and how it reads now."""
 
 
-def as_begun(folder: SweepFolder) -> tuple[Card, SearchSpace, Settings]:
+def load_saved(folder: SweepFolder) -> tuple[Card, SearchSpace, Settings]:
     """Card, space and settings of a sweep.
 
     Raises:
@@ -83,7 +83,7 @@ def refuse_changes(folder: SweepFolder, given: Mapping[str, Any]) -> None:
     facts, given = folder.facts, {name: value for name, value in given.items() if value is not None}
     described = [f"--{name}" for name in ("text", "label", "encoding") if name in given and "data" not in given]
     if described:
-        raise UsageError(f"--resume: takes up a sweep as it was begun; leave out {', '.join(described)}")
+        raise UsageError(f"--resume: a sweep resumes as it was begun; leave out {', '.join(described)}")
     began = {
         "task": facts["task"],
         "name": folder.name,

@@ -13,9 +13,9 @@ from typing import TYPE_CHECKING, Any
 import pandas as pd
 
 from ..data.cards import Card
-from ..data.origins import KINDS
 from ..data.prepare import prepare
 from ..data.pretrained import check_vectors, vectors_fingerprint
+from ..data.source_spec import KINDS
 from ..data.store import Prepared
 from ..declared import parameters
 from ..declared.spaces import SearchSpace
@@ -26,7 +26,7 @@ from ..system.signals import handling
 from ..system.versions import versions
 from ..tasks import TASKS, Baseline
 from ..trials.baselines import baselines_of
-from ..trials.choosing import FINALISTS, equals, overlooked
+from ..trials.selection import FINALISTS, tied_with_winner, untested_challenger
 from ..workers.pool import Workers
 from .folders import SweepFolder
 from .outcome import Outcome, close, describe
@@ -43,13 +43,13 @@ LONGEST_SOURCE = 65_535  # characters that MLflow takes of where data come from
 
 
 @contextlib.contextmanager
-def saying_how_to_go_on(folder: SweepFolder, say: Callable[[str], None]) -> Iterator[None]:
+def resume_hint(folder: SweepFolder, say: Callable[[str], None]) -> Iterator[None]:
     """Name the sweep to whoever interrupts it at once, or fills the disk."""
     try:
         yield
     except (KeyboardInterrupt, OSError):
         if folder.path.exists():  # one that could not be begun is gone
-            say(f"ended at once; what was finished is kept. Take it up again: sweeper sweep --resume {folder.called}")
+            say(f"ended at once; what was finished is kept. Resume with: sweeper sweep --resume {folder.called}")
         raise
 
 
@@ -62,7 +62,7 @@ def run_sweep(
     say: Callable[[str], None],
     *,
     gradients: bool = False,
-    anew: bool = False,
+    fresh_budget: bool = False,
 ) -> Outcome:
     """Search, choose and export.
 
@@ -71,7 +71,7 @@ def run_sweep(
         folder: a new sweep's, or an interrupted one's; its finished trials are not run again.
         say: receives lines for a person.
         gradients: draw how far the winner's gradients reach back.
-        anew: of a sweep that is taken up: its budget begins anew.
+        fresh_budget: of a sweep that is resumed: its budget begins anew.
 
     Raises:
         SweeperError: before the first trial, whatever a person must edit; after it,
@@ -82,14 +82,14 @@ def run_sweep(
     if settings.budget is not None and settings.budget < SHORT:
         say(f"note: a budget of {settings.budget:g} seconds is over before much is trained; minutes are written as 5m")
     objective = TASKS[card.task].objective(prepared.meta)
-    for name, where in space.without_effect(prepared.meta.facts).items():
+    for name, where in space.without_effect(prepared.meta.traits).items():
         say(f"note: {name} has no effect on these data, and is left out; it matters where {where}")
-    space = space.for_data(prepared.meta.facts)
+    space = space.for_data(prepared.meta.traits)
     with (
         handling(_interrupt, signal.SIGTERM),  # ends a sweep as Ctrl-C does, so that what is open is closed
-        saying_how_to_go_on(folder, say),
+        resume_hint(folder, say),
         folder.held(),
-        Workers(useful(settings), folder.path / "workers.log", limit=settings.trial_limit) as workers,
+        Workers(worker_count(settings), folder.path / "workers.log", limit=settings.trial_limit) as workers,
     ):
         folder.remove_strays()
         fingerprints = {name: vectors_fingerprint(name) for name in space.vectors()}
@@ -97,27 +97,27 @@ def run_sweep(
         workers.warm_up()  # TensorFlow is imported for them while another process imports MLflow
         with tracked(card, space, settings, prepared, folder) as tracker:
             begun = Settings(**folder.note_settings(dataclasses.asdict(settings)))
-            changed = dict(searched(settings).items() - searched(begun).items())
-            search = Search(space, settings, prepared, objective, folder, workers, tracker, anew=anew)
-            found = search_beside_baselines(search, workers)
-            results = search.history.standing(settings.epochs)
+            changed = dict(search_params(settings).items() - search_params(begun).items())
+            search = Search(space, settings, prepared, objective, folder, workers, tracker, fresh_budget=fresh_budget)
+            found = search_and_score_baselines(search, workers)
+            results = search.history.with_pruned(settings.epochs)
             if found.best is not None and found.ended != "interrupted":
-                together = best_together(search, settings.ensemble)
-                for note in what_was_left_out(search, found, together):
+                members = ensemble_members(search, settings.ensemble)
+                for note in selection_notes(search, found, members):
                     say(f"note: {note}")
-                orders = [search.history.orders[number] for number in together]
+                orders = [search.history.orders[number] for number in members]
                 found = ship(found, orders, card, folder, workers, tracker)
                 if gradients:
                     epochs = search.history.results[orders[0].number].epochs
                     trained_so_long = dataclasses.replace(orders[0], epochs=epochs)
-                    pictures = gradients_of(trained_so_long, folder, workers, say)
-                    found = dataclasses.replace(found, pictures=pictures)
+                    plots = gradients_of(trained_so_long, folder, workers, say)
+                    found = dataclasses.replace(found, plots=plots)
             elif folder.shipped is not None:
-                found = with_the_winner_that_was_shipped(found, search.history, folder.shipped)
+                found = with_previous_winner(found, search.history, folder.shipped)
             facts = describe(found, card, space, settings, prepared)
             found = close(found, results, search.history, facts, prepared, tracker, changed)
     if found.missed:
-        say(f"{found.missed}; it is told the rest by: sweeper sweep --resume {folder.called}")
+        say(f"{found.missed}; to log the rest: sweeper sweep --resume {folder.called}")
     if found.best is None and found.ended != "interrupted":
         reasons = dict.fromkeys(result.error or result.state for result in results)
         raise SweepError(f"no trial of {len(results)} gave a model: {listed(reasons, 3)}; see {folder.path}")
@@ -128,7 +128,7 @@ def _interrupt(*_: object) -> None:
     raise KeyboardInterrupt
 
 
-def useful(settings: Settings) -> int:
+def worker_count(settings: Settings) -> int:
     """How many workers can have something to do: a trial each, and one the baselines."""
     if settings.trials is None:
         return settings.workers
@@ -141,7 +141,7 @@ def useful(settings: Settings) -> int:
 def load(card: Card, space: SearchSpace, say: Callable[[str], None]) -> Prepared:
     """The card's data, encoded in every way that some configuration of the space asks for."""
     check_vectors(space)  # before anything is fetched
-    return prepare(card, encodings(card, space), space.vectors(), weightings(space), spelling(space), say)
+    return prepare(card, encodings(card, space), space.vectors(), weightings(space), needs_characters(space), say)
 
 
 def encodings(card: Card, space: SearchSpace) -> list[tuple[str, bool]]:
@@ -160,7 +160,7 @@ def weightings(space: SearchSpace) -> list[str]:
     return list(space.values_of("weighting")) if asked else []
 
 
-def spelling(space: SearchSpace) -> bool:
+def needs_characters(space: SearchSpace) -> bool:
     """Whether some configuration asks for the characters of words."""
     return "characters" in parameters.known(space.task) and set(space.values_of("characters")) != {"none"}
 
@@ -173,7 +173,7 @@ def tracked(
     known = folder.has_begun
     try:
         tracker = open_tracker(card, space, settings, prepared, folder)
-    except Exception:  # of an interrupt the folder is kept, and the sweep taken up
+    except Exception:  # of an interrupt the folder is kept, and the sweep resumed
         if not known:
             folder.discard()
         raise
@@ -200,10 +200,10 @@ def open_tracker(
         "profile": json.dumps(prepared.meta.counts),
     }
     facts = {"dataset": card.name, "dataset_digest": prepared.meta.digest, "space": space.name}
-    params = {**facts, **searched(settings), **{f"version_{k}": v for k, v in versions().items()}}
+    params = {**facts, **search_params(settings), **{f"version_{k}": v for k, v in versions().items()}}
     try:
         if folder.run or tracker.begun:
-            folder.note_run(tracker.sweep_taken_up(folder.run or ""))
+            folder.note_run(tracker.sweep_resumed(folder.run or ""))
         else:
             folder.note_run(tracker.sweep_started(folder.name, params, dataset, folder.declarations))
     except BaseException:
@@ -212,7 +212,7 @@ def open_tracker(
     return tracker
 
 
-def searched(settings: Settings) -> dict[str, Any]:
+def search_params(settings: Settings) -> dict[str, Any]:
     """What the parent run says of a search."""
     return {**dataclasses.asdict(settings), "seeds": settings.seeds_in_all}
 
@@ -220,9 +220,9 @@ def searched(settings: Settings) -> dict[str, Any]:
 # ---------------------------------------------------------------- propose, run, record
 
 
-def search_beside_baselines(search: Search, workers: Workers) -> Outcome:
+def search_and_score_baselines(search: Search, workers: Workers) -> Outcome:
     """Search while a worker computes the baselines; the winner is not shipped yet."""
-    asked = workers.call(baselines_of, str(search.prepared.folder))
+    asked = workers.submit(baselines_of, str(search.prepared.folder))
     with Screen(Board(search.objective, search.deadline, search.settings.trials)) as screen:
         ended = search.run(screen, asked)
         if ended == "interrupted" and not asked.done():
@@ -230,7 +230,7 @@ def search_beside_baselines(search: Search, workers: Workers) -> Outcome:
             baselines = Baseline.of_facts(search.folder.facts)
         else:
             try:
-                baselines = workers.insist(baselines_of, str(search.prepared.folder), begun=asked)
+                baselines = workers.run(baselines_of, str(search.prepared.folder), future=asked)
             except (WorkerDied, WorkFailed) as error:
                 screen.say(f"no baselines: {error}")
                 baselines = []
@@ -247,35 +247,35 @@ def search_beside_baselines(search: Search, workers: Workers) -> Outcome:
     )
 
 
-def best_together(search: Search, most: int) -> list[int]:
+def ensemble_members(search: Search, most: int) -> list[int]:
     """The winner, and the trials of other configurations that come next, whose weights are there."""
     winner, *others = [one.number for one in search.history.candidates(search.objective)]
     there = (number for number in others if search.folder.has_weights(number))
-    return search.history.different(itertools.chain([winner], there), most)
+    return search.history.first_distinct(itertools.chain([winner], there), most)
 
 
-def what_was_left_out(search: Search, found: Outcome, together: Sequence[int]) -> Iterator[str]:
+def selection_notes(search: Search, found: Outcome, members: Sequence[int]) -> Iterator[str]:
     """What a person should know of how the winner was chosen, and what would choose better.
 
     Args:
-        together: see `best_together`.
+        members: see `ensemble_members`.
     """
     settings = search.settings
     if found.best is not None and found.best.truncated:
         yield cut_texts(found.best, search.prepared)
-    if len(together) < settings.ensemble:
-        one = len(together) == 1
-        yield f"only {len(together)} trial{'s' * (not one)} of different configurations {'has' if one else 'have'} weights to be exported as one"
+    if len(members) < settings.ensemble:
+        one = len(members) == 1
+        yield f"only {len(members)} trial{'s' * (not one)} of different configurations {'has' if one else 'have'} weights to be exported as one"
     candidates = search.history.candidates(search.objective)
     if settings.seeds_in_all > 1 and not found.finalists:
-        if any(one.unsteady for one in candidates):
+        if any(one.failed_again for one in candidates):
             yield "trained again with another seed, the best gave no model"
         else:
             yield "no time was left to train the best again, with other seeds; a longer --budget has it"
-    tied = len(search.history.different((one.number for one in equals(candidates)), len(candidates))) - 1
+    tied = len(search.history.first_distinct((one.number for one in tied_with_winner(candidates)), len(candidates))) - 1
     if tied > 0:
         yield f"{tied} other configuration{'s' * (tied > 1)} scored {candidates[0].mean:.4f} as well: {search.prepared.meta.counts['validation']:,} validation examples cannot tell them apart, and the loss decided"
-    late = overlooked(candidates)
+    late = untested_challenger(candidates)
     if late is not None:
         more = "a new --budget" if settings.seeds_in_all > 1 else "--seeds 3"
         yield f"trial {late.number} scored {late.mean:.4f}, more than those that were trained again, and was not, so that it cannot win; --resume {search.folder.called} with {more} does it"
@@ -286,7 +286,7 @@ def cut_texts(best: TrialResult, prepared: Prepared) -> str:
     return f"trial {best.number} has read the beginning of {best.truncated:,} of {prepared.meta.counts['train']:,} training texts, which are longer than its max_length of {best.configuration['max_length']}; a space may raise it"
 
 
-def with_the_winner_that_was_shipped(found: Outcome, history: History, shipped: Shipped) -> Outcome:
+def with_previous_winner(found: Outcome, history: History, shipped: Shipped) -> Outcome:
     """What a search that was interrupted found, with the winner of the one before, which stays until another has ended."""
     finalists = [one for one in found.finalists if one.number == shipped.winner]
     return dataclasses.replace(found, best=history.results[shipped.winner], finalists=finalists, shipped=shipped)

@@ -21,8 +21,8 @@ from ..system.quiet import without_chatter
 from ..system.signals import handling
 from ..workers.pool import Workers, result_of
 from .folders import SweepFolder
-from .keeping import Keeping
 from .repeating import Repeat, Repeating
+from .retention import Retention
 
 if TYPE_CHECKING:
     from ..propose import Proposal, Proposer
@@ -41,8 +41,8 @@ class Search:
 
     Args:
         objective: the score that is to rise, such as "accuracy".
-        folder: of the sweep; what an interrupted search had finished is taken up.
-        anew: the budget begins now; else what is left of it, where a search has used some.
+        folder: of the sweep; what an interrupted search had finished is resumed.
+        fresh_budget: the budget begins now; else what is left of it, where a search has used some.
     """
 
     def __init__(
@@ -55,19 +55,19 @@ class Search:
         workers: Workers,
         tracker: Tracker,
         *,
-        anew: bool = False,
+        fresh_budget: bool = False,
     ) -> None:
         self.space, self.settings, self.prepared, self.objective = space, settings, prepared, objective
         self.folder, self.workers, self.tracker = folder, workers, tracker
         self.history = folder.history(prepared.folder)
-        self._before = len(self.history.results)  # a sweep that is taken up
-        self._began = time.time() - (0.0 if anew else self.history.spent)
+        self._before = len(self.history.results)  # a sweep that is resumed
+        self._began = time.time() - (0.0 if fresh_budget else self.history.spent)
         self.deadline = None if settings.budget is None else self._began + settings.budget
         self._interrupted = self._said = False
         self._proposer: Proposer | None = None
-        self.keeping = Keeping(objective, settings, folder, self.history)
+        self.retention = Retention(objective, settings, folder, self.history)
         self.repeating = Repeating(self.history, settings, self.deadline, workers.count)
-        self._vain = False  # whether the oracle had nothing to propose, and has learnt nothing since
+        self._exhausted = False  # whether the oracle had nothing to propose, and has learnt nothing since
 
     def run(self, screen: Screen, baselines: Future[Any]) -> str:
         """Search until there is a reason to end.
@@ -78,14 +78,14 @@ class Search:
         Returns:
             "trials", "budget", "exhausted", "failures" or "interrupted".
         """
-        self.history.check_whole(self.tracker.told)
+        self.history.check_whole(self.tracker.logged_trials)
         self.history.note_spent(time.time() - self._began)
         for result in sorted(self.history.results.values(), key=lambda result: result.number):
             if self.history.orders[result.number].repeats is None:
                 screen.board.ended(result)
-            self.keeping.ended(result, None)
-            if result.number not in self.tracker.told:  # the parent was killed just between the two
-                self.tracker.trial_ended(result, self.folder.pictures(result.number))
+            self.retention.ended(result, None)
+            if result.number not in self.tracker.logged_trials:  # the parent was killed just between the two
+                self.tracker.trial_ended(result, self.folder.plots(result.number))
         with self._interruptible(), self._counting_time():
             ended = ""
             while not ended or self.workers.running:
@@ -110,7 +110,7 @@ class Search:
         return "budget" if late and self.history.orders and not self.history.unfinished else ""
 
     def _hopeless(self) -> bool:
-        """Whether the first trials since the sweep began, or was taken up, all failed, and for one reason."""
+        """Whether the first trials since the sweep began, or was resumed, all failed, and for one reason."""
         ended = itertools.islice(self.history.results.values(), self._before, self._before + HOPELESS)
         first = [result.error and NUMBERS.sub("#", result.error) for result in ended]
         return len(first) == HOPELESS and len(set(first)) == 1 and first[0] is not None
@@ -130,14 +130,14 @@ class Search:
         return ""
 
     def _reason_for_no_more(self) -> str:
-        return "trials" if self._enough else "exhausted" if self._vain else "budget"
+        return "trials" if self._enough else "exhausted" if self._exhausted else "budget"
 
     def _next(self) -> TrialOrder | None:
         """The next trial, or None while there is nothing to try."""
         if self.history.unfinished:
             return dataclasses.replace(self.history.unfinished.pop(0), deadline=self.deadline)
         due = self._due()
-        if due or self._enough or self._vain:
+        if due or self._enough or self._exhausted:
             return self._repeat(due)
         if not self.history.orders and self.settings.algorithm != "hyperband":
             # The oracle will propose just this first; training need not wait for its import.
@@ -145,19 +145,19 @@ class Search:
         asked = self._oracle().ask()
         if asked is not None:
             return self._order(asked, asked.values)
-        self.history.asked_in_vain()
-        self._vain = True
+        self.history.oracle_exhausted()
+        self._exhausted = True
         return self._repeat(self._due())
 
     @property
     def _enough(self) -> bool:
-        return self.settings.trials is not None and self.history.searched >= self.settings.trials
+        return self.settings.trials is not None and self.history.proposed_count >= self.settings.trials
 
     # ------------------------------------------------------------ train the best again
 
     def _due(self) -> list[Repeat]:
-        over = self._enough or self._vain
-        return self.repeating.due(self.keeping.finalists(), self.workers.running, over=over)
+        over = self._enough or self._exhausted
+        return self.repeating.due(self.retention.finalists(), self.workers.running, over=over)
 
     def _repeat(self, due: Sequence[Repeat]) -> TrialOrder | None:
         """One of the best trials with another seed; None if it is too late for that."""
@@ -187,7 +187,7 @@ class Search:
         return TrialOrder(
             number=number,
             task=self.space.task,
-            configuration=parameters.complete(self.space.task, values, self.prepared.meta.facts),
+            configuration=parameters.complete(self.space.task, values, self.prepared.meta.traits),
             prepared=str(self.prepared.folder),
             folder=str(self.folder.trial(number)),
             seed=self.settings.seed,
@@ -215,8 +215,8 @@ class Search:
 
     def _replay(self, proposer: Proposer) -> None:
         """Ask and tell again what was asked and told: the oracle then stands where it stood."""
-        for kind, number in self.history.happened:
-            if kind == "vain":
+        for kind, number in self.history.events:
+            if kind == "exhausted":
                 proposer.ask()
             elif self.history.orders[number].repeats is not None:
                 continue  # it was not the oracle's
@@ -240,27 +240,27 @@ class Search:
         for event in self.workers.epochs():
             self.tracker.epoch_ended(event)
             screen.epoch(event)
-        for line in self.tracker.news():
+        for line in self.tracker.messages():
             screen.say(line)
         for result in self.workers.results():
             if self._interrupted and result.state == "stopped":
-                # Not told: it goes on when the sweep is taken up.
+                # Not told: it goes on when the sweep is resumed.
                 self.tracker.trial_ended(dataclasses.replace(result, state="interrupted"), [])
                 screen.ended(dataclasses.replace(result, state="interrupted"))
                 continue
             self.history.told(result, max(self.history.spent, time.time() - self._began))  # clocks may be set back
             if self.history.orders[result.number].repeats is None:
-                self._vain = self._vain and self.settings.algorithm not in LEARNING
+                self._exhausted = self._exhausted and self.settings.algorithm not in LEARNING
                 if self._proposer is not None:
                     self._tell(self._proposer, result)
-            self.keeping.ended(result, None if self._interrupted else self._proposer)
-            self.tracker.trial_ended(result, self.folder.pictures(result.number))
+            self.retention.ended(result, None if self._interrupted else self._proposer)
+            self.tracker.trial_ended(result, self.folder.plots(result.number))
             screen.ended(result)
 
     def _say_once_that_it_stops(self, screen: Screen) -> None:
         if self._interrupted and not self._said:
             self._said = True
-            screen.say("stopping: running trials end with their epoch; once more to stop at once")
+            screen.say("stopping: running trials finish their epoch; press Ctrl-C again to stop at once")
 
     @contextlib.contextmanager
     def _counting_time(self) -> Iterator[None]:

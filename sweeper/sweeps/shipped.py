@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from ..records import Difference, Differences, Ensemble, Scores
-from ..trials.chance import Chance
+from ..trials.bootstrap import Intervals
 
 
 @dataclass(frozen=True)
@@ -20,7 +20,7 @@ class Shipped:
         test: scores on the test split.
         validation: scores on the validation split, where it answers otherwise than the winner did while it was searched:
             with others as one, or by beam search; else None.
-        chance: what of the objective may be chance; None for too few examples.
+        intervals: what of the objective may be chance; None for too few examples.
         differences: which errors of the strongest baseline it repairs, and which it makes; None for a task that writes.
         export: name of the SavedModel's folder in the sweep's own.
         model: name and version in MLflow, once it is there.
@@ -29,7 +29,7 @@ class Shipped:
     trials: tuple[int, ...]
     test: Scores
     validation: Scores | None
-    chance: Chance | None
+    intervals: Intervals | None
     differences: Differences | None
     export: str
     model: str | None = None
@@ -39,7 +39,7 @@ class Shipped:
         return self.trials[0]
 
     @property
-    def together(self) -> Ensemble | None:
+    def ensemble(self) -> Ensemble | None:
         """The trials that answer as one, where there are several."""
         return Ensemble(self.trials, self.validation or {}, self.test) if len(self.trials) > 1 else None
 
@@ -50,12 +50,12 @@ class Shipped:
     @classmethod
     def of_note(cls, noted: Mapping[str, Any]) -> Shipped:
         """As `noted` wrote it."""
-        chance, differences = noted["chance"], noted["differences"]
+        intervals, differences = noted["intervals"], noted["differences"]
         return cls(
             **{
                 **noted,
                 "trials": tuple(noted["trials"]),
-                "chance": None if chance is None else Chance(*(one and tuple(one) for one in chance)),
+                "intervals": None if intervals is None else Intervals(*(one and tuple(one) for one in intervals)),
                 "differences": None if differences is None else _differences(differences),
             }
         )

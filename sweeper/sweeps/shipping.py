@@ -33,7 +33,7 @@ def ship(
 ) -> Outcome:
     """Score the winner once on test data, export it, compare, log and register it.
 
-    A sweep that was taken up and has the winner that it had is not shipped again.
+    A sweep that was resumed and has the winner that it had is not shipped again.
 
     Args:
         orders: of the winner, and of those that answer with it as one.
@@ -41,13 +41,13 @@ def ship(
     trials = tuple(order.number for order in orders)
     shipped = folder.shipped
     if shipped is None or folder.exported(trials) is None:
-        answers_otherwise = len(orders) > 1 or workers.insist("trials.winner.choose_decoding", orders[0])
-        (test, chance), target = workers.insist("trials.winner.score_test", orders), folder.new_export()
-        validation = workers.insist("trials.winner.score_validation", orders) if answers_otherwise else None
+        answers_otherwise = len(orders) > 1 or workers.run("trials.winner.choose_decoding", orders[0])
+        (test, intervals), target = workers.run("trials.winner.score_test", orders), folder.new_export()
+        validation = workers.run("trials.winner.score_validation", orders) if answers_otherwise else None
         facts = card_facts(card, folder.name, "test", test, found.baselines)
-        workers.insist("serving.exports.export_trials", orders, str(target), facts)
-        differences = workers.insist("trials.comparing.compare", orders)
-        shipped = Shipped(trials, test, validation, chance, differences, target.name)
+        workers.run("serving.exports.export_trials", orders, str(target), facts)
+        differences = workers.run("trials.error_analysis.compare", orders)
+        shipped = Shipped(trials, test, validation, intervals, differences, target.name)
         folder.note_shipped(shipped)
     if shipped.model is None:
         name = f"sweeper-{card.task}-{card.name}"
@@ -78,7 +78,7 @@ def gradients_of(order: TrialOrder, folder: SweepFolder, workers: Workers, say: 
     place = folder.path / "gradients"
     shutil.rmtree(place, ignore_errors=True)
     try:
-        picture = workers.insist("trials.gradients.draw_gradients", order, str(place))
+        picture = workers.run("trials.gradients.draw_gradients", order, str(place))
     except SweeperError as error:  # the model is there all the same
         say(f"no picture of gradients: {error}")
         return []

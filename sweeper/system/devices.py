@@ -59,6 +59,6 @@ def memory() -> int | None:
     return min(known, default=None)
 
 
-def at_once() -> int:
+def default_workers() -> int:
     """How many trials run at once unless a person says otherwise: one a GPU, or one a core."""
     return len(gpus()) or cores()

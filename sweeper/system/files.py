@@ -20,14 +20,14 @@ ABANDONED = 24 * 3600  # seconds without change after which nobody fills a folde
 SEAL = "sealed"  # the name under which a text keeps the checksum of the rest
 
 
-def sealed(facts: Mapping[str, Any]) -> str:
+def with_checksum(facts: Mapping[str, Any]) -> str:
     """Facts as JSON, with a checksum of themselves."""
     plain = json.loads(json.dumps(facts))
     return json.dumps({**plain, SEAL: _checksum(plain)}, ensure_ascii=False, indent=1)
 
 
-def unsealed(text: str) -> dict[str, Any]:
-    """What `sealed` made a text of.
+def verified(text: str) -> dict[str, Any]:
+    """What `with_checksum` made a text of.
 
     Raises:
         ValueError: the text was altered since.

@@ -47,7 +47,7 @@ class Journal:
                 self._mended = False
                 raise
 
-    def news(self) -> Iterator[dict[str, Any]]:
+    def read_new(self) -> Iterator[dict[str, Any]]:
         """The events that were added since the last call."""
         with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
             file.seek(self.read)
@@ -73,7 +73,7 @@ class Journal:
             return read == 0 or file.read(1) == b"\n"
         return read == 0
 
-    def settle(self) -> None:
+    def fsync(self) -> None:
         """Return only when all that was appended would survive a loss of power."""
         with contextlib.suppress(FileNotFoundError), self.path.open("rb") as file:
             os.fsync(file.fileno())

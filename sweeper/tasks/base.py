@@ -24,14 +24,14 @@ class Baseline(NamedTuple):
     Args:
         name: such as "majority".
         validation, test: scores on these splits, as `Task.scores` gives them.
-        tallies: see `Task.tallies`, of the test split.
+        statistics: see `Task.statistics`, of the test split.
         answers: labels of the validation split, end to end; None of a task that writes.
     """
 
     name: str
     validation: Scores
     test: Scores
-    tallies: np.ndarray | None = None
+    statistics: np.ndarray | None = None
     answers: np.ndarray | None = None
 
     def noted(self) -> dict[str, Any]:
@@ -56,10 +56,10 @@ class Task(ABC):
     """One kind of question that a model answers about a text."""
 
     name: str
-    joins = False  # whether several models can answer as one
-    takes = "takes raw text and answers with label names"  # what an exported model does, for its card
+    can_ensemble = False  # whether several models can answer as one
+    card_summary = "takes raw text and answers with label names"  # what an exported model does, for its card
 
-    def named(self, meta: Meta) -> dict[str, Sequence[str]]:
+    def card_names(self, meta: Meta) -> dict[str, Sequence[str]]:
         """The names that such a model reads or answers with, for its card."""
         return {"labels": meta.labels}
 
@@ -72,11 +72,11 @@ class Task(ABC):
         """The field's own scores."""
 
     @abstractmethod
-    def tallies(self, meta: Meta, truth: Answers, predicted: Answers) -> np.ndarray | None:
+    def statistics(self, meta: Meta, truth: Answers, predicted: Answers) -> np.ndarray | None:
         """float64 (examples, k), or a row for each group of them: what the objective is computed from once it is summed,
         so that it can be asked what it would be for other examples; None where it cannot."""
 
-    def of_tallies(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
+    def score_of_statistics(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
         """The objective, float (...,), from sums of tallies, float (..., k); a share, where a task has no other."""
         return np.asarray(sums[..., 0] / sums[..., 1])
 
@@ -86,9 +86,9 @@ class Task(ABC):
         """The scores of what a simple method answers on validation and test."""
         meta = prepared.meta
         validation, test = (self.scores(meta, truth[part], found[part]) for part in ("validation", "test"))
-        tallies = self.tallies(meta, truth["test"], found["test"])
+        statistics = self.statistics(meta, truth["test"], found["test"])
         answers = None if meta.writes else found["validation"].labels
-        return Baseline(name, validation, test, tallies, answers)
+        return Baseline(name, validation, test, statistics, answers)
 
     @abstractmethod
     def baselines(self, prepared: Prepared) -> list[Baseline]:
@@ -103,7 +103,7 @@ class Task(ABC):
         """A tf.Module whose `signatures()` take raw text and answer with label names.
 
         Args:
-            models: one; or several, where the task `joins`, which then answer as one.
+            models: one; or several, where the task `can_ensemble`, which then answer as one.
         """
 
 
@@ -114,7 +114,7 @@ def confusion(truth: np.ndarray, predicted: np.ndarray, classes: int) -> np.ndar
     return table
 
 
-def right_of_all(truth: Answers, predicted: Answers) -> np.ndarray:
+def correct_and_total(truth: Answers, predicted: Answers) -> np.ndarray:
     """float64 (examples, 2): of each example's labels how many are right, and how many there are."""
     ends = np.cumsum(truth.lengths)
     right = np.concatenate([[0], np.cumsum(truth.labels == predicted.labels)])

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.batches import Answers
-from ..data.origins import PARTS
+from ..data.source_spec import SPLITS
 from ..data.store import Meta, Prepared
 from ..records import Configuration, Scores
 from .base import Baseline, Task, TrainedModel
@@ -32,9 +32,9 @@ class Generation(Task):
     """
 
     name = "generation"
-    takes = "takes the beginning of a text, and a label where texts have one, and goes on with it"
+    card_summary = "takes the beginning of a text, and a label where texts have one, and goes on with it"
 
-    def named(self, meta: Meta) -> dict[str, Sequence[str]]:
+    def card_names(self, meta: Meta) -> dict[str, Sequence[str]]:
         return {"labels": meta.conditions, "symbols": meta.labels} if meta.conditions else {"symbols": meta.labels}
 
     def objective(self, meta: Meta) -> str:
@@ -51,11 +51,11 @@ class Generation(Task):
             return {"probability": math.exp(-nats), "bits_per_character": nats / math.log(2)}
         return {"probability": math.exp(-nats), "perplexity": math.exp(min(nats, 700.0))}
 
-    def tallies(self, meta: Meta, truth: Answers, predicted: Answers) -> np.ndarray:
+    def statistics(self, meta: Meta, truth: Answers, predicted: Answers) -> np.ndarray:
         nats = [float(one.sum(dtype=np.float64)) for one in predicted.apart()]
         return np.stack([nats, predicted.lengths], axis=1).astype(np.float64)
 
-    def of_tallies(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
+    def score_of_statistics(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
         return np.asarray(np.exp(-sums[..., 0] / sums[..., 1]))
 
     def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
@@ -64,10 +64,10 @@ class Generation(Task):
         return build_generator(configuration, sizes)
 
     def serving(self, models: Sequence[TrainedModel], prepared: Prepared) -> Any:
-        from .serving_writers import TellerModule
+        from .serving_writers import GeneratorModule
 
         (one,) = models
-        return TellerModule(one.model, prepared.meta, one.configuration)
+        return GeneratorModule(one.model, prepared.meta, one.configuration)
 
     def baselines(self, prepared: Prepared) -> list[Baseline]:
         """How frequent each symbol is, and interpolated n-grams."""
@@ -75,14 +75,14 @@ class Generation(Task):
         training = _texts(prepared, "train")
         grams = {name: NGrams(training, size, len(prepared.meta.labels)) for name, size in
                  (("frequencies", 1), (f"{order}-gram", order))}  # fmt: skip
-        texts = {part: _texts(prepared, part) for part in PARTS[1:]}
+        texts = {part: _texts(prepared, part) for part in SPLITS[1:]}
         truth = {part: Answers.of(texts[part]) for part in texts}
         return [
             self.baseline(
                 prepared,
                 name,
                 truth,
-                {part: Answers.of([known.surprisal(text) for text in texts[part]]) for part in texts},
+                {part: Answers.of([known.negative_log_likelihood(text) for text in texts[part]]) for part in texts},
             )
             for name, known in grams.items()
         ]

@@ -42,7 +42,7 @@ class NGrams:
         for place in range(len(text)):
             yield tuple(padded[place : place + size]), padded[place + size]
 
-    def surprisal(self, text: np.ndarray) -> np.ndarray:
+    def negative_log_likelihood(self, text: np.ndarray) -> np.ndarray:
         """-log P of each symbol, float32 (symbols,), nats."""
         return np.array([-np.log(self._probability(*one)) for one in self._contexts(text)], np.float32)
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from ..data.batches import Answers
-from ..data.origins import PARTS
+from ..data.source_spec import SPLITS
 from ..data.store import Meta, Prepared, open_encoded
 from ..records import BOUNDARY, UNKNOWN, Configuration, Scores
 from .base import Baseline, Task, TrainedModel
@@ -27,9 +27,9 @@ class Seq2Seq(Task):
     """A target for each source, scored whole and by edit distance; written words also by chrF and BLEU."""
 
     name = "seq2seq"
-    takes = "takes a raw source and writes its target"
+    card_summary = "takes a raw source and writes its target"
 
-    def named(self, meta: Meta) -> dict[str, Sequence[str]]:
+    def card_names(self, meta: Meta) -> dict[str, Sequence[str]]:
         return {"symbols": meta.labels}
 
     def objective(self, meta: Meta) -> str:
@@ -44,7 +44,7 @@ class Seq2Seq(Task):
         texts = [meta.written(symbol for symbol in one if symbol != NONE) for one in found]
         return {**scores, **translation_scores(words, texts)}
 
-    def tallies(self, meta: Meta, truth: Answers, predicted: Answers) -> np.ndarray | None:
+    def statistics(self, meta: Meta, truth: Answers, predicted: Answers) -> np.ndarray | None:
         """See `Task`; chrF is no function of sums that are kept here."""
         if self.objective(meta) != "exact":
             return None
@@ -57,14 +57,14 @@ class Seq2Seq(Task):
         return build_encoder_decoder(configuration, sizes)
 
     def serving(self, models: Sequence[TrainedModel], prepared: Prepared) -> Any:
-        from .serving_writers import WriterModule
+        from .serving_writers import EncoderDecoderModule
 
         (one,) = models
-        return WriterModule(one.model, one.vocabulary, prepared.meta, one.configuration)
+        return EncoderDecoderModule(one.model, one.vocabulary, prepared.meta, one.configuration)
 
     def baselines(self, prepared: Prepared) -> list[Baseline]:
         """The source itself, and the most frequent target of the nearest training source."""
-        copied = {part: _copied(prepared, part) for part in PARTS[1:]}
+        copied = {part: _copied(prepared, part) for part in SPLITS[1:]}
         found = {"copy": copied, "nearest": _of_the_nearest(prepared)}
         truth = {part: _targets(prepared, part) for part in copied}
         return [self.baseline(prepared, name, truth, answers) for name, answers in found.items()]
@@ -160,7 +160,7 @@ def _of_the_nearest(prepared: Prepared) -> dict[str, Answers]:
     for group, target in zip(groups, _targets(prepared, "train").apart(), strict=True):
         targets.setdefault(group, Counter())[tuple(target.tolist())] += 1
     found = {}
-    for part in PARTS[1:]:
+    for part in SPLITS[1:]:
         asked = vectorizer.transform(list(_sources(prepared, part)))
         nearest: list[int] = []
         for start in range(0, asked.shape[0], NEAREST_TOGETHER):

@@ -13,10 +13,10 @@ import keras
 import tensorflow as tf
 
 from ..data.cards import WINDOW
-from ..data.spelling import spelled
+from ..data.characters import character_ids
 from ..data.tokens import TokenOptions, lookup_table, lowered, tokenize
 from ..layers.crf import CRF
-from ..layers.opinions import pooled, pooled_crf
+from ..models.ensembling import averaged_crf, averaged_logits
 from ..records import PADDING, Configuration
 from .linear_scores import LinearScores
 
@@ -84,7 +84,7 @@ class TextReader(tf.Module):  # type: ignore[misc]
     """A model that classifies texts.
 
     Args:
-        letters: the alphabet of words that are spelled; () where none are.
+        alphabet: the characters of words that are read; () where none are.
         linear: what it reads beside the tokens.
     """
 
@@ -93,13 +93,13 @@ class TextReader(tf.Module):  # type: ignore[misc]
         model: keras.Model,
         vocabulary: Sequence[str],
         configuration: Configuration,
-        letters: Sequence[str] = (),
+        alphabet: Sequence[str] = (),
         linear: LinearScores | None = None,
     ) -> None:
         super().__init__()
         self.weights = [variable.value for variable in model.variables]  # tracked, so that they are saved
         self.table = lookup_table(vocabulary)
-        self.alphabet = lookup_table(letters) if letters else None
+        self.alphabet = lookup_table(alphabet) if alphabet else None
         self.linear = linear
         self.crf = untracked(None)
         self._model = untracked(model)
@@ -112,7 +112,7 @@ class TextReader(tf.Module):  # type: ignore[misc]
         inputs = [tokens.with_flat_values(self.table.lookup(tokens.flat_values)).to_tensor(PADDING)]
         if self.alphabet is not None:
             cased = tokenize(given, replace(self._options, lowercase=False))[:, : self._max_length]
-            inputs += spelled_once(cased.to_tensor(""), self.alphabet)
+            inputs += distinct_character_ids(cased.to_tensor(""), self.alphabet)
         if self.linear is not None:
             inputs.append(self.linear(given))
         return _logits(self._model(), inputs)
@@ -122,7 +122,7 @@ class TokenReader(tf.Module):  # type: ignore[misc]
     """A model that tags tokens.
 
     Args:
-        letters: the alphabet of words that are spelled; () where none are.
+        alphabet: the characters of words that are read; () where none are.
     """
 
     def __init__(
@@ -130,12 +130,12 @@ class TokenReader(tf.Module):  # type: ignore[misc]
         model: keras.Model,
         vocabulary: Sequence[str],
         configuration: Configuration,
-        letters: Sequence[str] = (),
+        alphabet: Sequence[str] = (),
     ) -> None:
         super().__init__()
         self.weights = [variable.value for variable in model.variables]
         self.table = lookup_table(vocabulary)
-        self.alphabet = lookup_table(letters) if letters else None
+        self.alphabet = lookup_table(alphabet) if alphabet else None
         self.crf = untracked(model.get_layer("crf") if configuration["head"] == "crf" else None)
         self._model = untracked(model)
         self._options = _token_options(configuration)
@@ -144,7 +144,7 @@ class TokenReader(tf.Module):  # type: ignore[misc]
     def logits(self, given: tf.Tensor) -> tf.Tensor:
         """See `Reader`."""
         ids = tf.where(given != "", self.table.lookup(lowered(given, self._options)), PADDING)
-        inputs = [ids] if self.alphabet is None else [ids, *spelled_once(given, self.alphabet)]
+        inputs = [ids] if self.alphabet is None else [ids, *distinct_character_ids(given, self.alphabet)]
         return self._by_window(inputs) if self._windowed else _logits(self._model(), inputs)
 
     def _by_window(self, inputs: list[tf.Tensor]) -> tf.Tensor:
@@ -157,25 +157,25 @@ class TokenReader(tf.Module):  # type: ignore[misc]
             padded = tf.pad(whole, [[0, 0], [0, windows * window - time]], constant_values=PADDING)
             return tf.reshape(padded, [batch * windows, window])
 
-        ids, *spellings = inputs
-        logits = _logits(self._model(), [cut(ids), *spellings[:1], *map(cut, spellings[1:])])
+        ids, *word_characters = inputs
+        logits = _logits(self._model(), [cut(ids), *word_characters[:1], *map(cut, word_characters[1:])])
         return tf.reshape(logits, [batch, windows * window, logits.shape[-1]])[:, :time]
 
 
 class EnsembleReader(tf.Module):  # type: ignore[misc]
-    """Several readers as one; see `layers.opinions`."""
+    """Several readers as one; see `models.ensembling`."""
 
     def __init__(self, readers: Sequence[Reader]) -> None:
         super().__init__()
         self.readers = list(readers)
         crfs = [reader.crf() for reader in readers]
-        together = pooled_crf(crfs)
+        together = averaged_crf(crfs)
         self.weights = [] if together is None else [variable.value for variable in together.variables]
         self.crf = untracked(together)
 
     def logits(self, given: tf.Tensor) -> tf.Tensor:
         """See `Reader`."""
-        return pooled([reader.logits(given) for reader in self.readers])
+        return averaged_logits([reader.logits(given) for reader in self.readers])
 
 
 def as_one(readers: Iterable[Reader]) -> Reader:
@@ -188,15 +188,15 @@ def _logits(model: keras.Model, inputs: list[tf.Tensor]) -> tf.Tensor:
     return model(inputs if len(inputs) > 1 else inputs[0], training=False)["logits"]
 
 
-def spelled_once(tokens: tf.Tensor, alphabet: tf.lookup.StaticHashTable) -> tuple[tf.Tensor, tf.Tensor]:
-    """How different words are written, and which of them each token is; see `models.spelling`.
+def distinct_character_ids(tokens: tf.Tensor, alphabet: tf.lookup.StaticHashTable) -> tuple[tf.Tensor, tf.Tensor]:
+    """The characters of distinct words, and which of these each token is; see `models.characters`.
 
     Args:
         tokens: string (batch, time), "" on padding.
-        alphabet: see `spelled`.
+        alphabet: see `character_ids`.
     """
     words, places = tf.unique(tf.reshape(tokens, [-1]))
-    return spelled(words, alphabet), tf.reshape(places, tf.shape(tokens))
+    return character_ids(words, alphabet), tf.reshape(places, tf.shape(tokens))
 
 
 def _token_options(configuration: Configuration) -> TokenOptions:

@@ -9,13 +9,13 @@ import keras
 import tensorflow as tf
 
 from ..data.store import SYMBOLS, Meta
-from ..data.texts import told_labels
+from ..data.texts import condition_labels
 from ..data.tokens import TokenOptions, lookup_table, tokenize
 from ..records import BOUNDARY, PADDING, UNKNOWN, Configuration
 from .serving import untracked
 
 
-class WriterModule(tf.Module):  # type: ignore[misc]
+class EncoderDecoderModule(tf.Module):  # type: ignore[misc]
     """A target for each text, and with attention what each symbol of it looked at."""
 
     def __init__(self, model: keras.Model, vocabulary: Sequence[str], meta: Meta, configuration: Configuration) -> None:
@@ -69,7 +69,7 @@ class WriterModule(tf.Module):  # type: ignore[misc]
         }
 
 
-class TellerModule(tf.Module):  # type: ignore[misc]
+class GeneratorModule(tf.Module):  # type: ignore[misc]
     """A text that goes on as each prompt begins."""
 
     def __init__(self, model: keras.Model, meta: Meta, configuration: Configuration) -> None:
@@ -78,7 +78,7 @@ class TellerModule(tf.Module):  # type: ignore[misc]
         known = list(meta.labels[: configuration["max_vocabulary"]])
         self.table = lookup_table(["", "<unk>", *known[len(SYMBOLS) :]])
         self.symbols = tf.constant(["", *known[1:]])
-        self.labels = tf.constant(list(told_labels(meta, configuration)), tf.string)
+        self.labels = tf.constant(list(condition_labels(meta, configuration)), tf.string)
         self._model = untracked(model)
         self._options = TokenOptions(meta.written_tokens, lowercase=False)
         self._separator = meta.separator

@@ -1,4 +1,4 @@
-"""Sequence tagging: entities (spans, scored by F1) or one tag a token (scored by accuracy)."""
+"""Sequence tagging: entities (spans, scored by F1) or one tag per token (scored by accuracy)."""
 
 from __future__ import annotations
 
@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from ..data.batches import Answers, letters
-from ..data.origins import PARTS
+from ..data.batches import Answers, character_alphabet
+from ..data.source_spec import SPLITS
 from ..data.store import Meta, Prepared, open_encoded
 from ..records import Configuration, Scores
-from .base import Baseline, Task, TrainedModel, accuracy, confusion, macro_f1, right_of_all
+from .base import Baseline, Task, TrainedModel, accuracy, confusion, correct_and_total, macro_f1
 
 if TYPE_CHECKING:
     import keras
@@ -23,10 +23,10 @@ class Tagging(Task):
     """One tag a token; padding counts nowhere."""
 
     name = "tagging"
-    joins = True
-    takes = "takes raw text, or its tokens, and answers with a tag for each token"
+    can_ensemble = True
+    card_summary = "takes raw text, or its tokens, and answers with a tag for each token"
 
-    def named(self, meta: Meta) -> dict[str, Sequence[str]]:
+    def card_names(self, meta: Meta) -> dict[str, Sequence[str]]:
         return {"tags": meta.labels}
 
     def objective(self, meta: Meta) -> str:
@@ -38,14 +38,14 @@ class Tagging(Task):
             return {"accuracy": accuracy(table), "macro_f1": macro_f1(table)}
         return {**span_scores(*_sentences(meta, truth, predicted)), "token_accuracy": accuracy(table)}
 
-    def tallies(self, meta: Meta, truth: Answers, predicted: Answers) -> np.ndarray:
+    def statistics(self, meta: Meta, truth: Answers, predicted: Answers) -> np.ndarray:
         if meta.kind != "entities":
-            return right_of_all(truth, predicted)
+            return correct_and_total(truth, predicted)
         return span_counts(*_sentences(meta, truth, predicted))
 
-    def of_tallies(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
+    def score_of_statistics(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
         if meta.kind != "entities":
-            return super().of_tallies(meta, sums)
+            return super().score_of_statistics(meta, sums)
         return np.asarray(2 * sums[..., 0] / np.maximum(sums[..., 1] + sums[..., 2], 1))
 
     def build(self, configuration: Configuration, sizes: Sizes) -> keras.Model:
@@ -57,7 +57,7 @@ class Tagging(Task):
         from .serving import TaggerModule, TokenReader, as_one
 
         def reader(one: TrainedModel) -> TokenReader:
-            return TokenReader(*one, letters(prepared, one.configuration))
+            return TokenReader(*one, character_alphabet(prepared, one.configuration))
 
         return TaggerModule(as_one(map(reader, models)), prepared.meta.labels)
 
@@ -67,7 +67,7 @@ class Tagging(Task):
         labels = prepared.labels()
         inside = {
             part: slice(encoded.offsets[rows.start], encoded.offsets[rows.stop])
-            for part in PARTS
+            for part in SPLITS
             for rows in [prepared.rows(part)]
         }
         counts = np.zeros((len(encoded.vocabulary), len(prepared.meta.labels)), np.int64)
@@ -75,14 +75,14 @@ class Tagging(Task):
         frequent = counts.sum(0).argmax()
         of_word = np.where(counts.any(1), counts.argmax(1), frequent)
         choices = {"majority": np.full(len(of_word), frequent), "most frequent tag": of_word}
-        lengths = {part: np.diff(encoded.offsets)[prepared.rows(part)] for part in PARTS[1:]}
-        truth = {part: Answers(np.asarray(labels[inside[part]]), lengths[part]) for part in PARTS[1:]}
+        lengths = {part: np.diff(encoded.offsets)[prepared.rows(part)] for part in SPLITS[1:]}
+        truth = {part: Answers(np.asarray(labels[inside[part]]), lengths[part]) for part in SPLITS[1:]}
         return [
             self.baseline(
                 prepared,
                 name,
                 truth,
-                {part: Answers(choice[encoded.ids[inside[part]]], lengths[part]) for part in PARTS[1:]},
+                {part: Answers(choice[encoded.ids[inside[part]]], lengths[part]) for part in SPLITS[1:]},
             )
             for name, choice in choices.items()
         ]

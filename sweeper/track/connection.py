@@ -28,7 +28,7 @@ DEFAULTS = {
 """MLflow's own settings, where the user has not chosen: say early that a server is away, and print no log."""
 
 
-AWAY = (
+TRANSIENT_CODES = (
     "INTERNAL_ERROR",
     "TEMPORARILY_UNAVAILABLE",
     "REQUEST_LIMIT_EXCEEDED",
@@ -38,14 +38,14 @@ AWAY = (
 )
 """What MLflow says when the same may be possible later."""
 
-PASSES = (401, 408, 425, 429)  # answers of the kind 4xx that may be others later
+TRANSIENT_STATUSES = (401, 408, 425, 429)  # answers of the kind 4xx that may be others later
 
 
-class Refused(TrackingError):
+class Rejected(TrackingError):
     """The store is there and will not have this; asking again would not help."""
 
 
-class Gone(Refused):
+class RunDeleted(Rejected):
     """What the store had of a sweep was removed."""
 
 
@@ -74,7 +74,7 @@ class Connection:
         import mlflow
 
         self.uri = store()
-        with self.reached(), self._alone():
+        with self.reached(), self._creation_lock():
             mlflow.set_tracking_uri(self.uri)
             self.client = mlflow.MlflowClient(self.uri)
             self.experiment = self._find_or_create(self._name)
@@ -82,7 +82,7 @@ class Connection:
     def _find_or_create(self, name: str) -> str:
         found = self.client.get_experiment_by_name(name)
         if found is not None and found.lifecycle_stage != "active":
-            raise Refused(
+            raise Rejected(
                 f"the MLflow experiment {name!r} was deleted; restore it (mlflow experiments restore -x {found.experiment_id}) or remove it for good (mlflow gc)"
             )
         if found is not None:
@@ -94,7 +94,7 @@ class Connection:
     def local(self) -> bool:
         return self.uri.startswith("sqlite:")
 
-    def _alone(self) -> contextlib.AbstractContextManager[Any]:
+    def _creation_lock(self) -> contextlib.AbstractContextManager[Any]:
         """MLflow creates the tables of a SQLite file without a lock; two sweeps that begin at once need one."""
         if not self.local:
             return contextlib.nullcontext()
@@ -112,28 +112,28 @@ class Connection:
         try:
             yield
         except ImportError as error:  # a store may need a driver that MLflow does not bring
-            raise Refused(
+            raise Rejected(
                 f"MLflow at {without_secrets(self.uri)}: needs the Python package {error.name}, which is not installed"
             ) from None
         except (FileNotFoundError, PermissionError, IsADirectoryError, NotADirectoryError) as error:
-            raise Refused(f"MLflow at {without_secrets(self.uri)}: {error.filename}: {error.strerror}") from None
+            raise Rejected(f"MLflow at {without_secrets(self.uri)}: {error.filename}: {error.strerror}") from None
         except (
             mlflow.exceptions.MlflowException,
             requests.RequestException,
             sqlalchemy.exc.SQLAlchemyError,
             OSError,
         ) as error:
-            kind = TrackingError if _may_pass(error) else Refused
+            kind = TrackingError if _is_transient(error) else Rejected
             reason = (without_secrets(str(error)).splitlines() or [type(error).__name__])[0][:300]
             raise kind(
                 f"MLflow at {without_secrets(self.uri)}: {reason}; is the store there? MLFLOW_TRACKING_URI names it, and unset means {DATABASE} in the working folder"
             ) from None
 
 
-def _may_pass(error: Exception) -> bool:
+def _is_transient(error: Exception) -> bool:
     """Whether the store may take the same later: it does not answer, or not as it should."""
     code = getattr(error, "error_code", None)
     if code is not None:
-        return code in AWAY
+        return code in TRANSIENT_CODES
     response = getattr(error, "response", None)  # of a server that keeps artifacts; one with an error is no truth
-    return response is None or not 400 <= response.status_code < 500 or response.status_code in PASSES
+    return response is None or not 400 <= response.status_code < 500 or response.status_code in TRANSIENT_STATUSES

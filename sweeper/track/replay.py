@@ -34,7 +34,7 @@ from ..records import TRACKED, EpochEvent, TrialResult
 from ..system.files import write_atomically
 from ..system.journal import Journal
 from ..system.wording import first_line, without_secrets
-from .connection import Gone, Refused
+from .connection import Rejected, RunDeleted
 from .runs import Runs
 
 JOURNAL, POSITION, LOCK = TRACKED, "tracking.json", "tracking.lock"
@@ -102,50 +102,52 @@ class Replay:
         Raises:
             TrackingError: the store cannot be reached, and nobody waits for it any more.
         """
-        self._insist(self.runs.connect)
+        self._until_reached(self.runs.connect)
         try:
-            self._insist(self.runs.check)
-        except Gone as error:
+            self._until_reached(self.runs.check)
+        except RunDeleted as error:
             self._begin_anew(error)
         over = False
         while not over:
             over = self.parent.gone  # asked before the journal is read, so that nothing comes after
             try:
                 self._tell_news()
-            except Gone as error:
+            except RunDeleted as error:
                 self._begin_anew(error)
                 over = False
             if not over:
                 self.parent.wait(WAITS)
-        self._insist(lambda: self.runs.abandoned("KILLED", time.time()))  # nothing is open unless the parent died
+        self._until_reached(
+            lambda: self.runs.abandoned("KILLED", time.time())
+        )  # nothing is open unless the parent died
 
     def _tell_news(self) -> None:
-        for event in self.journal.news():
+        for event in self.journal.read_new():
             self._tell(event)
         self._flush()
-        self.runs.careful = False
+        self.runs.look_for_existing = False
         self._note_position()
 
-    def _begin_anew(self, gone: Gone) -> None:
+    def _begin_anew(self, gone: RunDeleted) -> None:
         """A person has removed what MLflow had of this sweep; its journal still has it all."""
         if self._anew:
-            raise Refused(str(gone) or "MLflow could not be told of the sweep's beginning")
+            raise Rejected(str(gone) or "MLflow could not log the sweep's beginning")
         self._anew = True
         if str(gone):
-            self.parent.tell(refused=f"{gone}; all of the sweep is told to a new one")
+            self.parent.tell(refused=f"{gone}; the whole sweep is logged to a new run")
         self.journal.read, self.runs = 0, self._new_runs()
-        self._insist(self.runs.connect)
+        self._until_reached(self.runs.connect)
 
     def _tell(self, event: dict[str, Any]) -> None:
         asked = event.pop("asks", None)
         if event["what"] not in GATHERED:
             self._flush()
         try:
-            value = self._insist(lambda: foreseen(told, self.runs, **event))
-        except Gone:
+            value = self._until_reached(lambda: guarded(dispatch, self.runs, **event))
+        except RunDeleted:
             raise
-        except (Refused, Unforeseen) as error:
-            self._insist(self.runs.check)  # is it because all of the sweep was removed?
+        except (Rejected, UnexpectedError) as error:
+            self._until_reached(self.runs.check)  # is it because all of the sweep was removed?
             self.parent.tell(**({"refused": str(error)} if asked is None else {"asked": asked, "error": str(error)}))
         else:
             if asked is not None:
@@ -153,31 +155,31 @@ class Replay:
                 self.parent.tell(asked=asked, value=value)
 
     def _note_position(self) -> None:
-        self.journal.settle()  # else the note might outlive what it is about
+        self.journal.fsync()  # else the note might outlive what it is about
         write_atomically(self._position, json.dumps({"read": self.journal.read, "run": self.runs.parent}))
 
     def _flush(self) -> None:
         while True:
             try:
-                return self._insist(self.runs.flush)
-            except Refused as error:
-                self._insist(self.runs.check)
+                return self._until_reached(self.runs.flush)
+            except Rejected as error:
+                self._until_reached(self.runs.check)
                 self.parent.tell(refused=str(error))
 
-    def _insist(self, attempt: Callable[[], _T]) -> _T:
+    def _until_reached(self, attempt: Callable[[], _T]) -> _T:
         """Try until the store answers, or nobody waits for it any more."""
         away = False
         while True:
             try:
                 value = attempt()
-            except Refused:
+            except Rejected:
                 raise
             except TrackingError as error:
                 if not away:
                     self.parent.tell(away=str(error))
                 if self.parent.gone:
                     raise
-                away = self.runs.careful = True  # what did not answer may have been done
+                away = self.runs.look_for_existing = True  # what did not answer may have been done
                 time.sleep(RETRY)
             else:
                 if away:
@@ -185,11 +187,11 @@ class Replay:
                 return value
 
 
-class Unforeseen(Exception):
+class UnexpectedError(Exception):
     """A bug, or an answer of the store that nobody expected."""
 
 
-def foreseen(function: Callable[..., _T], *arguments: Any, **options: Any) -> _T:
+def guarded(function: Callable[..., _T], *arguments: Any, **options: Any) -> _T:
     """The outermost frame of one event: what goes wrong with it is said, recorded, and no reason to stop."""
     try:
         return function(*arguments, **options)
@@ -198,16 +200,16 @@ def foreseen(function: Callable[..., _T], *arguments: Any, **options: Any) -> _T
     except Exception as error:  # noqa: BLE001 - recorded, not hidden: see above
         print(without_secrets(traceback.format_exc()), file=sys.stderr)
         what = options.get("what", "this sweep")
-        raise Unforeseen(f"MLflow was not told of {what}: {first_line(error)}") from None
+        raise UnexpectedError(f"MLflow has not logged {what}: {first_line(error)}") from None
 
 
-def told(runs: Runs, what: str, **facts: Any) -> Any:
+def dispatch(runs: Runs, what: str, **facts: Any) -> Any:
     """Pass one event of the journal on to the runs."""
     match what:
         case "epoch_ended":
             return runs.epoch_ended(EpochEvent(**facts["event"]))
         case "trial_ended":
-            return runs.trial_ended(TrialResult(**facts["result"]), facts["pictures"], facts["when"])
+            return runs.trial_ended(TrialResult(**facts["result"]), facts["plots"], facts["when"])
         case _:
             return getattr(runs, what)(**facts)
 
@@ -218,8 +220,8 @@ def main(experiment: str, folder: str) -> int:
     try:
         with filelock.FileLock(Path(folder) / LOCK):
             parent.tell(ready=True)
-            foreseen(Replay(experiment, Path(folder), parent).run)
-    except (Refused, Unforeseen) as error:
+            guarded(Replay(experiment, Path(folder), parent).run)
+    except (Rejected, UnexpectedError) as error:
         parent.tell(error=str(error))
         return 1
     except TrackingError:

@@ -1,4 +1,4 @@
-"""Results to MLflow runs: one parent run a sweep, one nested run a trial. The only importer of mlflow.
+"""Results to MLflow runs: one parent run per sweep, one nested run per trial. The only importer of mlflow.
 
 What is told twice is there once, as a replay that was cut off may begin again a few events back; but a model that was
 just being registered may get a second version.
@@ -16,8 +16,8 @@ from typing import Any
 
 from ..records import EpochEvent, TrialResult
 from ..system.wording import without_secrets
-from .connection import Connection, Gone, Refused
-from .exported import log_export, quietly
+from .connection import Connection, Rejected, RunDeleted
+from .logged_model import log_export, silenced
 
 STATUS = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 SOURCE = {"mlflow.source.type": "LOCAL", "mlflow.source.name": "sweeper"}
@@ -47,15 +47,15 @@ class Runs:
 
     Attributes:
         parent: the sweep's run while it is open.
-        careful: look for a run before one is made, as what is told may have been told before.
+        look_for_existing: look for a run before one is made, as what is told may have been told before.
 
-    Every method raises TrackingError where the store cannot be reached, and `Refused` where it refuses us.
+    Every method raises TrackingError where the store cannot be reached, and `Rejected` where it refuses us.
     """
 
     def __init__(self, experiment: str, folder: Path) -> None:
         self._store, self.folder = Connection(experiment), folder
         self.connect = self._store.connect
-        self.careful = True
+        self.look_for_existing = True
         self.parent = self._begun = ""
         self._open: dict[int, str] = {}  # trials that run, and their runs
         self._waiting: dict[int, _Waiting] = {}
@@ -86,7 +86,7 @@ class Runs:
         self._begun = self.parent
         return self.parent
 
-    def sweep_taken_up(self, run: str) -> str:
+    def sweep_resumed(self, run: str) -> str:
         """Go on with the parent run of an interrupted sweep; its unfinished trials are KILLED, as they will run anew.
 
         Args:
@@ -96,12 +96,12 @@ class Runs:
             The run's id: another one than `run` where all was told anew, because a person had removed it.
 
         Raises:
-            Gone: there is no such run any more.
+            RunDeleted: there is no such run any more.
         """
         with self._store.reached():
             self.parent = self._begun or run
             if not self.parent:
-                raise Gone("")
+                raise RunDeleted("")
             self._check()
             self._store.client.set_tag(self.parent, "sweeper.resumed", "yes")
             self._store.client.update_run(self.parent, status="RUNNING")
@@ -112,7 +112,7 @@ class Runs:
         """Look whether the open run of the sweep, if there is one, still is there.
 
         Raises:
-            Gone: it is not.
+            RunDeleted: it is not.
         """
         if self.parent:
             with self._store.reached():
@@ -131,7 +131,7 @@ class Runs:
             there = False
         if not there:
             self._end_trials(time.time())  # those that were not removed with it
-            raise Gone(f"MLflow at {without_secrets(self._store.uri)}: the sweep's run {self.parent} was deleted")
+            raise RunDeleted(f"MLflow at {without_secrets(self._store.uri)}: the sweep's run {self.parent} was deleted")
 
     def sweep_ended(
         self, metrics: Mapping[str, float], tags: Mapping[str, str], files: list[str], status: str, when: float
@@ -176,7 +176,7 @@ class Runs:
         with self._store.reached():
             tags = {"sweeper.kind": "trial", "sweeper.trial": str(number), "mlflow.parentRunId": self.parent, **SOURCE}
             if repeats is not None:
-                tags["sweeper.repeats"] = str(repeats)
+                tags["sweeper.repeat_of"] = str(repeats)
             same = f"tags.mlflow.parentRunId = '{self.parent}' and tags.`sweeper.trial` = '{number}'"
             self._open[number] = self._run(f"trial-{number:03d}", tags, when, same)
             self._waiting[number] = _Waiting({**configuration, "seed": seed})
@@ -192,12 +192,12 @@ class Runs:
             try:
                 with self._store.reached():
                     self._log(self._running(number), waiting.metrics, waiting.params)
-            except Refused:
+            except Rejected:
                 del self._waiting[number]
                 raise
             del self._waiting[number]
 
-    def trial_ended(self, result: TrialResult, pictures: list[str], when: float) -> None:
+    def trial_ended(self, result: TrialResult, plots: list[str], when: float) -> None:
         """Close a nested run with its status; the best epoch's scores are its last ones."""
         with self._store.reached():
             run = self._running(result.number)
@@ -219,18 +219,18 @@ class Runs:
             if result.trace:
                 self._store.client.log_text(run, result.trace, "traceback.txt")
             self._store.client.set_terminated(run, STATUS[result.state], _milliseconds(when))
-            self._keep(run, pictures, "plots")
+            self._keep(run, plots, "plots")
             self._waiting.pop(result.number, None)
             self._open.pop(result.number, None)
 
     def trials_settled(self, pruned: Sequence[int], done: Sequence[int]) -> None:
         """Mark finished trials with which the search did not go on, and those with which it did after all."""
-        refused: Refused | None = None
+        refused: Rejected | None = None
         for state, number in (*(("pruned", one) for one in pruned), *(("done", one) for one in done)):
             try:
                 with self._store.reached():
                     self._store.client.set_tag(self._child(number), "sweeper.state", state)
-            except Refused as error:  # of one that a person has removed; the others are there
+            except Rejected as error:  # of one that a person has removed; the others are there
                 refused = refused or error
         if refused is not None:
             raise refused
@@ -245,11 +245,11 @@ class Runs:
         """The newest run of a trial.
 
         Raises:
-            Refused: a person has removed it.
+            Rejected: a person has removed it.
         """
         found = self._children(f"tags.`sweeper.trial` = '{number}'")
         if not found:
-            raise Refused(f"MLflow at {without_secrets(self._store.uri)}: trial {number} has no run any more")
+            raise Rejected(f"MLflow at {without_secrets(self._store.uri)}: trial {number} has no run any more")
         return found[0]
 
     def _children(self, condition: str) -> list[str]:
@@ -266,7 +266,7 @@ class Runs:
             same: a condition that together with the time tells it from others.
         """
         began = _milliseconds(when)
-        known = self._search(f"{same} and attributes.start_time = {began}") if self.careful else []
+        known = self._search(f"{same} and attributes.start_time = {began}") if self.look_for_existing else []
         created = known or [self._store.client.create_run(self._store.experiment, began, dict(tags), name).info.run_id]
         return str(created[0])
 
@@ -280,7 +280,7 @@ class Runs:
         """
         import mlflow
 
-        with self._store.reached(), quietly():
+        with self._store.reached(), silenced():
             # Looked for in any case: the process of a parent that was killed may just have told it.
             for version in self._store.client.search_model_versions(f"name = '{name}'"):
                 if (version.run_id, version.tags.get(EXPORT)) == (self.parent, export):

@@ -34,15 +34,15 @@ class Tracker:
         folder: of the sweep; what an earlier process could not tell MLflow is told first.
 
     Attributes:
-        told: the trials whose end is in the journal.
+        logged_trials: those whose end is in the journal.
         begun: whether the journal has the sweep's beginning.
     """
 
     def __init__(self, experiment: str, folder: Path) -> None:
         self._experiment, self._folder = experiment, folder.resolve()
         self._journal = Journal(folder / JOURNAL)
-        self.begun, self.told = False, set[int]()
-        for event in self._journal.news():
+        self.begun, self.logged_trials = False, set[int]()
+        for event in self._journal.read_new():
             try:
                 self._look_back_at(event)
             except (KeyError, TypeError):
@@ -64,7 +64,7 @@ class Tracker:
     def _look_back_at(self, event: dict[str, Any]) -> None:
         self.begun = self.begun or event["what"] == "sweep_started"
         if event["what"] == "trial_ended" and event["result"]["state"] != "interrupted":
-            self.told.add(event["result"]["number"])
+            self.logged_trials.add(event["result"]["number"])
 
     def _begin(self) -> None:
         self._begun, self._began_at = self._begun + 1, self._told_up_to()
@@ -112,7 +112,7 @@ class Tracker:
         self._note("sweep_started", name=name, params=params, dataset=dataset, declarations=files, when=time.time())
         return str(self._answer(patience=0.0))
 
-    def sweep_taken_up(self, run: str) -> str:
+    def sweep_resumed(self, run: str) -> str:
         """Go on with the parent run of an interrupted sweep.
 
         Args:
@@ -124,7 +124,7 @@ class Tracker:
         Raises:
             TrackingError: the store cannot be reached, or refuses us.
         """
-        self._note("sweep_taken_up", run=run)
+        self._note("sweep_resumed", run=run)
         return str(self._answer(patience=0.0))
 
     def sweep_ended(
@@ -166,9 +166,9 @@ class Tracker:
     def epoch_ended(self, event: EpochEvent) -> None:
         self._note("epoch_ended", asks=False, event=dataclasses.asdict(event))
 
-    def trial_ended(self, result: TrialResult, pictures: Sequence[Path]) -> None:
-        kept = self._inside(pictures)
-        self._note("trial_ended", asks=False, result=result.as_dict(), pictures=kept, when=time.time())
+    def trial_ended(self, result: TrialResult, plots: Sequence[Path]) -> None:
+        kept = self._inside(plots)
+        self._note("trial_ended", asks=False, result=result.as_dict(), plots=kept, when=time.time())
 
     def trials_settled(self, **numbers: Sequence[int]) -> None:
         """See `runs.Runs`."""
@@ -193,7 +193,7 @@ class Tracker:
 
     # ------------------------------------------------------------ the other process
 
-    def news(self) -> Iterator[str]:
+    def messages(self) -> Iterator[str]:
         """Lines for a person: that the store went away, came back, or refused something."""
         with contextlib.suppress(queue.Empty):
             while True:
@@ -249,7 +249,7 @@ class Tracker:
     def _take(self, fact: dict[str, Any]) -> None:
         if "away" in fact:
             self._away, self._reason = time.monotonic(), fact["away"]
-            self._news.append(f"{self._reason}; the search goes on, and MLflow is told when it is back")
+            self._news.append(f"{self._reason}; the search goes on, and what MLflow misses is logged when it is back")
         elif "back" in fact:
             self._away = None
             self._news.append("MLflow is back")

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from ..data.store import open_prepared
-from ..system.files import sealed, unsealed, write_atomically
+from ..system.files import verified, with_checksum, write_atomically
 from ..tasks import TASKS, Baseline
 
 KEPT = "baselines.json"
@@ -26,19 +26,19 @@ def baselines_of(prepared: str) -> list[Baseline]:
     task = TASKS[dataset.meta.task]
     objective = task.objective(dataset.meta)
     found = sorted(task.baselines(dataset), key=lambda one: one.validation[objective])
-    strongest = {"tallies": found[-1].tallies, "answers": found[-1].answers}
+    strongest = {"statistics": found[-1].statistics, "answers": found[-1].answers}
     kept = {
         "baselines": [baseline.noted() for baseline in found],
         **{name: None if values is None else values.tolist() for name, values in strongest.items()},
     }
-    write_atomically(folder / KEPT, sealed(kept))
-    return [baseline._replace(tallies=None, answers=None) for baseline in found]
+    write_atomically(folder / KEPT, with_checksum(kept))
+    return [baseline._replace(statistics=None, answers=None) for baseline in found]
 
 
-def strongest_tallies(prepared: Path) -> np.ndarray | None:
-    """`Task.tallies` of the strongest baseline on the test split; None where it was not computed, or has none."""
+def strongest_statistics(prepared: Path) -> np.ndarray | None:
+    """`Task.statistics` of the strongest baseline on the test split; None where it was not computed, or has none."""
     with contextlib.suppress(OSError, ValueError):
-        found = _kept(prepared)["tallies"]
+        found = _kept(prepared)["statistics"]
         return None if found is None else np.array(found, np.float64)
     return None
 
@@ -53,4 +53,4 @@ def strongest_answers(prepared: Path) -> tuple[str, np.ndarray] | None:
 
 
 def _kept(folder: Path) -> dict[str, Any]:
-    return dict(unsealed((folder / KEPT).read_text(encoding="utf-8")))
+    return dict(verified((folder / KEPT).read_text(encoding="utf-8")))

@@ -10,19 +10,19 @@ import tensorflow as tf
 
 from ..data.batches import Batch, Split
 from ..data.texts import Texts
-from ..layers.opinions import pooled, pooled_crf
 from ..learners import load, trained, vocabulary
-from ..learners.base import Predictions, predicted
-from ..learners.labels import LabelLearner, most_probable, of_each, surprisal
+from ..learners.base import Predictions, predict_batches
+from ..learners.labels import LabelLearner, most_probable, negative_log_likelihood, unpad
+from ..models.ensembling import averaged_crf, averaged_logits
 from ..records import TrialOrder
 from ..tasks import TASKS, TrainedModel
 
 
-class Finished:
+class FinishedTrials:
     """Finished trials as an export has them.
 
     Args:
-        orders: of one data; several only of a task that labels, see `layers.opinions`.
+        orders: of one data; several only of a task that labels, see `models.ensembling`.
     """
 
     def __init__(self, orders: Sequence[TrialOrder]) -> None:
@@ -30,7 +30,7 @@ class Finished:
         self.orders, self.prepared = list(orders), opened[0][0]
         self.learners = [learner for _, learner in opened]
         crfs = [learner.crf if isinstance(learner, LabelLearner) else None for learner in self.learners]
-        self._crf = pooled_crf(crfs) if len(orders) > 1 else crfs[0]
+        self._crf = averaged_crf(crfs) if len(orders) > 1 else crfs[0]
 
     def module(self) -> Any:
         """See `Task.serving`."""
@@ -52,13 +52,13 @@ class Finished:
         splits = [split for split in (first, *others) if isinstance(split, Split)]
 
         def ask(batch: Batch) -> tuple[tf.Tensor, Iterable[np.ndarray]]:
-            logits = self.answered(splits, batch.rows)
-            loss = surprisal(batch.labels, logits, batch.weights, self._crf)
-            return loss, of_each(self.own(logits, batch.weights > 0), splits[0].label_lengths[batch.rows])
+            logits = self.logits(splits, batch.rows)
+            loss = negative_log_likelihood(batch.labels, logits, batch.weights, self._crf)
+            return loss, unpad(self.decode(logits, batch.weights > 0), splits[0].label_lengths[batch.rows])
 
-        return splits[0], predicted(splits[0], ask)
+        return splits[0], predict_batches(splits[0], ask)
 
-    def answered(self, splits: Sequence[Split], rows: np.ndarray) -> tf.Tensor:
+    def logits(self, splits: Sequence[Split], rows: np.ndarray) -> tf.Tensor:
         """Logits of a few examples, float32 (rows, labels) or (rows, time, labels); of what writes sequences the symbols,
         int32 (rows, time)."""
         each = [
@@ -66,8 +66,8 @@ class Finished:
             for learner, split in zip(self.learners, splits, strict=True)
             if isinstance(learner, LabelLearner)
         ]
-        return pooled(each) if len(each) > 1 else each[0]
+        return averaged_logits(each) if len(each) > 1 else each[0]
 
-    def own(self, logits: tf.Tensor, real: np.ndarray) -> np.ndarray:
+    def decode(self, logits: tf.Tensor, real: np.ndarray) -> np.ndarray:
         """The labels that they give, int32; `real` is False on padding."""
         return np.asarray(most_probable(logits, real, self._crf))

@@ -21,9 +21,9 @@ from ..learners.labels import LabelLearner
 from ..learners.sequences import SequenceLearner
 from ..models import EncoderDecoder, Generator
 from ..models.bigrams import BIGRAMS
-from ..models.spelling import CASING, CHARACTERS
+from ..models.characters import CASING, CHARACTERS
 from ..records import BEST, LAST, TrialOrder
-from . import pictures
+from . import plots
 from .trial import run_trial
 
 EXAMPLES = 64  # over which the median is taken
@@ -54,12 +54,12 @@ def draw_gradients(order: TrialOrder, folder: str) -> str:
     lines = {f"trial {order.number}: {_named(order)}": best, f"beside it: {_named(plain)}": reach(plain)}
     for name in (BEST, LAST):
         (Path(folder) / name).unlink(missing_ok=True)
-    return str(pictures.gradient_picture(lines, Path(folder) / "gradients.png"))
+    return str(plots.gradient_plot(lines, Path(folder) / "gradients.png"))
 
 
 def _plain(order: TrialOrder, folder: str) -> TrialOrder:
     """The order of the plain network."""
-    facts = open_prepared(Path(order.prepared)).meta.facts
+    facts = open_prepared(Path(order.prepared)).meta.traits
     kept = {name: value for name, value in order.configuration.items() if name not in PLAIN}
     possible = complete(order.task, {}, facts)
     own = {name: value for name, value in PLAIN.items() if name in possible}
@@ -105,7 +105,7 @@ def _of_examples(learner: Learner[Any], split: Split) -> tuple[np.ndarray, np.nd
     rows = rows[np.argsort(-split.lengths[rows], kind="stable")][:EXAMPLES]
     batch, lengths = split.batch(rows), split.lengths[rows]
     weights = (batch.weights > 0).astype(np.float32)
-    if split.several and not isinstance(learner, SequenceLearner):
+    if split.sequence_labels and not isinstance(learner, SequenceLearner):
         weights *= np.arange(weights.shape[1]) == lengths[:, None] - 1
 
     def logits() -> Any:
@@ -134,8 +134,8 @@ def _norms(model: Any, logits: Any, labels: np.ndarray, weights: np.ndarray, sha
     tables = [layer.embeddings.value for layer in _lookups(model)]
     with tf.GradientTape() as tape:
         tape.watch(tables)
-        surprisal = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits())
-        loss = tf.reduce_sum(surprisal * weights)
+        negative_log_likelihood = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits())
+        loss = tf.reduce_sum(negative_log_likelihood * weights)
     found = tape.gradient(loss, tables)
     # A lookup's gradient has one row for each place that was looked up, in order; of zeros where another table had it.
     norms: np.ndarray = np.linalg.norm(sum(one.values.numpy() for one in found), axis=-1)

@@ -23,7 +23,7 @@ from ..models import kernels, state
 from ..records import BEST, EVENTS, LAST, EpochEvent, Scores, TrialOrder, TrialResult
 from ..system.journal import Journal
 from ..tasks import TASKS
-from .showing import show
+from .artifacts import write_artifacts
 
 
 def run_trial(order: TrialOrder) -> TrialResult:
@@ -99,7 +99,7 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
     kernel = kernels.choose(configuration)
     steps = training.steps(configuration["batch_size"]) * order.epochs
     learner = build_learner(order, prepared, steps, kernel)
-    record, checkpoint, journal = _taken_up(order, learner), _Checkpoint(folder / LAST), Journal(folder / EVENTS)
+    record, checkpoint, journal = _resumed(order, learner), _Checkpoint(folder / LAST), Journal(folder / EVENTS)
     for event in record.events:
         journal.append(dataclasses.asdict(event))
     started -= record.seconds
@@ -118,7 +118,7 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
         record.events.append(_event(order.number, epoch))
         checkpoint.offer(learner, record)
         journal.append(dataclasses.asdict(record.events[-1]))
-        return _told_to_stop(order)
+        return _should_stop(order)
 
     ending = fit(
         learner,
@@ -136,10 +136,10 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
     best = state.load_arrays(folder / BEST)
     state.into_model(learner.model, best)  # which is what is shown, and exported
     learner.progress.best_epoch = int(best["epoch"])
-    if answers is None:  # the best epoch is one that was taken up, or one after it, which a kill has undone
+    if answers is None:  # the best epoch is one that was resumed, or one after it, which a kill has undone
         predictions = learner.predict(validation)
         record.scores, answers = {**score(predictions), "loss": predictions.loss}, predictions.answers
-    show(order, prepared, learner, record.events, answers, validation)
+    write_artifacts(order, prepared, learner, record.events, answers, validation)
     return TrialResult(
         order.number,
         configuration,
@@ -148,7 +148,7 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
         best_epoch=learner.progress.best_epoch,
         epochs=learner.progress.epoch,
         parameters=parameter_count(learner.model),
-        latency_ms=latency_ms(as_served(order, prepared, learner).asked(validation)),
+        latency_ms=latency_ms(as_served(order, prepared, learner).latency_probe(validation)),
         kernel=kernel,
         truncated=training.truncated,
         note=record.note,
@@ -157,7 +157,7 @@ def _run(order: TrialOrder, started: float) -> TrialResult:
     )
 
 
-def _taken_up(order: TrialOrder, learner: Learner[Any]) -> _Record:
+def _resumed(order: TrialOrder, learner: Learner[Any]) -> _Record:
     """Restore the trial's own checkpoint, if it was interrupted, or that of the trial with which it goes on."""
     folder, note = Path(order.folder), ""
     try:
@@ -181,7 +181,7 @@ def _anew(error: DataError) -> str:
     return f"{str(error).partition(';')[0]}; the trial began anew"
 
 
-def _told_to_stop(order: TrialOrder) -> bool:
+def _should_stop(order: TrialOrder) -> bool:
     late = order.deadline is not None and time.time() >= order.deadline
     return late or (order.stop_file is not None and Path(order.stop_file).exists())
 

@@ -16,9 +16,9 @@ from ..learners.sequences import SequenceLearner
 from ..records import Scores, TrialOrder
 from ..system.files import write_atomically
 from ..tasks import TASKS
-from .baselines import strongest_tallies
-from .chance import Chance, intervals
-from .ensembles import Finished
+from .baselines import strongest_statistics
+from .bootstrap import Intervals, bootstrap_intervals
+from .ensembles import FinishedTrials
 
 DECODINGS = ((1, 0.0), *((width, penalty) for width in (3, 6) for penalty in (0.0, 0.5, 1.0)))
 """Beam widths and length penalties that are tried once a search is over."""
@@ -43,24 +43,26 @@ def choose_decoding(order: TrialOrder) -> dict[str, float]:
     return chosen
 
 
-def score_test(orders: Sequence[TrialOrder]) -> tuple[Scores, Chance | None]:
+def score_test(orders: Sequence[TrialOrder]) -> tuple[Scores, Intervals | None]:
     """Scores of finished trials that answer as one on the test split, once, for the winner; and what of the objective
     may be chance, where there are examples enough to say."""
-    finished, task = Finished(orders), TASKS[orders[0].task]
+    finished, task = FinishedTrials(orders), TASKS[orders[0].task]
     asked, scores = _scored(finished, "test")
-    ours, theirs = task.tallies(*asked), strongest_tallies(finished.prepared.folder)
-    chance = None
+    ours, theirs = task.statistics(*asked), strongest_statistics(finished.prepared.folder)
+    intervals = None
     if ours is not None:
-        chance = intervals(partial(task.of_tallies, finished.prepared.meta), ours, theirs, orders[0].seed)
-    return scores, chance
+        intervals = bootstrap_intervals(
+            partial(task.score_of_statistics, finished.prepared.meta), ours, theirs, orders[0].seed
+        )
+    return scores, intervals
 
 
 def score_validation(orders: Sequence[TrialOrder]) -> Scores:
     """Scores of finished trials that answer as one on the validation split."""
-    return _scored(Finished(orders), "validation")[1]
+    return _scored(FinishedTrials(orders), "validation")[1]
 
 
-def _scored(finished: Finished, part: str) -> tuple[tuple[Meta, Answers, Answers], Scores]:
+def _scored(finished: FinishedTrials, part: str) -> tuple[tuple[Meta, Answers, Answers], Scores]:
     """What a task is asked about a split (see `Task.scores`), and its scores."""
     split, predictions = finished.predict(part)
     asked = finished.prepared.meta, split.truth(), predictions.answers

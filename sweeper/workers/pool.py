@@ -32,9 +32,9 @@ from ..system.signals import handling
 from . import worker
 
 LEAST_MEMORY = 2 << 30  # bytes, of a worker: TensorFlow alone needs a part of it
-MOST_DEATHS = 1  # workers that may die under a trial before it has failed
-MOST_VAIN = 3  # workers that may die before they begin with it, as when one is killed that has nothing to do
-TRIALS_A_WORKER = 40  # then it is replaced, before what allocators never give back adds up
+MAX_DEATHS = 1  # workers that may die under a trial before it has failed
+MAX_FAILED_STARTS = 3  # workers that may die before they begin with it, as when one is killed that has nothing to do
+MAX_TRIALS_PER_WORKER = 40  # then it is replaced, before what allocators never give back adds up
 
 
 _OURS = threading.local()  # whether this thread begins a process of ours
@@ -110,7 +110,7 @@ class _Running:
     """Args:
     epochs: that were given to the caller.
     deaths: workers that died under it.
-    vain: workers that died before they had begun with it.
+    failed_starts: workers that died before they had begun with it.
     began: by a clock that stands while the machine sleeps, and that nobody sets.
     """
 
@@ -120,7 +120,7 @@ class _Running:
     over: bool = False
     epochs: int = 0
     deaths: int = 0
-    vain: int = 0
+    failed_starts: int = 0
     began: float = field(default_factory=time.monotonic)
 
     def count_death(self) -> bool:
@@ -128,8 +128,8 @@ class _Running:
         if self.events.path.exists():
             self.deaths += 1
         else:
-            self.vain += 1
-        return self.deaths <= MOST_DEATHS and self.vain <= MOST_VAIN
+            self.failed_starts += 1
+        return self.deaths <= MAX_DEATHS and self.failed_starts <= MAX_FAILED_STARTS
 
 
 @dataclass
@@ -164,7 +164,7 @@ class Workers:
     def _new_pool(self) -> ProcessPool:
         return ProcessPool(
             max_workers=self.count,
-            max_tasks=TRIALS_A_WORKER,
+            max_tasks=MAX_TRIALS_PER_WORKER,
             initializer=worker.prepare,
             initargs=(self.log.resolve(), self.count, self.gpus, self.memory, dict(os.environ)),
             context=self._context,
@@ -183,9 +183,9 @@ class Workers:
             with handling(signal.SIG_IGN, signal.SIGINT, signal.SIGTERM):  # as the new process does from its beginning
                 forkserver.ensure_running()
         else:
-            self.call(worker.nothing)
+            self.submit(worker.nothing)
 
-    def call(self, function: Callable[..., Any] | str, *arguments: Any, limit: float | None = None) -> Future[Any]:
+    def submit(self, function: Callable[..., Any] | str, *arguments: Any, limit: float | None = None) -> Future[Any]:
         """Run a function of a module in a worker, for at most `limit` seconds.
 
         Args:
@@ -206,21 +206,21 @@ class Workers:
                 "no worker process could be begun; sweeper doctor says whether TensorFlow starts"
             ) from None
 
-    def insist(self, function: Callable[..., Any] | str, *arguments: Any, begun: Future[Any] | None = None) -> Any:
-        """As `call`, and wait; once more if the worker is killed under it.
+    def run(self, function: Callable[..., Any] | str, *arguments: Any, future: Future[Any] | None = None) -> Any:
+        """As `submit`, and wait; once more if the worker is killed under it.
 
         Args:
-            begun: such a call, where it was made before.
+            future: of such a call, where it was made before.
 
         Raises:
             WorkerDied: it was killed twice, or outgrew its memory.
         """
         try:
-            return result_of(self.call(function, *arguments) if begun is None else begun)
+            return result_of(self.submit(function, *arguments) if future is None else future)
         except WorkerDied as error:
-            if not error.worth_another:
+            if not error.is_retryable:
                 raise
-            return result_of(self.call(function, *arguments))
+            return result_of(self.submit(function, *arguments))
 
     def start(self, order: TrialOrder) -> None:
         """Hand out a trial; one that was interrupted goes on from its checkpoint, and reports all its epochs again."""
@@ -229,7 +229,7 @@ class Workers:
     def _begun(self, order: TrialOrder) -> _Running:
         events = Path(order.folder) / EVENTS
         events.unlink(missing_ok=True)
-        return _Running(order, self.call(worker.run_trial, order, limit=self.limit), Journal(events))
+        return _Running(order, self.submit(worker.run_trial, order, limit=self.limit), Journal(events))
 
     @property
     def free(self) -> int:
@@ -244,7 +244,7 @@ class Workers:
         """The epochs that ended since the last call, in order within each trial."""
         for running in list(self._running.values()):
             running.over = running.future.done()  # asked before its last epochs are read
-            for event in (EpochEvent(**kept) for kept in running.events.news()):
+            for event in (EpochEvent(**kept) for kept in running.events.read_new()):
                 if event.epoch > running.epochs:  # not told before its first worker died
                     running.epochs = event.epoch
                     yield event
@@ -255,7 +255,7 @@ class Workers:
         A trial whose worker was killed is run once more.
 
         Raises:
-            NoSpace: a worker could not write.
+            DiskFull: a worker could not write.
         """
         for number, running in list(self._running.items()):
             if running.over:
@@ -277,7 +277,7 @@ class Workers:
             reason = f"took longer than the limit of {self.limit:g} s; --trial-limit sets it"
         except WorkerDied as error:
             reason = str(error)
-            if error.worth_another and running.count_death():
+            if error.is_retryable and running.count_death():
                 self._begin_again(running)
                 return None
         seconds = time.monotonic() - running.began
@@ -286,7 +286,7 @@ class Workers:
     def _begin_again(self, running: _Running) -> None:
         again = self._begun(running.order)
         self._running[running.order.number] = replace(
-            again, epochs=running.epochs, deaths=running.deaths, vain=running.vain
+            again, epochs=running.epochs, deaths=running.deaths, failed_starts=running.failed_starts
         )
 
 
@@ -312,7 +312,7 @@ def result_of(future: Future[Any]) -> Any:
         if error.exitcode == worker.OUT_OF_MEMORY:
             raise WorkerDied(
                 "out of memory: its process outgrew its share of the machine's; fewer workers, or a smaller batch_size, units or max_length, need less",
-                worth_another=False,
+                is_retryable=False,
             ) from None
         raise WorkerDied(
             f"its worker process died (exit code {error.exitcode}); if the machine ran out of memory, fewer workers or smaller models need less"

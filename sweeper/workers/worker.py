@@ -19,8 +19,8 @@ from typing import Any
 
 import filelock
 
-from ..errors import NoSpace, SweeperError, WorkFailed
-from ..records import EVENTS, TrialOrder, TrialResult, sweep_called
+from ..errors import DiskFull, SweeperError, WorkFailed
+from ..records import EVENTS, TrialOrder, TrialResult, sweep_argument
 from ..system.wording import first_line
 
 OUT_OF_MEMORY = 117  # the exit code of a worker that grew too large
@@ -106,7 +106,7 @@ def call(module: str, name: str, *arguments: Any) -> Any:
         raise
     except Exception as error:  # noqa: BLE001 - the outermost frame: recorded in the log, and told in our words
         if _is_full(error):
-            raise NoSpace(f"no space is left: {first_line(error)}; free some, and do it again") from None
+            raise DiskFull(f"no space is left: {first_line(error)}; free some, and do it again") from None
         traceback.print_exc()
         raise WorkFailed(f"{name} failed: {first_line(error)}; see workers.log") from None
     finally:
@@ -131,8 +131,8 @@ def run_trial(order: TrialOrder) -> TrialResult:
         raise
     except Exception as error:  # noqa: BLE001 - recorded, not hidden: see above
         if _is_full(error):
-            raise NoSpace(
-                f"{order.folder}: {getattr(error, 'strerror', None) or first_line(error)}; what was finished is kept: free some space, then sweeper sweep --resume {sweep_called(Path(order.folder).parent.parent)}"
+            raise DiskFull(
+                f"{order.folder}: {getattr(error, 'strerror', None) or first_line(error)}; what was finished is kept: free some space, then sweeper sweep --resume {sweep_argument(Path(order.folder).parent.parent)}"
             ) from None
         return _failed(order, error)
 

@@ -10,41 +10,41 @@ import pandas as pd
 
 from ..records import TrialResult
 
-FEWEST = 8  # trials, below which they say nothing
-DRAWN = 20  # times that the trials are drawn again, which tells how sure a difference is
+MIN_TRIALS = 8  # trials, below which they say nothing
+RESAMPLES = 20  # times that the trials are drawn again, which tells how sure a difference is
 TREES = 60
 APART = (0.2, 0.8)  # quantiles of a number's values that are compared
 
 
-class Lesson(NamedTuple):
+class Effect(NamedTuple):
     """What one parameter does, others as they are.
 
     Args:
         better, worse: the two of its values that are furthest apart; of numbers a low and a high one.
-        effect: how much more the objective is with `better`.
-        spread: standard deviation of that, over trials drawn anew.
+        difference: how much more the objective is with `better`.
+        std: standard deviation of that, over trials drawn anew.
     """
 
     parameter: str
     better: Any
     worse: Any
-    effect: float
-    spread: float
+    difference: float
+    std: float
 
     @property
     def is_clear(self) -> bool:
-        return self.effect > 2 * self.spread
+        return self.difference > 2 * self.std
 
     def __str__(self) -> str:
         if not self.is_clear:
-            return f"{self.parameter}: no difference that these trials show"
-        change = f"{self.effect:+.4f} ± {self.spread:.4f}"
+            return f"{self.parameter}: no clear effect"
+        change = f"{self.difference:+.4f} ± {self.std:.4f}"
         return f"{self.parameter}: {_plainly(self.better)} over {_plainly(self.worse)}: {change}"
 
 
-def learned(
+def parameter_effects(
     results: Sequence[TrialResult], objective: str, seed: int, epochs: Mapping[int, int] | None = None
-) -> list[Lesson]:
+) -> list[Effect]:
     """A lesson of each parameter that varied, the clearest first; none of too few trials.
 
     A random forest learns the score from the configuration; its partial dependence (Friedman 2001, section 8.2) is the
@@ -58,13 +58,13 @@ def learned(
     counted = [result for result in results if result.counts]
     table = pd.DataFrame([{**one.configuration, "epochs": _given(one, epochs or {})} for one in counted])
     names = [name for name in table.columns if name != "epochs" and table[name].dropna().astype(str).nunique() > 1]
-    if len(counted) < FEWEST or not names:
+    if len(counted) < MIN_TRIALS or not names:
         return []
     scores = np.array([result.scores[objective] for result in counted])
     features, values = _Features(table[[*names, "epochs"]]), {name: _compared(table[name]) for name in names}
-    drawn = [_dependence(features, scores, values, seed + draw) for draw in range(DRAWN)]
-    lessons = [_lesson(name, values[name], np.array([one[name] for one in drawn])) for name in names]
-    return sorted(lessons, key=lambda lesson: -lesson.effect / max(lesson.spread, 1e-9))
+    drawn = [_dependence(features, scores, values, seed + draw) for draw in range(RESAMPLES)]
+    effects = [_effect(name, values[name], np.array([one[name] for one in drawn])) for name in names]
+    return sorted(effects, key=lambda effect: -effect.difference / max(effect.std, 1e-9))
 
 
 def _given(result: TrialResult, epochs: Mapping[int, int]) -> int:
@@ -73,7 +73,7 @@ def _given(result: TrialResult, epochs: Mapping[int, int]) -> int:
 
 
 class _Features:
-    """Configurations as numbers, words as one column a value. What a trial does not use is as in most that do, so that it
+    """Configurations as numbers, words as one column per value. What a trial does not use is as in most that do, so that it
     says nothing; else it would say what the parameter says on which it depends, and share its effect."""
 
     def __init__(self, table: pd.DataFrame) -> None:
@@ -120,13 +120,13 @@ def _compared(column: pd.Series) -> list[Any]:
     return sorted(used.unique().tolist(), key=str)
 
 
-def _lesson(name: str, values: Sequence[Any], drawn: np.ndarray) -> Lesson:
+def _effect(name: str, values: Sequence[Any], drawn: np.ndarray) -> Effect:
     """Args:
     drawn: float (draws, values).
     """
     best, worst = int(drawn.mean(0).argmax()), int(drawn.mean(0).argmin())
     apart = drawn[:, best] - drawn[:, worst]
-    return Lesson(name, values[best], values[worst], float(apart.mean()), float(apart.std()))
+    return Effect(name, values[best], values[worst], float(apart.mean()), float(apart.std()))
 
 
 def _is_number(column: pd.Series) -> bool:

@@ -15,8 +15,8 @@ WINDOW = 3  # characters that a filter sees
 CHARACTER_UNITS, CASING_UNITS = 30, 6  # widths of their embeddings
 
 
-def spell(
-    spellings: Any,
+def character_features(
+    word_characters: Any,
     places: Any,
     *,
     characters: str,
@@ -30,7 +30,7 @@ def spell(
     """A vector for each token, from how it is written.
 
     Args:
-        spellings: int32 (words, 1 + characters): casing and characters of different words, 0 on padding.
+        word_characters: int32 (words, 1 + characters): casing and characters of different words, 0 on padding.
         places: int32 (batch, time): which of these each token is.
         characters: "cnn" (the largest answer of each of `units` filters over `WINDOW` characters: Ma and Hovy 2016,
             section 2.1) or "rnn" (the last states of `units` in both directions: Lample et al. 2016, section 4.1).
@@ -40,8 +40,8 @@ def spell(
     Returns:
         float (batch, time, features); meaningless on padding.
     """
-    of_casing = keras.layers.Embedding(casings, CASING_UNITS, name=CASING)(spellings[:, 0])
-    ids = spellings[:, 1:]
+    of_casing = keras.layers.Embedding(casings, CASING_UNITS, name=CASING)(word_characters[:, 0])
+    ids = word_characters[:, 1:]
     real = ops.not_equal(ids, PADDING)
     initializer = keras.initializers.RandomUniform(-0.3, 0.3, seed=seed)  # of variance 3 / 100
     x = keras.layers.Embedding(alphabet, CHARACTER_UNITS, embeddings_initializer=initializer, name=CHARACTERS)(ids)
@@ -58,7 +58,7 @@ def spell(
             x, mask, cell=cell, direction="both", depth=1, units=units, seed=seed, kernel=kernel, name=f"{CHARACTERS}_"
         )
         summary = last_state(states, mask, "both")
-    of_word = keras.layers.Concatenate(name="spelled")([of_casing, summary])
+    of_word = keras.layers.Concatenate(name="of_words")([of_casing, summary])
     return ops.take(of_word, places, axis=0)
 
 

@@ -22,17 +22,17 @@ class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
 
         folder = Path(context.artifacts["saved_model"])
         self.loaded = tf.saved_model.load(str(folder))
-        described = folder / "drawing.json"
-        self.drawing = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else None
+        described = folder / "sampling.json"
+        self.sampling = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else None
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         import tensorflow as tf
 
         ask, texts = self.loaded.signatures["serving_default"], tf.constant(model_input["text"].tolist(), tf.string)
-        if self.drawing is None:
+        if self.sampling is None:
             answers = ask(text=texts)
         else:
-            asked = {**self.drawing, **(params or {})}
+            asked = {**self.sampling, **(params or {})}
             label, temperature = tf.fill(tf.shape(texts), asked["label"]), tf.constant(asked["temperature"], tf.float32)
             numbers = {name: tf.constant(asked[name], tf.int32) for name in ("top_k", "seed", "length")}
             answers = ask(prompt=texts, label=label, temperature=temperature, **numbers)

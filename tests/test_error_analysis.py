@@ -9,7 +9,7 @@ from sweeper.data.cards import load_card
 from sweeper.data.prepare import prepare
 from sweeper.records import Difference, Differences
 from sweeper.reports import report
-from sweeper.trials.comparing import _Labels, differences
+from sweeper.trials.error_analysis import _Labels, differences
 
 from .conftest import write
 
@@ -33,7 +33,7 @@ def test_errors_are_counted_apart_and_the_examples_are_where_the_two_differ(text
     assert found.of_repaired == (Difference(table[3], names[true[3]], names[true[3]], names[1 - true[3]]),)
     assert [one.text for one in found.of_made] == [table[0], table[1]]
     assert str(found) == (
-        "of the linear baseline's 2 errors in examples of validation data it repairs 1, and makes 2 of its own"
+        "on validation data it repairs 1 of the linear baseline's 2 errors (examples), and makes 2 new ones"
     )
 
 

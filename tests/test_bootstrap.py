@@ -1,4 +1,4 @@
-"""What may be chance is said to be: intervals by drawing the test examples anew."""
+"""Bootstrap intervals: as wide as statistics says, and of differences by what differs."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ import scipy.stats
 from sweeper.data.batches import Answers
 from sweeper.data.store import Meta
 from sweeper.tasks import TASKS
-from sweeper.trials.chance import Chance, intervals
+from sweeper.trials.bootstrap import Intervals, bootstrap_intervals
 
 
 def rate(sums):
     return sums[..., 0] / sums[..., 1]
 
 
-def tallies(right):
+def statistics(right):
     return np.stack([right, np.ones(len(right))], axis=1).astype(float)
 
 
 def test_the_interval_of_a_rate_is_the_binomial_one(rng):
     right = rng.random(400) < 0.8
-    low, high = intervals(rate, tallies(right), None, seed=0).score
+    low, high = bootstrap_intervals(rate, statistics(right), None, seed=0).score
     expected = scipy.stats.binom.ppf([0.025, 0.975], 400, right.mean()) / 400
     assert np.allclose([low, high], expected, atol=0.01)
 
@@ -31,30 +31,37 @@ def test_a_difference_on_the_same_examples_is_judged_by_where_the_two_differ(rng
     theirs = rng.random(1_000) < 0.8
     ours = theirs.copy()
     ours[np.flatnonzero(~theirs)[:20]] = True  # twenty repaired, none spoiled
-    one = intervals(rate, tallies(ours), tallies(theirs), seed=0)
-    assert one.is_real
+    one = bootstrap_intervals(rate, statistics(ours), statistics(theirs), seed=0)
+    assert one.is_significant
     assert 0 < one.gain[0] < 0.02 < one.gain[1]
-    shuffled = intervals(rate, tallies(rng.permutation(ours)), tallies(theirs), seed=0)
-    assert not shuffled.is_real, "as far apart, but on other examples"
+    shuffled = bootstrap_intervals(rate, statistics(rng.permutation(ours)), statistics(theirs), seed=0)
+    assert not shuffled.is_significant, "as far apart, but on other examples"
 
 
 def test_equals_do_not_differ_and_losses_can_be_real():
     right = np.arange(50) % 3 > 0
-    assert intervals(rate, tallies(right), tallies(right), 0).gain == (0, 0)
-    assert not intervals(rate, tallies(right), tallies(right), 0).is_real
-    assert Chance((0.1, 0.2), (-0.3, -0.1)).is_real
-    assert not Chance((0.1, 0.2)).is_real
+    assert bootstrap_intervals(rate, statistics(right), statistics(right), 0).gain == (0, 0)
+    assert not bootstrap_intervals(rate, statistics(right), statistics(right), 0).is_significant
+    assert Intervals((0.1, 0.2), (-0.3, -0.1)).is_significant
+    assert not Intervals((0.1, 0.2)).is_significant
+    said = Intervals((0.1, 0.2), (-0.3, -0.1)).described("accuracy")
+    assert said == "accuracy 0.1000 to 0.2000; difference from the strongest baseline -0.3000 to -0.1000, significant"
+    assert Intervals((0.1, 0.2), (-0.3, 0.1)).described("accuracy").endswith(", not significant")
 
 
 def test_of_a_handful_of_examples_nothing_is_said():
-    right = tallies(np.arange(19) % 3 > 0)
-    assert intervals(rate, right, tallies(np.zeros(19)), seed=0) is None
-    assert intervals(rate, np.concatenate([right, right[:1]]), None, seed=0) is not None
+    right = statistics(np.arange(19) % 3 > 0)
+    assert bootstrap_intervals(rate, right, statistics(np.zeros(19)), seed=0) is None
+    assert bootstrap_intervals(rate, np.concatenate([right, right[:1]]), None, seed=0) is not None
 
 
 def test_the_same_seed_gives_the_same_interval():
-    right = tallies(np.arange(60) % 4 > 0)
-    assert intervals(rate, right, None, 3) == intervals(rate, right, None, 3) != intervals(rate, right, None, 4)
+    right = statistics(np.arange(60) % 4 > 0)
+    assert (
+        bootstrap_intervals(rate, right, None, 3)
+        == bootstrap_intervals(rate, right, None, 3)
+        != bootstrap_intervals(rate, right, None, 4)
+    )
 
 
 LABELS, TAGS = ("a", "b", "c"), ("O", "B-p", "I-p")
@@ -79,7 +86,7 @@ def test_summed_tallies_give_the_objective(task, kind, labels, lengths, written,
     if kind == "sequences":
         truth = truth._replace(groups=np.arange(len(lengths)) // 2)
     chosen = TASKS[task]
-    sums = chosen.tallies(meta, truth, found).sum(0)
-    assert chosen.of_tallies(meta, sums) == pytest.approx(
+    sums = chosen.statistics(meta, truth, found).sum(0)
+    assert chosen.score_of_statistics(meta, sums) == pytest.approx(
         chosen.scores(meta, truth, found)[chosen.objective(meta)], rel=1e-5
     )

@@ -7,17 +7,17 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from ..records import Settings, TrialResult
-from ..trials.choosing import FINALISTS
+from ..trials.selection import FINALISTS
 
 if TYPE_CHECKING:
     from ..propose import Proposer
     from .folders import SweepFolder
     from .history import History
 
-KEPT = 10  # trials whose weights stay, the best ones, so that the disk does not fill
+MAX_KEPT = 10  # trials whose weights stay, the best ones, so that the disk does not fill
 
 
-class Keeping:
+class Retention:
     """The files of one sweep's trials, as they end.
 
     Args:
@@ -45,7 +45,7 @@ class Keeping:
             self.folder.drop_weights(ended.number, state_only=ended.counts)
             if ended.counts:
                 heapq.heappush(self._kept, self._standing(ended))
-            if len(self._kept) > KEPT:
+            if len(self._kept) > MAX_KEPT:
                 worst = -heapq.heappop(self._kept)[-1]
                 if worst not in self.history.repeats:  # which may win by its mean
                     self.folder.drop_weights(worst)
@@ -54,10 +54,10 @@ class Keeping:
         """The trials with the best scores, each of another configuration that gave a model each time, the best first."""
         waiting = [self._standing(result) for result in self._untidy if result.counts]
         best_first = (-number for *_, number in sorted([*self._kept, *waiting], reverse=True))
-        return self.history.different(filter(self._may_be_trained_again, best_first), FINALISTS)
+        return self.history.first_distinct(filter(self._may_be_trained_again, best_first), FINALISTS)
 
     def _standing(self, result: TrialResult) -> tuple[float, float, int]:
-        """What is greater for the better of two trials; of equals as `choosing.candidates`."""
+        """What is greater for the better of two trials; of equals as `selection.candidates`."""
         return result.scores[self.objective], -result.scores.get("loss", 0.0), -result.number
 
     def _may_be_trained_again(self, number: int) -> bool:

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..data.batches import Answers, Split
 from ..data.store import Prepared
-from ..data.texts import Texts, told_labels
+from ..data.texts import Texts, condition_labels
 from ..learners import vocabulary
 from ..learners.base import Learner
 from ..learners.language_model import LanguageModelLearner
@@ -18,15 +18,15 @@ from ..learners.sequences import SequenceLearner
 from ..records import EpochEvent, TrialOrder
 from ..tasks import TASKS
 from ..tasks.base import confusion
-from . import pictures
+from . import plots
 
-DRAWN = (0.3, 0.6, 0.9)  # whose attention is drawn: examples by their place when sorted by length
+ATTENTION_EXAMPLES = (0.3, 0.6, 0.9)  # whose attention is drawn: examples by their place when sorted by length
 MOST_DRAWN = 60  # tokens of a source, and symbols of a target: a picture of hundreds could outgrow the memory
 TEMPERATURES = (0.3, 0.7, 1.0)  # at which samples are drawn
 SAMPLES, SAMPLED = 2, {"characters": 300, "words": 60, "symbols": 60}  # samples each, and their symbols
 
 
-def show(
+def write_artifacts(
     order: TrialOrder,
     prepared: Prepared,
     learner: Learner[Any],
@@ -41,29 +41,29 @@ def show(
         answers: of it, on the validation split.
     """
     folder, meta = Path(order.folder), prepared.meta
-    pictures.learning_curve(events, TASKS[order.task].objective(meta), folder / "learning_curve.png")
+    plots.learning_curve(events, TASKS[order.task].objective(meta), folder / "learning_curve.png")
     if isinstance(learner, LanguageModelLearner):
         (folder / "samples.txt").write_text(samples(order, prepared, learner), encoding="utf-8")
     elif not isinstance(learner, SequenceLearner):
         table = confusion(validation.truth().labels, answers.labels, len(meta.labels))
-        pictures.confusion_picture(table, meta.labels, folder / "confusion.png")
+        plots.confusion_plot(table, meta.labels, folder / "confusion.png")
     elif order.configuration["attention"] != "none":
         assert isinstance(validation, Split)
         drawn = list(_alignments(order, prepared, learner, validation))
-        pictures.alignment_picture(drawn, folder / "attention.png")
+        plots.attention_plot(drawn, folder / "attention.png")
 
 
 def _alignments(
     order: TrialOrder, prepared: Prepared, learner: Learner[Any], validation: Split
-) -> Iterator[pictures.Alignment]:
+) -> Iterator[plots.Alignment]:
     """Attention of a few examples, from short to long, and of long ones the beginning."""
     names, symbols = vocabulary(order, prepared), prepared.meta.labels
     by_length = np.argsort(validation.lengths, kind="stable")
-    for row in by_length[(len(by_length) * np.array(DRAWN)).astype(int)]:
+    for row in by_length[(len(by_length) * np.array(ATTENTION_EXAMPLES)).astype(int)]:
         ids = validation.batch(np.array([row])).ids
         written = learner.model.write(ids)
         wrote = written.symbols.numpy()[0]
-        yield pictures.Alignment(
+        yield plots.Alignment(
             [names[place] for place in ids[0, :MOST_DRAWN]],
             [symbols[symbol] for symbol in wrote[:MOST_DRAWN]],
             written.attention.numpy()[0, :MOST_DRAWN, :MOST_DRAWN],
@@ -73,7 +73,7 @@ def _alignments(
 def samples(order: TrialOrder, prepared: Prepared, learner: LanguageModelLearner) -> str:
     """Texts from an empty prompt at three temperatures; each label in turn, where texts have one."""
     meta = prepared.meta
-    labels, parts = told_labels(meta, order.configuration) or ("",), []
+    labels, parts = condition_labels(meta, order.configuration) or ("",), []
     rows = SAMPLES * len(labels)
     conditions = np.arange(rows, dtype=np.int32) // SAMPLES
     for temperature in TEMPERATURES:

@@ -15,12 +15,12 @@ from hypothesis import strategies as st
 
 from sweeper.data import cards
 from sweeper.data.batches import load_split
+from sweeper.data.characters import CASINGS, FIRST, KINDS, LAST, RARE, WIDTH, alphabet, casing, character_ids
 from sweeper.data.prepare import prepare
-from sweeper.data.spelling import CASINGS, FIRST, KINDS, LAST, RARE, WIDTH, alphabet, casing, spelled
-from sweeper.data.store import open_spellings
+from sweeper.data.store import open_characters
 from sweeper.data.tokens import RESERVED, TokenOptions, lookup_table, tokenize
-from sweeper.declared.parameters import Facts, complete
-from sweeper.models import Sizes, Spelling, build_classifier, build_tagger
+from sweeper.declared.parameters import DataTraits, complete
+from sweeper.models import CharacterSizes, Sizes, build_classifier, build_tagger
 from sweeper.records import UNKNOWN
 
 from .conftest import card_text, write
@@ -29,7 +29,7 @@ LETTERS = [*RESERVED, *"abcdefghijklmnopqrstuvwxyzABC"]
 
 
 def spell_out(*words):
-    return spelled(tf.constant(words), lookup_table(LETTERS)).numpy()
+    return character_ids(tf.constant(words), lookup_table(LETTERS)).numpy()
 
 
 @pytest.mark.parametrize(
@@ -67,16 +67,16 @@ def test_rare_characters_teach_what_an_unknown_one_is_like():
 @settings(max_examples=50)
 @given(st.lists(st.binary(max_size=60), min_size=1, max_size=4))
 def test_anything_can_be_spelled(words):
-    found = spelled(tf.constant(words), lookup_table(LETTERS)).numpy()
+    found = character_ids(tf.constant(words), lookup_table(LETTERS)).numpy()
     assert found.shape == (len(words), WIDTH)
     assert ((found[:, 0] >= 0) & (found[:, 0] < KINDS)).all()
     assert ((found[:, 1:] >= 0) & (found[:, 1:] < len(LETTERS))).all()
 
 
-def test_batches_hold_the_spelling_of_their_own_words(people_card):
-    prepared = prepare(cards.load_card(str(people_card)), spelling=True, say=lambda line: None)
-    configuration = complete("tagging", {"characters": "cnn"}, prepared.meta.facts)
-    letters = open_spellings(prepared).alphabet
+def test_batches_hold_the_characters_of_their_own_words(people_card):
+    prepared = prepare(cards.load_card(str(people_card)), characters=True, say=lambda line: None)
+    configuration = complete("tagging", {"characters": "cnn"}, prepared.meta.traits)
+    letters = open_characters(prepared).alphabet
     for part in ("train", "test"):
         split, examples = load_split(prepared, part, configuration), prepared.examples(part)
         rows = np.array([5, 0, 3])
@@ -85,13 +85,13 @@ def test_batches_hold_the_spelling_of_their_own_words(people_card):
         assert len(np.unique(places)) == len(words), "each word once"
         for row, shown in zip(rows, words[places], strict=True):
             tokens = list(examples["tokens"].iloc[row])
-            wanted = spelled(tf.constant(tokens), lookup_table(letters)).numpy()
+            wanted = character_ids(tf.constant(tokens), lookup_table(letters)).numpy()
             assert (shown[: len(tokens)] == wanted).all()
             assert (shown[len(tokens) :] == 0).all()
 
 
 @pytest.mark.parametrize("lowercase", ["yes", "no"])
-def test_batches_of_texts_hold_the_spelling_of_their_words_as_they_were_written(tmp_path, lowercase):
+def test_batches_of_texts_hold_the_characters_of_their_words_as_they_were_written(tmp_path, lowercase):
     texts = [f"{'ÅSA İS' if row % 3 else 'åsa'} No{row}, 3.5 Σ.Α. and  “{chr(97 + row % 9)}”?!" for row in range(60)]
     texts += ["Åsa", "İs!"]
     rows = "".join(f"{text}\t{'xy'[row % 2]}\n" for row, text in enumerate(texts))
@@ -99,17 +99,17 @@ def test_batches_of_texts_hold_the_spelling_of_their_words_as_they_were_written(
     prepared = prepare(
         cards.load_card(str(write(tmp_path / "texts.toml", card_text("texts.tsv")))),
         [("words", lowercase == "yes")],
-        spelling=True,
+        characters=True,
     )
     configuration = complete(
-        "text", {"characters": "rnn", "max_length": 5, "lowercase": lowercase}, prepared.meta.facts
+        "text", {"characters": "rnn", "max_length": 5, "lowercase": lowercase}, prepared.meta.traits
     )
     split, examples = load_split(prepared, "train", configuration), prepared.examples("train")
     words, places = split.batch(np.arange(len(split))).beside
-    table = lookup_table(open_spellings(prepared).alphabet)
+    table = lookup_table(open_characters(prepared).alphabet)
     for text, shown in zip(examples["text"], words[places], strict=True):
         tokens = tokenize(tf.constant([text]), TokenOptions(lowercase=False))[0, :5]
-        assert (shown[: len(tokens)] == spelled(tokens, table).numpy()).all()
+        assert (shown[: len(tokens)] == character_ids(tokens, table).numpy()).all()
         assert (shown[len(tokens) :] == 0).all()
 
 
@@ -123,17 +123,17 @@ def test_a_text_has_as_many_words_in_small_letters():
 
 
 @pytest.mark.parametrize(
-    ("texts", "are_spelled"),
+    ("texts", "has_words"),
     [(["good films, each one"], True), (["很好的电影 OK"], False), (["a film"] * 2 + ["电影"], True)],
 )
-def test_words_are_spelled_where_most_have_several_characters(tmp_path, texts, are_spelled):
+def test_words_are_spelled_where_most_have_several_characters(tmp_path, texts, has_words):
     ordered = sorted(texts[row % len(texts)] for row in range(60))[::-1]  # the Chinese ones first
     rows = "".join(f"{text} {row}\t{'xy'[row % 2]}\n" for row, text in enumerate(ordered))
     write(tmp_path / "texts.tsv", f"review\tverdict\n{rows}")
-    prepared = prepare(cards.load_card(str(write(tmp_path / "texts.toml", card_text("texts.tsv")))), spelling=True)
-    assert prepared.meta.facts.spelled == are_spelled
-    configuration = complete("text", {"characters": "cnn"}, prepared.meta.facts)
-    assert ("characters" in configuration) == are_spelled
+    prepared = prepare(cards.load_card(str(write(tmp_path / "texts.toml", card_text("texts.tsv")))), characters=True)
+    assert prepared.meta.traits.has_words == has_words
+    configuration = complete("text", {"characters": "cnn"}, prepared.meta.traits)
+    assert ("characters" in configuration) == has_words
 
 
 def test_the_alphabet_is_that_of_the_training_texts(tmp_path):
@@ -141,9 +141,9 @@ def test_the_alphabet_is_that_of_the_training_texts(tmp_path):
     for part, letter in (("train", "a"), ("test", "q")):
         rows = "".join(f"{letter * 3} film {row}\t{'xy'[row % 2]}\n" for row in range(60))
         write(tmp_path / f"{part}.tsv", f"review\tverdict\n{rows}")
-    prepared = prepare(cards.load_card(str(write(tmp_path / "texts.toml", card))), spelling=True)
-    assert {"a", "f"} <= set(open_spellings(prepared).alphabet)
-    assert "q" not in open_spellings(prepared).alphabet
+    prepared = prepare(cards.load_card(str(write(tmp_path / "texts.toml", card))), characters=True)
+    assert {"a", "f"} <= set(open_characters(prepared).alphabet)
+    assert "q" not in open_characters(prepared).alphabet
 
 
 # ---------------------------------------------------------------- in a model
@@ -151,8 +151,10 @@ def test_the_alphabet_is_that_of_the_training_texts(tmp_path):
 
 def built(task, kind, kernel="keras"):
     small = {"character_units": 5, "units": 4, "embedding_units": 3}
-    configuration = complete(task, {"characters": kind, "direction": "forward", **small}, Facts(spelled=True))
-    sizes = Sizes(9, 3, seed=4, kernel=kernel, spelling=Spelling(WIDTH, len(LETTERS), KINDS))
+    configuration = complete(
+        task, {"characters": kind, "direction": "forward", **small}, DataTraits(has_words=True)
+    )
+    sizes = Sizes(9, 3, seed=4, kernel=kernel, characters=CharacterSizes(WIDTH, len(LETTERS), KINDS))
     return build_tagger(configuration, sizes) if task == "tagging" else build_classifier(configuration, sizes)
 
 

@@ -11,12 +11,12 @@ import pytest
 from sweeper.records import Settings, TrialOrder, TrialResult
 from sweeper.reports import report
 from sweeper.sweeps.history import History
-from sweeper.sweeps.keeping import Keeping
 from sweeper.sweeps.repeating import Repeating
+from sweeper.sweeps.retention import Retention
 from sweeper.sweeps.search import Search
 from sweeper.system.journal import Journal
 from sweeper.tasks import Baseline
-from sweeper.trials.choosing import candidates, equals, overlooked
+from sweeper.trials.selection import candidates, tied_with_winner, untested_challenger
 
 
 def order(number, *, seed=5, repeats=None):
@@ -44,7 +44,7 @@ def test_a_lucky_seed_does_not_win_over_a_better_mean():
     assert (one.number, other.number) == (1, 0)
     assert one.scores == (0.85, 0.84)
     assert other.mean == pytest.approx(0.8)
-    assert other.spread == pytest.approx(0.1 * 2**0.5)
+    assert other.std == pytest.approx(0.1 * 2**0.5)
 
 
 def test_what_was_trained_once_does_not_win_over_what_held_with_several_seeds():
@@ -57,7 +57,7 @@ def test_a_seed_that_time_cut_short_does_not_count_so_that_a_lucky_first_one_doe
     assert (first.number, first.scores) == (1, (0.8, 0.8))
     assert (second.number, second.scores) == (0, (0.9,))
     assert "one seed" in str(second)
-    assert overlooked(trials) == second, "which is said"
+    assert untested_challenger(trials) == second, "which is said"
 
 
 def test_a_configuration_that_gave_no_model_with_one_seed_stands_behind_those_that_always_did():
@@ -92,7 +92,7 @@ def test_the_leaderboard_begins_with_the_means_and_says_which_trial_repeats_whic
     assert table["trial"].tolist() == ["0", "1", "4", "3", "2"]
     assert table["mean_val_accuracy"].tolist()[:2] == pytest.approx([0.825, 0.75])
     assert table["seeds"].tolist()[:2] == [2, 2]
-    assert table["repeats"].dropna().tolist() == [0, 1]
+    assert table["repeat_of"].dropna().tolist() == [0, 1]
 
 
 def test_of_equal_scores_the_lower_loss_wins():
@@ -117,7 +117,7 @@ def test_what_gave_no_model_with_another_seed_stands_last_in_the_leaderboard():
 
 def test_those_that_only_a_loss_tells_apart_are_equals():
     def numbers(*trials):
-        return [one.number for one in equals(found(*trials))]
+        return [one.number for one in tied_with_winner(found(*trials))]
 
     assert numbers((0.8, "done"), (0.8, "done"), (0.7, "done")) == [0, 1]
     assert numbers((0.8, "done"), (0.8, "done"), (0.8, "done", 0)) == [0], "the other one was trained once"
@@ -159,29 +159,29 @@ class Folder:
 def kept(*scores, repeats=()):
     """Trials that ended in this order, and the keeping of them; `repeats` come after, as (of, state)."""
     history, folder = History(None), Folder()
-    keeping = Keeping("accuracy", Settings(), folder, history)
+    retention = Retention("accuracy", Settings(), folder, history)
     for number, score in enumerate(scores):
         history._asked(order(number))
         history._told(result(number, score, "done"))
-        keeping.ended(history.results[number], None)
+        retention.ended(history.results[number], None)
     for number, (of, state) in enumerate(repeats, start=len(scores)):
         history._asked(order(number, seed=6, repeats=of))
         history._told(result(number, None if state == "failed" else 0.5, state))
-        keeping.ended(history.results[number], None)
-    return keeping, history, folder
+        retention.ended(history.results[number], None)
+    return retention, history, folder
 
 
 def test_the_finalists_are_the_best_three_that_gave_a_model_each_time():
-    keeping, _, _ = kept(0.5, 0.9, 0.7, 0.9, 0.8)
-    assert keeping.finalists() == [1, 3, 4]
-    keeping, _, _ = kept(0.5, 0.9, 0.7, 0.9, 0.8, repeats=[(3, "failed"), (1, "done")])
-    assert keeping.finalists() == [1, 4, 2]
+    retention, _, _ = kept(0.5, 0.9, 0.7, 0.9, 0.8)
+    assert retention.finalists() == [1, 3, 4]
+    retention, _, _ = kept(0.5, 0.9, 0.7, 0.9, 0.8, repeats=[(3, "failed"), (1, "done")])
+    assert retention.finalists() == [1, 4, 2]
 
 
 def test_a_trial_that_time_cut_short_is_no_finalist():
-    keeping, history, _ = kept(0.5, 0.9, 0.7)
+    retention, history, _ = kept(0.5, 0.9, 0.7)
     history._told(result(1, 0.9, "stopped"))
-    assert keeping.finalists() == [2, 0]
+    assert retention.finalists() == [2, 0]
 
 
 def test_what_is_left_of_a_budget_is_what_earlier_searches_did_not_use(tmp_path):
@@ -197,7 +197,7 @@ def test_what_is_left_of_a_budget_is_what_earlier_searches_did_not_use(tmp_path)
     assert left() == pytest.approx(90, abs=5)
     history.told(result(8, 0.9), spent=60.0)
     assert left() == pytest.approx(30, abs=5)
-    assert left(anew=True) == pytest.approx(90, abs=5)
+    assert left(fresh_budget=True) == pytest.approx(90, abs=5)
     history.note_spent(75.0)
     history = History.read(SimpleNamespace(path=tmp_path, placed=lambda order, prepared: order), None)
     assert left() == pytest.approx(15, abs=5), "also of a search that ended before anything was told"
@@ -222,12 +222,12 @@ def test_what_was_spent_is_noted_also_where_a_search_ends_at_once(tmp_path):
 
 
 def test_weights_stay_of_the_best_ten_and_of_those_that_may_win_by_their_mean():
-    keeping, history, folder = kept(0.1, 0.2, 0.3, repeats=[(0, "done")])
+    retention, history, folder = kept(0.1, 0.2, 0.3, repeats=[(0, "done")])
     assert folder.dropped == {3}, "of a further seed only the score is wanted"
     for number in range(4, 15):
         history._asked(order(number))
         history._told(result(number, 0.4 + number / 100, "done"))
-        keeping.ended(history.results[number], None)
+        retention.ended(history.results[number], None)
     assert folder.dropped == {1, 2, 3, 4}
     assert 0 not in folder.dropped
 
@@ -235,13 +235,13 @@ def test_weights_stay_of_the_best_ten_and_of_those_that_may_win_by_their_mean():
 def repeating(*trials, left, budget=90.0, seeds=None):
     """What is repeated of trials that are (score, seconds), or (score, seconds, which they repeat), with so many seconds
     left; and the finalists."""
-    keeping, history, _ = kept()
+    retention, history, _ = kept()
     for number, (score, seconds, *of) in enumerate(trials):
         history._asked(order(number, repeats=of[0] if of else None, seed=6 if of else 5))
         history._told(dataclasses.replace(result(number, score, "done"), seconds=seconds))
-        keeping.ended(history.results[number], None)
+        retention.ended(history.results[number], None)
     deadline = None if left is None else time.time() + left
-    return Repeating(history, Settings(budget=budget, seeds=seeds), deadline, 2), keeping.finalists()
+    return Repeating(history, Settings(budget=budget, seeds=seeds), deadline, 2), retention.finalists()
 
 
 def repeated(*trials, over=False, running=(), **how):
@@ -286,11 +286,13 @@ def test_without_a_budget_the_best_are_trained_again_when_all_trials_have_ended(
 
 def test_a_trial_that_came_too_late_to_be_trained_again_is_noted_if_it_did_better_than_all_that_were():
     again = (0.7, "done", 0)
-    assert overlooked(found((0.8, "done"), again, (0.9, "done"))).number == 2
-    assert overlooked(found((0.8, "done"), again, (0.78, "done"))) is None, "the mean is lower, the first seed is not"
-    assert overlooked(found((0.8, "done"), again, (0.9, "done"), (None, "failed", 2))) is None
-    assert overlooked(found((0.8, "done"), (0.9, "done"))) is None, "there was no time for any"
-    assert overlooked(found((0.8, "done"), again, (0.9, "stopped"))) is None, "nobody will train it again"
+    assert untested_challenger(found((0.8, "done"), again, (0.9, "done"))).number == 2
+    assert untested_challenger(found((0.8, "done"), again, (0.78, "done"))) is None, (
+        "the mean is lower, the first seed is not"
+    )
+    assert untested_challenger(found((0.8, "done"), again, (0.9, "done"), (None, "failed", 2))) is None
+    assert untested_challenger(found((0.8, "done"), (0.9, "done"))) is None, "there was no time for any"
+    assert untested_challenger(found((0.8, "done"), again, (0.9, "stopped"))) is None, "nobody will train it again"
 
 
 def test_ten_failures_for_one_reason_and_nothing_else_are_hopeless():

@@ -13,16 +13,16 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from .crf import CRF
+from ..layers.crf import CRF
 
 
-def pooled(logits: Sequence[tf.Tensor]) -> tf.Tensor:
+def averaged_logits(logits: Sequence[tf.Tensor]) -> tf.Tensor:
     """The logits of all together, float32 (..., labels). That each model's are probabilities only once they are normalised
     does not matter: what is missing is the same for every label."""
     return tf.add_n(list(logits)) / len(logits)
 
 
-def pooled_crf(crfs: Sequence[CRF | None]) -> CRF | None:
+def averaged_crf(crfs: Sequence[CRF | None]) -> CRF | None:
     """What weighs the labels of all together; None if none of them does. One without has no say in what follows what."""
     real = [crf for crf in crfs if crf is not None]
     if not real:

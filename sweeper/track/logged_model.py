@@ -19,7 +19,7 @@ def log_export(export: Path) -> str:
 
     logged = mlflow.pyfunc.log_model(
         name="model",
-        python_model=str(Path(__file__).parent.parent / "serving" / "served.py"),
+        python_model=str(Path(__file__).parent.parent / "serving" / "mlflow_model.py"),
         artifacts={"saved_model": str(export)},
         # Outputs differ by task, so the signature leaves them open.
         signature=ModelSignature(inputs=Schema([ColSpec(DataType.string, "text")]), params=_params(export)),
@@ -36,16 +36,16 @@ def _params(export: Path) -> Any:
     """What a model that goes on with prompts may be asked for, with its defaults; None for any other."""
     from mlflow.types import DataType, ParamSchema, ParamSpec
 
-    described = export / "drawing.json"
+    described = export / "sampling.json"
     if not described.is_file():
         return None
     kinds = {str: DataType.string, int: DataType.long, float: DataType.double}
-    drawing = json.loads(described.read_text(encoding="utf-8"))
-    return ParamSchema([ParamSpec(name, kinds[type(value)], value) for name, value in drawing.items()])
+    sampling = json.loads(described.read_text(encoding="utf-8"))
+    return ParamSchema([ParamSpec(name, kinds[type(value)], value) for name, value in sampling.items()])
 
 
 @contextlib.contextmanager
-def quietly() -> Iterator[None]:
+def silenced() -> Iterator[None]:
     """MLflow prints lines of its own while it logs a model."""
     with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere), contextlib.redirect_stderr(nowhere):
         yield

@@ -11,8 +11,8 @@ from sweeper.data.prepare import prepare
 from sweeper.declared.parameters import complete
 from sweeper.learners import build_learner, load
 from sweeper.records import TrialOrder
-from sweeper.trials import pictures, showing
-from sweeper.trials.pictures import Alignment, alignment_picture, confusion_picture
+from sweeper.trials import artifacts, plots
+from sweeper.trials.plots import Alignment, attention_plot, confusion_plot
 
 image = Axes.imshow
 ODD = ["$x_", r"$\frac$", "\x1b", "好 坏", "👍", "a\nb"]
@@ -20,28 +20,28 @@ ODD = ["$x_", r"$\frac$", "\x1b", "好 坏", "👍", "a\nb"]
 
 @pytest.mark.filterwarnings("error")
 def test_odd_names_are_drawn_as_they_are(tmp_path):
-    confusion = confusion_picture(np.eye(6, dtype=int), ODD, tmp_path / "confusion.png")
-    alignment = alignment_picture([Alignment(ODD, ODD, np.eye(6))], tmp_path / "alignment.png")
+    confusion = confusion_plot(np.eye(6, dtype=int), ODD, tmp_path / "confusion.png")
+    alignment = attention_plot([Alignment(ODD, ODD, np.eye(6))], tmp_path / "alignment.png")
     assert confusion.read_bytes()[:4] == alignment.read_bytes()[:4] == b"\x89PNG"
 
 
 def test_shares_are_of_all_examples_of_a_label_also_where_some_labels_are_not_shown(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(pictures, "MOST_LABELS", 2)
+    monkeypatch.setattr(plots, "MOST_LABELS", 2)
     monkeypatch.setattr(Axes, "imshow", lambda axes, shares, **_: drawn.append(shares) or image(axes, shares))
-    confusion_picture(np.array([[6, 0, 6], [0, 8, 0], [1, 0, 2]]), ["a", "b", "c"], tmp_path / "c.png")
+    confusion_plot(np.array([[6, 0, 6], [0, 8, 0], [1, 0, 2]]), ["a", "b", "c"], tmp_path / "c.png")
     assert drawn[0].tolist() == [[0.5, 0.0], [0.0, 1.0]]
 
 
 def test_of_long_pairs_the_beginning_is_drawn(spelled_card, tmp_path, monkeypatch):
     prepared = prepare(cards.load_card(str(spelled_card)), [("characters", True)])
     values = {"units": 4, "embedding_units": 4, "attention": "dot", "decoder": "start_token"}
-    configuration = complete("seq2seq", values, prepared.meta.facts)
+    configuration = complete("seq2seq", values, prepared.meta.traits)
     order = TrialOrder(0, "seq2seq", configuration, str(prepared.folder), str(tmp_path), 0, 1)
     learner, split = build_learner(order, prepared, 1, "keras"), load(order, prepared, "validation")
-    whole = list(showing._alignments(order, prepared, learner, split))
-    monkeypatch.setattr(showing, "MOST_DRAWN", 2)
-    for one, short in zip(whole, showing._alignments(order, prepared, learner, split), strict=True):
+    whole = list(artifacts._alignments(order, prepared, learner, split))
+    monkeypatch.setattr(artifacts, "MOST_DRAWN", 2)
+    for one, short in zip(whole, artifacts._alignments(order, prepared, learner, split), strict=True):
         assert len(one.source) == 4
         assert (short.source, short.target) == (one.source[:2], one.target[:2])
         assert np.array_equal(short.weights, one.weights[: len(short.target), :2])

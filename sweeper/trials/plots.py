@@ -39,7 +39,7 @@ def learning_curve(events: Sequence[EpochEvent], objective: str, path: Path) -> 
     return _saved(figure, path)
 
 
-def confusion_picture(table: np.ndarray, labels: Sequence[str], path: Path) -> Path:
+def confusion_plot(table: np.ndarray, labels: Sequence[str], path: Path) -> Path:
     """A confusion table as a PNG file; each row is the true label, and sums to 1 where every label is shown.
 
     Args:
@@ -48,9 +48,9 @@ def confusion_picture(table: np.ndarray, labels: Sequence[str], path: Path) -> P
     from matplotlib.figure import Figure
 
     shown = np.sort(np.argsort(-table.sum(1), kind="stable")[:MOST_LABELS])
-    of_each = np.maximum(table.sum(1), 1)[shown]
+    unpad = np.maximum(table.sum(1), 1)[shown]
     table, names = table[np.ix_(shown, shown)], [labels[place] for place in shown]
-    shares = table / of_each[:, None]
+    shares = table / unpad[:, None]
     side = 2.4 + 0.34 * len(names)
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
@@ -86,7 +86,7 @@ class Alignment(NamedTuple):
     weights: np.ndarray
 
 
-def alignment_picture(alignments: Sequence[Alignment], path: Path) -> Path:
+def attention_plot(alignments: Sequence[Alignment], path: Path) -> Path:
     """Attention of a few examples side by side as a PNG file: written symbols by row, source tokens by column."""
     from matplotlib.figure import Figure
 
@@ -104,7 +104,7 @@ def alignment_picture(alignments: Sequence[Alignment], path: Path) -> Path:
     return _saved(figure, path)
 
 
-def gradient_picture(lines: Mapping[str, np.ndarray], path: Path) -> Path:
+def gradient_plot(lines: Mapping[str, np.ndarray], path: Path) -> Path:
     """How far gradients reach, as a PNG file.
 
     Args:

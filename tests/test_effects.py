@@ -8,7 +8,7 @@ from dataclasses import replace
 import numpy as np
 
 from sweeper.records import TrialResult
-from sweeper.reports.lessons import Lesson, learned
+from sweeper.reports.effects import Effect, parameter_effects
 
 
 def trials(rng, count=40, score=lambda values: 0.0, noise=0.01):
@@ -24,32 +24,32 @@ def trials(rng, count=40, score=lambda values: 0.0, noise=0.01):
 
 
 def test_what_helps_is_named_first_with_about_what_it_gains(rng):
-    lessons = learned(trials(rng, score=lambda v: 0.1 * (v["attention"] == "dot")), "accuracy", seed=0)
-    first = lessons[0]
-    assert [Lesson(**one) for one in json.loads(json.dumps([one._asdict() for one in lessons]))] == lessons
+    effects = parameter_effects(trials(rng, score=lambda v: 0.1 * (v["attention"] == "dot")), "accuracy", seed=0)
+    first = effects[0]
+    assert [Effect(**one) for one in json.loads(json.dumps([one._asdict() for one in effects]))] == effects
     assert (first.parameter, first.better) == ("attention", "dot")
-    assert 0.06 < first.effect < 0.12
+    assert 0.06 < first.difference < 0.12
     assert str(first).startswith("attention: dot over ")
-    others = [lesson for lesson in lessons if lesson.parameter == "cell"]
+    others = [effect for effect in effects if effect.parameter == "cell"]
     assert not others[0].is_clear
-    assert str(others[0]) == "cell: no difference that these trials show"
+    assert str(others[0]) == "cell: no clear effect"
 
 
 def test_of_numbers_low_and_high_are_compared(rng):
-    lessons = learned(trials(rng, score=lambda v: 20 * v["learning_rate"]), "accuracy", seed=0)
-    assert lessons[0].parameter == "learning_rate"
-    assert lessons[0].better > lessons[0].worse
+    effects = parameter_effects(trials(rng, score=lambda v: 20 * v["learning_rate"]), "accuracy", seed=0)
+    assert effects[0].parameter == "learning_rate"
+    assert effects[0].better > effects[0].worse
 
 
 def test_parameters_may_all_be_numbers_or_all_be_words(rng):
     for kept in ("learning_rate", "cell"):
         some = [replace(one, configuration={kept: one.configuration[kept]}) for one in trials(rng)]
-        assert [lesson.parameter for lesson in learned(some, "accuracy", seed=0)] == [kept]
+        assert [effect.parameter for effect in parameter_effects(some, "accuracy", seed=0)] == [kept]
 
 
 def test_what_does_not_vary_and_what_was_cut_short_teaches_nothing(rng):
     some = trials(rng)
-    names = {lesson.parameter for lesson in learned(some, "accuracy", seed=0)}
+    names = {effect.parameter for effect in parameter_effects(some, "accuracy", seed=0)}
     assert names == {"cell", "attention", "attention_units", "learning_rate"}
     shorter = [
         TrialResult(r.number, {**r.configuration, "cell": "gru"}, "done", {"accuracy": 0.3}, epochs=1)
@@ -59,19 +59,19 @@ def test_what_does_not_vary_and_what_was_cut_short_teaches_nothing(rng):
         TrialResult(r.number, r.configuration, "done", {"accuracy": 0.8 + 0.01 * rng.normal()}, epochs=9)
         for r in some[20:]
     ]
-    lessons = {one.parameter: one for one in learned([*shorter, *longer], "accuracy", seed=0)}
-    assert lessons["cell"].effect < 0.2, "most of 0.5 is for the epochs"
+    effects = {one.parameter: one for one in parameter_effects([*shorter, *longer], "accuracy", seed=0)}
+    assert effects["cell"].difference < 0.2, "most of 0.5 is for the epochs"
 
 
 def test_few_trials_and_failed_ones_say_nothing(rng):
-    assert learned(trials(rng, 5), "accuracy", seed=0) == []
+    assert parameter_effects(trials(rng, 5), "accuracy", seed=0) == []
     failed = [TrialResult(r.number, r.configuration, "failed", error="x") for r in trials(rng, 20)]
-    assert learned(failed, "accuracy", seed=0) == []
+    assert parameter_effects(failed, "accuracy", seed=0) == []
 
 
 def test_the_same_seed_says_the_same():
     some = trials(np.random.default_rng(1))
-    assert learned(some, "accuracy", seed=4) == learned(some, "accuracy", seed=4)
+    assert parameter_effects(some, "accuracy", seed=4) == parameter_effects(some, "accuracy", seed=4)
 
 
 def test_an_effect_is_not_shared_with_what_depends_on_it_and_is_of_the_trials_that_use_it(rng):
@@ -86,10 +86,10 @@ def test_an_effect_is_not_shared_with_what_depends_on_it_and_is_of_the_trials_th
         TrialResult(number, one, "done", scores={"accuracy": score}, epochs=5)
         for number, (one, score) in enumerate(zip(found, scores, strict=True))
     ]
-    lessons = {one.parameter: one for one in learned(some, "accuracy", seed=0)}
-    assert lessons["extra"].effect > 0.1
-    assert (lessons["weighting"].better, lessons["fusion"].is_clear) == ("b", False)
-    assert lessons["weighting"].effect > 0.04
+    effects = {one.parameter: one for one in parameter_effects(some, "accuracy", seed=0)}
+    assert effects["extra"].difference > 0.1
+    assert (effects["weighting"].better, effects["fusion"].is_clear) == ("b", False)
+    assert effects["weighting"].difference > 0.04
 
 
 def test_what_ended_early_by_itself_was_given_as_much_as_others(rng):
@@ -97,7 +97,7 @@ def test_what_ended_early_by_itself_was_given_as_much_as_others(rng):
     some = trials(rng, score=lambda v: 0.2 * (v["cell"] == "lstm"))
     some = [replace(one, epochs=9 if one.configuration["cell"] == "lstm" else 3) for one in some]
     effects = [
-        {one.parameter: one.effect for one in learned(some, "accuracy", seed=0, epochs=given)}
+        {one.parameter: one.difference for one in parameter_effects(some, "accuracy", seed=0, epochs=given)}
         for given in ({}, {one.number: 9 for one in some})
     ]
     assert effects[1]["cell"] > 0.15 > effects[0]["cell"]

@@ -14,7 +14,7 @@ from ..errors import unknown
 from ..system.wording import without_secrets
 
 SCHEMES = ("https", "http", "file")  # of the addresses of data
-PARTS = ("train", "validation", "test")
+SPLITS = ("train", "validation", "test")
 Where = str | tuple[str, ...] | dict[str, str]
 """One path, several that belong together, or one for each given part of the split."""
 
@@ -165,7 +165,7 @@ def _check_parts(fields: Fields, key: str, value: Where | None) -> None:
     if not isinstance(value, dict):
         return
     for part in value:
-        if part not in PARTS:
-            raise fields.table(key).error(part, unknown("part of a split", part, PARTS))
+        if part not in SPLITS:
+            raise fields.table(key).error(part, unknown("part of a split", part, SPLITS))
     if "train" not in value:
         raise fields.error(key, "names parts of a split, but not train")

@@ -13,9 +13,9 @@ import numpy as np
 from ..data.store import Prepared
 from ..records import Difference, Differences, TrialOrder
 from .baselines import strongest_answers
-from .ensembles import Finished
+from .ensembles import FinishedTrials
 
-SHOWN = 6  # examples of each kind
+MAX_SHOWN = 6  # examples of each kind
 AROUND = 5  # tokens that are shown on each side of one
 
 
@@ -30,7 +30,7 @@ class _Labels(NamedTuple):
 def compare(orders: Sequence[TrialOrder]) -> Differences | None:
     """Finished trials that answer as one beside the strongest baseline; None for a task that writes, or where none was
     computed."""
-    finished = Finished(orders)
+    finished = FinishedTrials(orders)
     strongest = strongest_answers(finished.prepared.folder)
     if strongest is None:
         return None
@@ -45,7 +45,7 @@ def differences(prepared: Prepared, labels: _Labels, baseline: str, seed: int) -
     we_err, they_err = labels.ours != labels.true, labels.theirs != labels.true
     repaired, made = np.flatnonzero(they_err & ~we_err), np.flatnonzero(we_err & ~they_err)
     generator = np.random.default_rng(seed)
-    drawn = [np.sort(generator.permutation(places)[:SHOWN]) for places in (repaired, made)]
+    drawn = [np.sort(generator.permutation(places)[:MAX_SHOWN]) for places in (repaired, made)]
     return Differences(
         baseline,
         "examples" if prepared.meta.kind == "labels" else "tokens",

@@ -32,7 +32,7 @@ def alphabet(words: Iterable[bytes], counts: Iterable[int]) -> list[str]:
     return ranked({character.encode(): count for character, count in found.items() if count > RARE})
 
 
-def spelled(words: tf.Tensor, table: tf.lookup.StaticHashTable) -> tf.Tensor:
+def character_ids(words: tf.Tensor, table: tf.lookup.StaticHashTable) -> tf.Tensor:
     """Casing and characters of words.
 
     Args:
