@@ -55,7 +55,7 @@ def overhead(folder: Path) -> Iterator[Row]:
     """What a trial on rotten-tomatoes costs beyond training and validation."""
     _, done = sweep(folder, "sentiment", "--trials", "10")
     shares = [100 * (1 - trial["fit_seconds"] / trial["seconds"]) for trial in results(done)]
-    yield at_most("a trial outside fit and evaluation, rotten-tomatoes", shares, "%", 10)
+    yield at_most("share of a trial outside training and validation, rotten-tomatoes", shares, "%", 10)
 
 
 def resident(root: int, kind: str = "Pss") -> dict[int, int]:
@@ -94,10 +94,10 @@ def memory(folder: Path) -> Iterator[Row]:
         time.sleep(0.5)
     if running.returncode:
         raise SystemExit(f"{' '.join(command)} failed")
-    yield at_most("imdb, 25,000 reviews: memory of all processes together", [highest / 2**30], "GiB", 4)
+    yield at_most("imdb, 25,000 reviews: peak memory of all processes", [highest / 2**30], "GiB", 4)
 
 
-def flat(folder: Path) -> Iterator[Row]:
+def worker_memory(folder: Path) -> Iterator[Row]:
     """One worker that is never replaced, over 30 trials of one size, so that what grows is not the models."""
     (folder / "one-size.toml").write_text(ONE_SIZE)
     script = (

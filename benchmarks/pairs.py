@@ -26,7 +26,7 @@ HERE = Path(__file__).parent
 EPOCHS = 3
 SEEDS = int(os.environ.get("BENCH_SEEDS", "3"))
 PARTS = ("train", "validation", "test")
-WORDS = {"rate": "trials an hour", "validation": "best validation score", "test": "test score of the best"}
+WORDS = {"rate": "trials per hour", "validation": "best validation score", "test": "test score of the best"}
 
 Found = dict[str, float]
 """See `rated`."""
@@ -73,9 +73,11 @@ def compared(pair: Pair, ours: Sequence[Found], theirs: Sequence[Found]) -> Iter
     """Sweeper beside the script, seed by seed."""
     for name, target in (("rate", pair.target), ("whole", 0.0)):
         ratios = [a[name] / b[name] for a, b in zip(ours, theirs, strict=True)]
-        words = f"{pair.card}: trials an hour over the hand-written script's"
+        words = f"{pair.card}: trials per hour over the script's, "
         yield (
-            at_least(words, ratios, "x", target) if target else Row(f"{words}, whole processes", spread(ratios, "x"))
+            at_least(f"{words}all workers busy", ratios, "x", target)
+            if target
+            else Row(f"{words}whole processes, with start-up and export", spread(ratios, "x"))
         )
     for name, words in WORDS.items():
         both = [spread([found[name] for found in side], "") for side in (ours, theirs)]
@@ -85,9 +87,9 @@ def compared(pair: Pair, ours: Sequence[Found], theirs: Sequence[Found]) -> Iter
         noise = max(max(a) - min(a), max(b) - min(b))
         worse = statistics.median(b) - statistics.median(a)
         yield Row(
-            f"{pair.card}: {name} score lost to the script",
+            f"{pair.card}: {name} score: the script's minus sweeper's",
             f"{worse:.4f}",
-            f"at most the seeds' spread, {noise:.4f}",
+            f"at most the seeds' range, {noise:.4f}",
             worse <= noise,
         )
 

@@ -53,9 +53,9 @@ def pipeline(folder: Path) -> Iterator[Row]:
             tokens = int(split.lengths.sum()) * split.passes()
             rates.append(tokens / (time.perf_counter() - started) / 1e6)
             padding.append(100 * (1 - tokens / sum(rows * columns for rows, columns in batches)))
-        yield Row(f"{name}: batches from disk, no training", spread(rates, "million tokens a second"))
+        yield Row(f"{name}: batches from disk, no training", spread(rates, "million tokens per second"))
         yield Row(
-            f"{name}: padding in the batches that are trained on",
+            f"{name}: padding in training batches",
             spread(padding, "%"),
             "under 10 %",
             statistics.median(padding) < 10,

@@ -2,8 +2,7 @@
 
     make bench-quality DATASET=reuters-r8      # or several, or none for all
 
-Means of several seeds. What each seed of each side found is kept in quality.json when it is done, and not run again;
-remove its entry to repeat it. Nothing is chosen by test data: a sweep of a stated length with a shipped space, its winner
+Means of several seeds. What each seed found is kept in quality.json, and not run again; remove its entry to repeat it. Nothing is chosen by test data: a sweep of a stated length with a shipped space, its winner
 by validation, scored once, as are the best five together; and as long for the script. Standard data that no package holds come from the folder that
 SWEEPER_BENCH_DATA names; without it they are left out.
 """
@@ -34,7 +33,7 @@ KEPT = Path(__file__).with_name("quality.json")
 SEEDS = int(os.environ.get("BENCH_SEEDS", "3"))
 SCRIPTS = int(os.environ.get("BENCH_SCRIPTS", SEEDS))  # seeds of the script, which takes as long again; 0: none
 EPOCHS = 20
-TOGETHER = 5  # trials that answer as one, beside the winner alone
+MEMBERS = 5  # trials that answer as one, beside the winner alone
 LENGTH = 400  # tokens that the script pads to and cuts at
 
 
@@ -125,23 +124,21 @@ def quality(name: str, folder: Path) -> Iterator[Row]:
         ]
     score, seeds = found[0]["score"], _seeds(found)
     target = f"at least {asked.at_least:g}" if asked.at_least else ""
-    alone, together = found, [one["together"] for one in found]
-    for side, words in ((alone, "the best"), (together, f"the best {TOGETHER} as one (--ensemble {TOGETHER})")):
+    alone, ensemble = found, [one["ensemble"] for one in found]
+    for side, words in ((alone, "the best"), (ensemble, f"the ensemble of the best {MEMBERS}")):
         yield Row(
             f"{name}: test {score} of {words} of a sweep of {length}, {seeds}",
             _around([one["test"] for one in side]), target, _mean(side, "test") >= asked.at_least / 100,
         )  # fmt: skip
-    better = _mean(max(alone, together, key=lambda side: _mean(side, "validation")), "test")
+    better = _mean(max(alone, ensemble, key=lambda side: _mean(side, "validation")), "test")
     for baseline, of_test in found[0]["baselines"].items():
         linear = baseline == "linear" and asked.over_linear is not None
-        points = f"{asked.over_linear:g} points " if asked.over_linear else ""
-        target = f"{points}below what did better on validation data" if linear else ""
+        points = f" by {asked.over_linear:g} points" if asked.over_linear else ""
+        target = f"sweep above it{points}" if linear else ""
         above = 100 * (better - of_test) >= (asked.over_linear or 0) and better > of_test
         yield Row(f"{name}: {baseline}", _around([of_test]), target, not linear or above)
     if script:
-        yield Row(
-            f"{name}: a script written by hand, as long, {_seeds(script)}", _around([one["test"] for one in script])
-        )
+        yield Row(f"{name}: hand-written script, same time, {_seeds(script)}", _around([one["test"] for one in script]))
     if asked.published:
         yield Row(f"{name}: published: {asked.published}", "")
 
@@ -173,13 +170,13 @@ def _swept(asked: Quality, dataset: str, seed: int) -> dict[str, Any]:
     outcome = sweeper.sweep(
         asked.task, dataset=dataset, space=_space(asked), budget=60 * asked.minutes, epochs=EPOCHS, seed=seed
     )
-    together = sweeper.sweep(resume=outcome.folder.name, trials=1, seeds=1, ensemble=TOGETHER)  # trains no more
+    ensemble = sweeper.sweep(resume=outcome.folder.name, trials=1, seeds=1, ensemble=MEMBERS)  # trains no more
     assert outcome.best is not None
     return {
         "score": outcome.objective,
         "test": outcome.test[outcome.objective],
         "validation": outcome.validation[outcome.objective],
-        "together": {"test": together.test[outcome.objective], "validation": together.validation[outcome.objective]},
+        "ensemble": {"test": ensemble.test[outcome.objective], "validation": ensemble.validation[outcome.objective]},
         "baselines": {one.name: one.test[outcome.objective] for one in outcome.baselines},
         "trials": len(outcome.leaderboard) - len(outcome.baselines),
         "configuration": dict(outcome.best.configuration),

@@ -33,34 +33,43 @@ KEPT = Path(__file__).with_name("results.json")
 PARTS: dict[str, tuple[str, Callable[[Path], Iterator[Row]]]] = {
     "commands": ("Commands", footprint.commands),
     "start": ("Start-up, data cached", footprint.start),
-    "overhead": ("What a trial costs beside training", footprint.overhead),
-    "memory": ("Memory of a sweep", footprint.memory),
-    "flat": ("Memory of a worker", footprint.flat),
+    "overhead": ("Overhead of a trial", footprint.overhead),
+    "memory": ("Peak memory of a sweep", footprint.memory),
+    "worker-memory": ("Memory growth of a worker", footprint.worker_memory),
     **{
-        f"pairs-{pair.card}": (
-            f"Trials an hour beside the hand-written script: {pair.card}",
+        f"throughput-{pair.card}": (
+            f"Throughput against the hand-written script: {pair.card}",
             functools.partial(pairs.run, pair),
         )
         for pair in pairs.PAIRS
     },
     **{
-        f"tell-{card}": (f"Texts told beside n-grams: {card}", functools.partial(sequences.tell, card))
+        f"lm-{card}": (
+            f"Language modelling: {card}, bits per character against a 6-gram model",
+            functools.partial(sequences.language_model, card),
+        )
         for card in ("shakespeare", "grimm-tales")
     },
-    "attention": ("Attention beside a first state alone", sequences.attention),
-    "speak": ("How fast an export writes", sequences.speak),
-    "spoken-sweep": ("Words spoken after an hour", sequences.sweep_words),
-    "ablation-classifiers": ("What each part of a classifier gains", ablation.classifiers),
-    "ablation-taggers": ("What each part of a tagger gains", ablation.taggers),
-    "ablation-characters": ("What each part of a tagger by character gains", ablation.taggers_by_character),
-    "translate": ("Captions translated", sequences.translate),
-    "spoken-best": ("Words spoken at best", sequences.best_words),
-    "steps": ("A layer's training step, over the time of its matrix products alone", steps.steps),
-    "pipeline": ("From disk to model", pipeline.pipeline),
-    "workers": ("A second worker", scaling.workers),
-    "parent": ("The parent's cost", scaling.parent),
+    "attention": ("seq2seq with attention against the initial state alone (CMUdict)", sequences.attention),
+    "decoding-speed": ("Decoding speed of an exported seq2seq model", sequences.decoding_speed),
+    "g2p-sweep": ("Grapheme to phoneme (CMUdict): word error rate after a one-hour sweep", sequences.g2p_sweep),
+    "ablation-classifiers": ("Ablation: classifier", ablation.classifiers),
+    "ablation-taggers": ("Ablation: tagger of words", ablation.taggers),
+    "ablation-characters": ("Ablation: tagger of characters", ablation.taggers_by_character),
+    "translate": ("Machine translation: Multi30k English to German, BLEU", sequences.translate),
+    "g2p-best": (
+        "Grapheme to phoneme (CMUdict): word error rate of the best configuration, trained to the end",
+        sequences.g2p_best,
+    ),
+    "steps": (
+        "Training step of a recurrent layer, over the time of its matrix products alone (GEMM floor)",
+        steps.steps,
+    ),
+    "pipeline": ("Input pipeline", pipeline.pipeline),
+    "workers": ("Speed-up by a second worker", scaling.workers),
+    "parent": ("Cost of the parent process per trial", scaling.parent),
 }
-EVERY_PART = {**PARTS, **quality.PARTS}
+EVERY_PART = {**quality.PARTS, **PARTS}
 
 
 def machine() -> str:
@@ -69,7 +78,7 @@ def machine() -> str:
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     return (
         f"{datetime.date.today().isoformat()}: {cores} cores, {total:.0f} GiB, {gpus} GPU, {platform.system()}, "
-        f"Python {platform.python_version()}; {found}; products as OpenBLAS has them for {blas()}."
+        f"Python {platform.python_version()}; {found}; OpenBLAS kernels: {blas()}."
     )
 
 
@@ -81,13 +90,25 @@ def blas() -> str:
 
 def document(kept: dict[str, dict[str, object]]) -> str:
     """The results as Markdown, each part with the day and machine that gave it."""
-    lines = ["# Results", "", "Written by `make bench`. Medians, with the lowest and the highest run in brackets.", ""]
+    lines = [
+        "# Results",
+        "",
+        "Written by `make bench`. Medians (lowest to highest run), or means ± standard deviation over seeds.",
+        "",
+    ]
     if all("no GPU" in str(part["machine"]) for part in kept.values()):
         lines += ["Nothing here was run on a machine with a GPU.", ""]
     for name, (title, _) in EVERY_PART.items():
         if name not in kept:
             continue
-        lines += [f"## {title}", "", str(kept[name]["machine"]), "", "| what | found | asked | |", "|---|---|---|---|"]
+        lines += [
+            f"## {title}",
+            "",
+            str(kept[name]["machine"]),
+            "",
+            "| benchmark | result | target | met |",
+            "|---|---|---|---|",
+        ]
         for what, found, target, good in kept[name]["rows"]:  # type: ignore[attr-defined]
             lines.append(f"| {what} | {found} | {target} | {('yes' if good else '**no**') if target else ''} |")
         lines.append("")

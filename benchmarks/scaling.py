@@ -54,9 +54,9 @@ class Sleepers(pool.Workers):
         return [order for order, _, _ in self._begun.values()]
 
     def epochs(self) -> Iterator[EpochEvent]:
-        for number, (order, began, told) in list(self._begun.items()):
+        for number, (order, began, tell_history) in list(self._begun.items()):
             due = min(EPOCHS, int((time.time() - began) / SECONDS))
-            for epoch in range(told + 1, due + 1):
+            for epoch in range(tell_history + 1, due + 1):
                 metrics = {
                     "loss": 1.0,
                     "val_loss": 1.0,
@@ -69,8 +69,8 @@ class Sleepers(pool.Workers):
             self._begun[number] = (order, began, due)
 
     def results(self) -> Iterator[TrialResult]:
-        for number, (order, _, told) in list(self._begun.items()):
-            if told == EPOCHS:
+        for number, (order, _, tell_history) in list(self._begun.items()):
+            if tell_history == EPOCHS:
                 del self._begun[number]
                 scores = {"accuracy": 0.5 + number % 97 / 1_000, "macro_f1": 0.5, "loss": 1.0}
                 yield TrialResult(number, order.configuration, "done", scores, 1, EPOCHS, 1.0, 1.0, 1, 1.0)
@@ -95,7 +95,7 @@ def parent(folder: Path) -> Iterator[Row]:
         parts = [1e3 * sum(costs[:tail]) / tail, 1e3 * sum(costs[-tail:]) / tail]
         whole = 1e3 * sum(costs) / len(costs)
         yield at_most(
-            f"{count} workers, {trials:,} trials of {EPOCHS} epochs: the parent's processor time a trial",
+            f"{count} workers, {trials:,} trials of {EPOCHS} epochs: CPU per trial, parent process",
             [whole],
             "ms",
             20,
@@ -107,7 +107,7 @@ def parent(folder: Path) -> Iterator[Row]:
             parts[1] / parts[0] <= 1.2,
         )
         yield Row(
-            f"{count} workers, {trials:,} trials: processor time a trial of the process that tells MLflow (SQLite)",
+            f"{count} workers, {trials:,} trials: CPU per trial, process that writes to MLflow (SQLite)",
             f"{1e3 * telling / trials:.3g} ms",
         )
 
@@ -132,13 +132,13 @@ def simulated(folder: Path, workers: int, trials: int) -> tuple[list[float], flo
                 space.for_data(prepared.meta.traits), settings, prepared, "accuracy", sweep, sleepers, tracker
             )
             stamps: list[float] = []
-            told = search.history.told
+            note_result = search.history.tell_history
 
-            def stamped(result: TrialResult) -> None:
-                told(result)
+            def stamped(result: TrialResult, spent: float) -> None:
+                note_result(result, spent)
                 stamps.append(_processor_seconds())
 
-            search.history.told = stamped  # type: ignore[method-assign]
+            search.history.tell_history = stamped  # type: ignore[method-assign]
             from rich.console import Console
 
             baseline: Future[Any] = Future()

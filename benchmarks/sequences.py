@@ -1,4 +1,4 @@
-"""What is written: texts told beside n-grams, words spoken, and how fast."""
+"""Generation and sequence to sequence: quality, and how fast an export decodes."""
 
 from __future__ import annotations
 
@@ -16,12 +16,13 @@ import sweeper
 
 from .rows import Row
 
-TOLD = 600.0  # seconds of a sweep over texts
+LM_BUDGET = 600.0  # seconds of a sweep over texts
 LEAST_GAIN = 5.0  # percent fewer bits than the n-grams
-SPOKEN = 3_600.0  # seconds of a sweep over words
+G2P_BUDGET = 3_600.0  # seconds of a sweep over words
 KNOWN_GOOD = {"cell": "lstm", "units": 128, "learning_rate": 0.004, "batch_size": 128}
 WIDE = {"depth": 2, "units": 192, "dropout": 0.3, "batch_size": 64, "schedule": "cosine", "patience": 13}
-ASKED = 1_000  # words that are spoken
+N_WORDS = 1_000  # words that are decoded
+MARGIN = 10.0  # points of word error rate by which attention must beat the initial state alone
 TRANSLATES = {
     "cell": "lstm", "units": 128, "embedding_units": 128, "attention": "general", "dropout": 0.4,
     "embedding_dropout": 0.1, "learning_rate": 0.003, "schedule": "cosine", "batch_size": 64, "max_vocabulary": 8_000,
@@ -39,10 +40,10 @@ format = "pairs"
 """
 
 
-def tell(card: str, folder: Path) -> Iterator[Row]:
+def language_model(card: str, folder: Path) -> Iterator[Row]:
     """A ten-minute sweep with the shipped space, seed 0, and the bits of a character beside the 6-grams'."""
     os.chdir(folder)
-    outcome = sweeper.sweep("generation", dataset=card, budget=TOLD, epochs=40, say=lambda line: None)
+    outcome = sweeper.sweep("generation", dataset=card, budget=LM_BUDGET, epochs=40, say=lambda line: None)
     assert outcome.best is not None
     score = "bits_per_character"
     ours, theirs = outcome.test[score], outcome.baselines[-1].test[score]
@@ -50,9 +51,9 @@ def tell(card: str, folder: Path) -> Iterator[Row]:
     trials = sum(not str(trial).startswith("baseline") for trial in outcome.leaderboard["trial"])
     varied = ("cell", "depth", "units", "condition", "window", "dropout", "learning_rate", "batch_size")
     known = {name: outcome.best.configuration[name] for name in varied if name in outcome.best.configuration}
-    yield Row(f"{card}: {outcome.baselines[-1].name}, test bits a character", f"{theirs:.3f}", "", good=True)
+    yield Row(f"{card}: {outcome.baselines[-1].name}, test bits per character", f"{theirs:.3f}", "", good=True)
     yield Row(
-        f"{card}: the best of {trials} trials in ten minutes, test bits a character",
+        f"{card}: the best of {trials} trials of a ten-minute sweep, test bits per character",
         f"{ours:.3f}, {gain:.1f} % fewer",
         f"{LEAST_GAIN:g} % fewer",
         gain >= LEAST_GAIN,
@@ -70,41 +71,46 @@ def attention(folder: Path) -> Iterator[Row]:
         outcome = _one(folder / f"{len(rates)}.toml", {**KNOWN_GOOD, **values}, epochs=2)
         rates[name] = 100 * outcome.test["sequence_error_rate"]
     alone, attended = rates["a first state alone"], rates["attention"]
-    yield Row("cmudict, two epochs: word error of a first state alone, test", f"{alone:.1f} %", "", good=True)
-    yield Row("cmudict, two epochs: word error with attention, test", f"{attended:.1f} %", "far less", attended < alone)
+    yield Row("cmudict, two epochs: test word error rate, initial state alone", f"{alone:.1f} %", "", good=True)
+    yield Row(
+        "cmudict, two epochs: test word error rate, with attention",
+        f"{attended:.1f} %",
+        f"{MARGIN:g} points lower",
+        attended <= alone - MARGIN,
+    )
 
 
-def speak(folder: Path) -> Iterator[Row]:
+def decoding_speed(folder: Path) -> Iterator[Row]:
     """How long an export takes for so many words, on one core, without loading."""
     os.chdir(folder)
     outcome = _one(folder / "s.toml", KNOWN_GOOD, epochs=1)
-    words = sweeper.load_dataset("cmudict").query("split == 'test'")["source"].drop_duplicates().tolist()[:ASKED]
-    for name, options in (("greedily", {"beam_width": 1, "length_penalty": 0.0}), ("by a beam of 3", {"beam_width": 3, "length_penalty": 0.0})):  # fmt: skip
+    words = sweeper.load_dataset("cmudict").query("split == 'test'")["source"].drop_duplicates().tolist()[:N_WORDS]
+    for name, options in (("greedy", {"beam_width": 1, "length_penalty": 0.0}), ("beam of 3", {"beam_width": 3, "length_penalty": 0.0})):  # fmt: skip
         seconds = _timed(str(outcome.export), words, options)
         yield Row(
-            f"{ASKED:,} words written {name} by the SavedModel, one core, seconds",
+            f"{N_WORDS:,} words, {name}, SavedModel on one core, seconds",
             f"{np.median(seconds):.2f} ({min(seconds):.2f} to {max(seconds):.2f})",
             "under 2" if options["beam_width"] == 1 else "",
             float(np.median(seconds)) < 2,
         )
 
 
-def sweep_words(folder: Path) -> Iterator[Row]:
+def g2p_sweep(folder: Path) -> Iterator[Row]:
     """cmudict: a sweep of one hour over the shipped space for long ones."""
     os.chdir(folder)
     outcome = sweeper.sweep(
-        "seq2seq", dataset="cmudict", space="seq2seq-long", budget=SPOKEN, epochs=8, say=lambda line: None
+        "seq2seq", dataset="cmudict", space="seq2seq-long", budget=G2P_BUDGET, epochs=8, say=lambda line: None
     )
     rate = 100 * outcome.test["sequence_error_rate"]
-    yield Row("cmudict: word error of the best after one hour, test", f"{rate:.1f} %", "30 %", rate <= 30)
+    yield Row("cmudict: test word error rate of the best after one hour", f"{rate:.1f} %", "30 %", rate <= 30)
 
 
-def best_words(folder: Path) -> Iterator[Row]:
+def g2p_best(folder: Path) -> Iterator[Row]:
     """cmudict: the known-good configuration, deeper and wider, trained until its learning rate has fallen to nothing."""
     os.chdir(folder)
     outcome = _one(folder / "best.toml", {**KNOWN_GOOD, **WIDE}, epochs=13)
     rate = 100 * outcome.test["sequence_error_rate"]
-    yield Row("cmudict: word error of the best trained to the end, test", f"{rate:.1f} %", "26 %", rate <= 26)
+    yield Row("cmudict: test word error rate", f"{rate:.1f} %", "26 %", rate <= 26)
 
 
 def translate(folder: Path) -> Iterator[Row]:

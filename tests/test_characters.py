@@ -151,9 +151,7 @@ def test_the_alphabet_is_that_of_the_training_texts(tmp_path):
 
 def built(task, kind, kernel="keras"):
     small = {"character_units": 5, "units": 4, "embedding_units": 3}
-    configuration = complete(
-        task, {"characters": kind, "direction": "forward", **small}, DataTraits(has_words=True)
-    )
+    configuration = complete(task, {"characters": kind, "direction": "forward", **small}, DataTraits(has_words=True))
     sizes = Sizes(9, 3, seed=4, kernel=kernel, characters=CharacterSizes(WIDTH, len(LETTERS), KINDS))
     return build_tagger(configuration, sizes) if task == "tagging" else build_classifier(configuration, sizes)
 
