@@ -75,23 +75,23 @@ def _files(**parts: str) -> str:
 COLUMNS = 'format = "columns"'
 QUALITIES = {
     "rotten-tomatoes": Quality(
-        "sentiment", "sentiment-english", 0, 2, "LSTM 75.1, BiLSTM 77.7 with vectors (Yao et al. 2019, their split)", 5
+        "sentiment", "sentiment-english", 0, 2, "LSTM 75.1, with vectors 77.3, BiLSTM 77.7 (Yao et al. 2019, their split)", 5
     ),
-    "imdb": Quality("sentiment", "sentiment-english", 91, 0, "LSTM 86.5 (Dai and Le 2015)", 10),
-    "reuters-r8": Quality("text", "text-long", 97.3, 0, "LSTM 93.7, BiLSTM 96.3 (Yao et al. 2019)", 5),
-    "reuters-r52": Quality("text", "text", 93.5, 0, "LSTM 85.5, BiLSTM 90.5 (Yao et al. 2019)", 5),
-    "20newsgroups": Quality("text", "text-long", 85.5, 0, "LSTM 65.7, BiLSTM 73.2 (Yao et al. 2019)", 10),
+    "imdb": Quality("sentiment", "sentiment-english", 91, 0, "LSTM 86.5, with word2vec 90.0 (Dai and Le 2015); semi-supervised 94.1 (Johnson and Zhang 2016)", 10),
+    "reuters-r8": Quality("text", "text-long", 97.3, 0, "LSTM 93.7, with vectors 96.1, BiLSTM 96.3 (Yao et al. 2019)", 5),
+    "reuters-r52": Quality("text", "text", 93.5, 0, "LSTM 85.5, with vectors 90.5, BiLSTM 90.5 (Yao et al. 2019)", 5),
+    "20newsgroups": Quality("text", "text-long", 85.5, 0, "LSTM 65.7, with vectors 75.4, BiLSTM 73.2 (Yao et al. 2019)", 10),
     "zh-reviews": Quality("sentiment", "sentiment-long", 0, 2, "", 10),
     **{
         f"peoples-daily-{head}": Quality("tagging", "tagging-long", 0, None, "", 20, dataset="peoples-daily", head=head)
         for head in ("crf", "softmax")
     },
     "sst2": Quality(
-        "sentiment", "sentiment-english", 84, None, "LSTM 84.9, BiLSTM 87.5, trained on phrases (Tai et al. 2015)", 5,
+        "sentiment", "sentiment-english", 84, None, "trained on phrases: LSTM 84.9, BiLSTM 87.5 (Tai et al. 2015), BLSTM-2DCNN 89.5 (Zhou et al. 2016)", 5,
         _card("sentiment", "en", 'train = "train.tsv", validation = "dev.tsv", test = "test.tsv"', 'format = "labelled"\ntext = "text"\nlabel = "label"'),
     ),
     "conll2000": Quality(
-        "tagging", "tagging-english", 94.5, None, "BiLSTM-CRF 94.5 (Huang et al. 2015)", 20,
+        "tagging", "tagging-english", 94.5, None, "BiLSTM-CRF 94.5 (Huang et al. 2015), NCRF++ 95.06 (Yang and Zhang 2018)", 20,
         _card("tagging", "en", _files(train="conll2000/train.txt", test="conll2000/test.txt"), f"{COLUMNS}\ntoken = 0\ntag = 2", "validation = 0.1"),
     ),
     "ud_en_ewt": Quality(

@@ -65,6 +65,7 @@ PARTS: dict[str, tuple[str, Callable[[Path], Iterator[Row]]]] = {
         "Training step of a recurrent layer, over the time of its matrix products alone (GEMM floor)",
         steps.steps,
     ),
+    "heads": ("Training step of a tagger: CRF over softmax head", steps.heads),
     "pipeline": ("Input pipeline", pipeline.pipeline),
     "workers": ("Speed-up by a second worker", scaling.workers),
     "parent": ("Cost of the parent process per trial", scaling.parent),

@@ -23,23 +23,19 @@ from typing import Any
 
 import numpy as np
 
-from .rows import Row, spread
+from .rows import Row, at_most, spread
 
 GRID = ((64, 50, 64), (64, 200, 64), (16, 200, 64), (64, 200, 128))  # batch, longest text, units
 GATES = {"simple_rnn": 1, "gru": 3, "lstm": 4}
 TARGETS = {64: 1.5, 128: 1.3}  # of gru and lstm, by units
 DECODER = 1.6
+CRF = 1.3  # of a tagger's step with a softmax
 GATED = ("gru", "lstm")
 REPEATS = 9
 
 
 def steps(folder: Path) -> Iterator[Row]:
-    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
-    done = subprocess.run(
-        [sys.executable, "-m", "benchmarks.steps"],
-        env={**os.environ, **threads, "TF_CPP_MIN_LOG_LEVEL": "3"}, check=True, stdout=subprocess.PIPE, text=True,
-    )  # fmt: skip
-    for found in map(json.loads, done.stdout.splitlines()):
+    for found in _measured("layers"):
         others = [f"{name} {spread(values, 'x')}" for name, values in found["ratios"].items()]
         target = DECODER if found["cell"] == "decoder" else TARGETS[found["units"]] if found["cell"] in GATED else None
         good = target is None or statistics.median(found["ratios"]["sweeper"]) <= target
@@ -47,6 +43,22 @@ def steps(folder: Path) -> Iterator[Row]:
             found["what"], f"floor {found['floor_ms']:.3g} ms at {found['gflops']:.0f} GFLOP/s; {'; '.join(others)}",
             f"at most {target} x" if target else "", good,
         )  # fmt: skip
+
+
+def heads(folder: Path) -> Iterator[Row]:
+    """What a CRF adds to the step of a tagger."""
+    for found in _measured("heads"):
+        yield at_most(found["what"], found["ratios"], "x", CRF)
+
+
+def _measured(what: str) -> Iterator[dict[str, Any]]:
+    """What this program prints, with one thread."""
+    threads = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS"), "1")
+    done = subprocess.run(
+        [sys.executable, "-m", "benchmarks.steps", what],
+        env={**os.environ, **threads, "TF_CPP_MIN_LOG_LEVEL": "3"}, check=True, stdout=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    yield from map(json.loads, done.stdout.splitlines())
 
 
 def measure(cell: str, direction: str, batch: int, longest: int, units: int) -> dict[str, Any]:
@@ -81,8 +93,8 @@ def _said(products: int, floors: list[float]) -> dict[str, float]:
     return {"floor_ms": 1e3 * floor, "gflops": products / floor / 1e9}
 
 
-def writing(batch: int, units: int) -> dict[str, Any]:
-    """The whole training step of an encoder with attention and a decoder, its optimizer and loss included."""
+def training(card: str, values: dict[str, Any]) -> tuple[Any, Any]:
+    """The learner of a configuration, and one of its batches."""
     from sweeper.data import cards
     from sweeper.data.prepare import prepare
     from sweeper.declared import parameters
@@ -90,12 +102,31 @@ def writing(batch: int, units: int) -> dict[str, Any]:
     from sweeper.models import kernels
     from sweeper.records import TrialOrder
 
-    prepared = prepare(cards.load_card("cmudict"), [("characters", True)])
-    values = {"units": units, "embedding_units": units, "batch_size": batch}
-    configuration = parameters.complete("seq2seq", values, prepared.meta.traits)
-    order = TrialOrder(0, "seq2seq", configuration, str(prepared.folder), "", seed=0, epochs=1)
+    declared = cards.load_card(card)
+    prepared = prepare(declared, [("characters", True)] if declared.task == "seq2seq" else [("words", True)])
+    configuration = parameters.complete(declared.task, values, prepared.meta.traits)
+    order = TrialOrder(0, declared.task, configuration, str(prepared.folder), "", seed=0, epochs=1)
     learner = build_learner(order, prepared, 1_000, kernels.choose(configuration))
-    some = next(load(order, prepared, "train").training(batch, np.random.default_rng(0)))
+    some = next(load(order, prepared, "train").training(values["batch_size"], np.random.default_rng(0)))
+    return learner, some
+
+
+def crf_over_softmax(card: str, batch: int) -> dict[str, Any]:
+    """The whole training step of a tagger with a CRF, over that with a softmax, in turn."""
+    both = []
+    for head in ("crf", "softmax"):
+        learner, some = training(card, {"cell": "lstm", "units": 64, "head": head, "batch_size": batch})
+        both.append(lambda one=learner, of=some: one.step(of.inputs, of.labels, of.weights).numpy())
+    for step in both * 3:
+        step()
+    ratios = [seconds(both[0]) / seconds(both[1]) for _ in range(3 * REPEATS)]
+    what = f"{card}, LSTM of 64 units, batch {batch}, {some.ids.shape[1]} tokens: step with CRF over softmax"
+    return {"what": what, "ratios": ratios}
+
+
+def writing(batch: int, units: int) -> dict[str, Any]:
+    """The whole training step of an encoder with attention and a decoder, its optimizer and loss included."""
+    learner, some = training("cmudict", {"units": units, "embedding_units": units, "batch_size": batch})
     sources, targets = (np.count_nonzero(one, axis=1) for one in (some.ids, some.weights))
     # Every matrix is multiplied with each source symbol or with each target symbol; and attention looks from each target
     # symbol at each source symbol, once to score it and once to sum.
@@ -209,6 +240,10 @@ def main() -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
+    if sys.argv[1] == "heads":
+        for card, batch in itertools.product(("peoples-daily", "turkish-pos"), (16, 32, 64)):
+            print(json.dumps(crf_over_softmax(card, batch)), flush=True)
+        return
     for units in TARGETS:
         print(json.dumps(writing(128, units)), flush=True)
     for cell, direction, sizes in itertools.product(GATES, ("forward", "both"), GRID):

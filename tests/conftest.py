@@ -107,6 +107,9 @@ def people(count: int = 120) -> str:
     return "\n".join(lines) + "\n"
 
 
+NAMES = ("anna", "hanna", "johanna", "susanna", "marianna")
+
+
 def card_text(
     file: str, *, task: str = "text", adapter: str = 'format = "labelled"\ntext = "review"\nlabel = "verdict"'
 ) -> str:
@@ -143,6 +146,14 @@ def spelled_card(tmp_path: Path) -> Path:
 
 def pairs(word: str) -> list[str]:
     return [word[place : place + 2] for place in range(len(word))]
+
+
+@pytest.fixture
+def lines_card(tmp_path: Path) -> Path:
+    write(tmp_path / "data" / "names.txt", "".join(f"{NAMES[n % 5]} {n}\n" for n in range(80)))
+    return write(
+        tmp_path / "data" / "names.toml", card_text("names.txt", task="generation", adapter='format = "lines"')
+    )
 
 
 @pytest.fixture

@@ -8,7 +8,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from sweeper.data import cards
+from sweeper.data.prepare import prepare
 from sweeper.declared.parameters import complete
+from sweeper.learners import build_learner
 from sweeper.learners.build import _places
 from sweeper.learners.sequences import SequenceLearner
 from sweeper.models import Sizes, build_encoder_decoder
@@ -16,7 +19,7 @@ from sweeper.models.beam import search
 from sweeper.models.decoder import Memory
 from sweeper.models.encoder_decoder import forcing
 from sweeper.models.optimizers import build_optimizer
-from sweeper.records import BOUNDARY, UNKNOWN
+from sweeper.records import BOUNDARY, UNKNOWN, TrialOrder
 
 DECODERS = ("initial_state", "repeat", "feedback", "start_token")
 SYMBOLS, TIME, LONGEST = 5, 6, 4
@@ -108,9 +111,13 @@ def test_what_is_unknown_is_never_written(width, sources):
     assert UNKNOWN not in model.write(sources).symbols.numpy()
 
 
-@pytest.mark.parametrize("decoder", DECODERS)
-def test_a_beam_as_wide_as_the_symbols_finds_what_trying_everything_finds(decoder, rng):
-    model = built(decoder=decoder, longest=2, attention="general")
+@pytest.mark.parametrize(
+    "values",
+    [*({"decoder": decoder} for decoder in DECODERS), {"input_feeding": "yes"}, {"depth": 2, "cell": "lstm"}],
+    ids=str,
+)
+def test_a_beam_as_wide_as_the_symbols_finds_what_trying_everything_finds(values, rng):
+    model = built(longest=2, attention="general", **values)
     model.decoder.head.kernel.assign(model.decoder.head.kernel * 2)
     model.decoder.head.bias.assign([1.5, 0, 0, 0, 0])  # some end at once
     sources = tf.constant(rng.integers(1, 9, (40, TIME)), tf.int32)
@@ -144,17 +151,77 @@ def test_each_decoder_knows_what_its_equation_says_and_no_more(decoder, sources,
     assert bool(tf.reduce_any(states[0] != 0)) == begins_with_context
 
 
-def test_one_step_of_a_simple_rnn_by_hand(sources):
-    model = built(decoder="feedback", cell="simple_rnn", direction="forward")
-    memory, decoder = Memory(**model.encoder(sources)), model.decoder
+@pytest.mark.parametrize("decoder", DECODERS)
+def test_one_step_of_a_simple_rnn_by_hand(decoder, sources):
+    model = built(decoder=decoder, cell="simple_rnn", direction="forward")
+    memory, decoding = Memory(**model.encoder(sources)), model.decoder
     state, previous = np.full((3, 4), 0.3, np.float32), np.array([2, 0, 4])
-    kernel, recurrent, bias = (weight.numpy() for weight in decoder.recurrent[0].cell.weights)
-    y = decoder.embedding.weights[0].numpy()[previous]
-    h = np.tanh(np.concatenate([memory.last, y], axis=1) @ kernel + state @ recurrent + bias)
-    of_symbols, bias = (weight.numpy() for weight in decoder.head.weights)
-    logits, _, after, _ = decoder.step(tf.constant(previous), [tf.constant(state)], None, memory, memory.last)
+    kernel, recurrent, bias = (weight.numpy() for weight in decoding.recurrent[0].cell.weights)
+    c = memory.last.numpy()
+    y = decoding.embedding.weights[0].numpy()[previous] if decoding.embedding is not None else None
+    inputs = {"initial_state": [np.zeros((3, 1))], "repeat": [c], "feedback": [c, y], "start_token": [y]}[decoder]
+    h = np.tanh(np.concatenate(inputs, axis=1) @ kernel + state @ recurrent + bias)
+    of_symbols, bias = (weight.numpy() for weight in decoding.head.weights)
+    logits, _, after, _ = decoding.step(tf.constant(previous), [tf.constant(state)], None, memory, memory.last)
     assert np.abs(logits - (h @ of_symbols + bias)).max() < 1e-5
     assert np.abs(after[0] - h).max() < 1e-6
+
+
+@pytest.mark.parametrize("cell", ["gru", "lstm"])
+def test_each_context_by_hand(cell, sources):
+    """The context is the last state, a transform of it, or the mean of the transformed states of real tokens."""
+    real = (sources.numpy() != 0)[:, :, None]
+    for context in ("last", "projected_last", "projected_all"):
+        model = built(context=context, cell=cell, direction="forward", decoder="start_token")
+        memory = Memory(**model.encoder(sources))
+        found, states = model.decoder.begin(memory)
+        last = memory.last.numpy()[:, :4]
+        if context == "last":
+            assert np.array_equal(found, last)
+            assert np.array_equal(states[0], memory.last), "with an LSTM's cell state"
+            continue
+        kernel, bias = (weight.numpy() for weight in model.decoder.projection.weights)
+        of_states = np.tanh(memory.states.numpy() @ kernel + bias)
+        mean = (of_states * real).sum(1) / real.sum(1)
+        wanted = np.tanh(last @ kernel + bias) if context == "projected_last" else mean
+        assert np.abs(found - wanted).max() < 1e-6
+        assert np.array_equal(states[0][:, :4], found)
+        if cell == "lstm":
+            kernel, bias = (weight.numpy() for weight in model.decoder.cell_projection.weights)
+            assert np.abs(states[0][:, 4:] - (wanted @ kernel + bias)).max() < 1e-6
+
+
+def weights(layer):
+    return [weight.numpy() for weight in layer.weights]
+
+
+@pytest.mark.parametrize("fusion", ["add", "concat", "mlp"])
+def test_attention_that_looks_at_one_place_fuses_its_state(fusion, sources, targets):
+    """Scores so far apart that all weight is on the best place: what is fused is exactly the encoder's state there."""
+    model, (labels, real) = built(attention="general", fusion=fusion, scale=0.5), targets
+    decoder = model.decoder
+    decoder.attention.general.assign(1e6 * decoder.attention.general.numpy())
+    memory, looked = Memory(**model.encoder(sources)), model(sources, labels, real)
+    assert np.allclose(looked["attention"].numpy().max(-1), 1, atol=1e-6)
+    places = looked["attention"].numpy().argmax(-1)
+    attended = np.take_along_axis(memory.states.numpy(), places[:, :, None], axis=1)
+
+    seen = []
+    decoder.fusion.call = lambda h, a, call=decoder.fusion.call: seen.append((h.numpy(), a.numpy())) or call(h, a)
+    logits = model(sources, labels, real)["logits"].numpy()
+    [(h, a)] = seen
+    assert np.abs(a - attended)[real.numpy()].max() < 1e-5
+    W, *bias = weights(decoder.fusion.inner)
+    both = np.concatenate([attended, h], axis=-1)
+    fused = {
+        "add": lambda: h + attended @ W,
+        "concat": lambda: np.tanh(both @ W),  # Luong et al. 2015, eq. 5
+        "mlp": lambda: (
+            np.tanh(both @ W + bias[0]) @ weights(decoder.fusion.outer)[0] + weights(decoder.fusion.outer)[1]
+        ),
+    }[fusion]()
+    of_symbols, bias = weights(decoder.head)
+    assert np.abs(logits - (fused @ of_symbols + bias))[real.numpy()].max() < 1e-4
 
 
 def test_padding_of_the_source_is_never_attended_to(sources, targets):
@@ -199,6 +266,17 @@ def test_the_share_of_true_symbols_falls_as_the_paper_has_it():
     k = 5.0
     assert np.allclose(shares("inverse_sigmoid", 1 / k), [k / (k + np.exp(i / k)) for i in (0, 1, 2, 20)])
     assert forcing({}, 7) == 1
+
+
+def test_a_learner_of_a_configuration_forces_as_it_says(spelled_card, tmp_path):
+    prepared = prepare(cards.load_card(str(spelled_card)), [("characters", True)])
+    values = {"units": 4, "embedding_units": 4, "teacher_forcing": "exponential", "forcing_decay": 0.2}
+    configuration = complete("seq2seq", values, prepared.meta.traits)
+    order = TrialOrder(0, "seq2seq", configuration, str(prepared.folder), str(tmp_path), 0, 1)
+    learner = build_learner(order, prepared, 10, "keras")
+    learner.progress.epoch = 2
+    learner.begin_epoch()
+    assert float(learner.model.decoder.forcing) == pytest.approx(0.64)
 
 
 def test_one_hot_symbols_are_read_as_rows_of_the_kernel(sources, targets):

@@ -35,7 +35,7 @@ from sweeper.tasks.ngrams import NGrams
 from sweeper.tasks.serving_writers import GeneratorModule
 from sweeper.trials.trial import run_trial
 
-from .conftest import card_text, write
+from .conftest import NAMES, card_text, write
 
 SMALL = {"units": 8, "embedding_units": 5, "batch_size": 4, "window": 6, "dropout": 0.0}
 SYMBOLS, CONDITIONS = 9, 3
@@ -293,16 +293,6 @@ def test_scores_are_bits_of_a_character_or_the_perplexity_of_words(lines_card):
 
 
 # ---------------------------------------------------------------- end to end
-
-NAMES = ("anna", "hanna", "johanna", "susanna", "marianna")
-
-
-@pytest.fixture
-def lines_card(tmp_path):
-    write(tmp_path / "data" / "names.txt", "".join(f"{NAMES[n % 5]} {n}\n" for n in range(80)))
-    return write(
-        tmp_path / "data" / "names.toml", card_text("names.txt", task="generation", adapter='format = "lines"')
-    )
 
 
 @pytest.fixture

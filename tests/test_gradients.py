@@ -32,8 +32,8 @@ def order_of(card, tmp_path, **values):
     return TrialOrder(0, prepared.meta.task, configuration, str(prepared.folder), folder, 0, 1), prepared
 
 
-@pytest.mark.parametrize("factor", [0.0, 0.5])
-def test_a_gradient_shrinks_by_the_factor_of_its_recurrence(reviews_card, tmp_path, factor, monkeypatch):
+@pytest.mark.parametrize("factor", [0.0, 0.5, 1.5])
+def test_a_gradient_shrinks_or_grows_by_the_factor_of_its_recurrence(reviews_card, tmp_path, factor, monkeypatch):
     order, prepared = order_of(reviews_card, tmp_path, cell="simple_rnn")
     learner = build_learner(order, prepared, 1, "keras")
     [cell] = [layer.cell for layer in learner.model.layers if hasattr(layer, "cell")]
@@ -81,12 +81,13 @@ def test_the_plain_network_keeps_what_depends_on_a_value_that_is_no_default(revi
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize(("card", "kept"), [("people_card", ()), ("spelled_card", ()), ("reviews_card", ("pooling",))])
+@pytest.mark.parametrize(
+    ("card", "kept"), [("people_card", ()), ("spelled_card", ()), ("lines_card", ()), ("reviews_card", ("pooling",))]
+)
 def test_every_task_has_its_picture(card, kept, request, tmp_path):
     values = {name: value for name, value in SMALL.items() if name in ("units", "embedding_units", *kept)}
-    prepared = prepare(
-        cards.load_card(str(request.getfixturevalue(card))), encodings=[("words", True), ("characters", True)]
-    )
+    card = cards.load_card(str(request.getfixturevalue(card)))
+    prepared = prepare(card, [] if card.task == "generation" else [("words", True), ("characters", True)])
     configuration = complete(prepared.meta.task, values, prepared.meta.traits)
     order = TrialOrder(0, prepared.meta.task, configuration, str(prepared.folder), str(tmp_path / "t"), 0, 1)
     assert run_trial(order).counts

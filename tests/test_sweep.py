@@ -28,7 +28,7 @@ from sweeper.sweeps.folders import find_folder, free_name
 from sweeper.sweeps.history import History
 from sweeper.track.store import store
 from sweeper.trials.baselines import baselines_of
-from sweeper.trials.winner import score_validation
+from sweeper.trials.winner import DECODINGS, score_validation
 
 from .conftest import FINISHED, reviews, write
 
@@ -549,6 +549,12 @@ def test_a_sweep_of_sequences_ends_with_a_writer(spelled_card, tmp_path):
     plots = {path.name for path in outcome.folder.glob("trials/*/attention.png")}
     assert plots == {"attention.png"}
     assert "- beam_width: " in (outcome.export / "model_card.md").read_text()
+    decoding = outcome.shipped.decoding
+    assert (decoding["beam_width"], decoding["length_penalty"]) in DECODINGS
+    client = mlflow.MlflowClient(store())
+    experiment = client.get_experiment_by_name("seq2seq/spelled").experiment_id
+    [run] = client.search_runs([experiment], "tags.`sweeper.kind` = 'sweep'")
+    assert {name: float(run.data.tags[f"sweeper.{name}"]) for name in decoding} == decoding
     other = sweeper.export("s", trial=1 - outcome.best.number, to="other") / "model_card.md"
     assert "- beam_width: " in other.read_text(), "what is exported on demand decodes as well"
     assert "## Scores on the validation split" in other.read_text()

@@ -129,6 +129,18 @@ def test_written_words_are_also_scored_as_translations():
     assert TASKS["seq2seq"].objective(meta) == "chrf"
 
 
+def test_written_characters_are_scored_as_translations_cut_into_characters():
+    labels = ("<stop>", "<unk>", "我", "喜", "欢", "你", "爱")
+    meta = Meta("n", "seq2seq", "d", labels, "sequences", False, {}, target_tokens="characters")
+    truth, other = Answers.of([np.array([2, 3, 4, 5, 0])]), Answers.of([np.array([2, 3, 4, 6, 0])])
+    assert TASKS["seq2seq"].scores(meta, truth, truth)["bleu"] == pytest.approx(1)
+    found = TASKS["seq2seq"].scores(meta, truth, other)
+    assert found["bleu"] == pytest.approx((3 / 4 * 2 / 3 * 1 / 2 * 1 / 2) ** (1 / 4), abs=1e-6), "the last is smoothed"
+    assert 0 < found["chrf"] < 1
+    symbols = dataclasses.replace(meta, target_tokens="symbols")
+    assert "bleu" not in TASKS["seq2seq"].scores(symbols, truth, other)
+
+
 def test_the_baselines_of_sequences_are_the_source_and_the_target_of_the_nearest(tmp_path):
     lines = [f"{colour}{number}\t{' '.join(colour)}" for number in range(40) for colour in ("red", "blue")]
     lines += [f"{number % 4}{number // 4}\t{number % 4}{number // 4}" for number in range(20)]

@@ -152,6 +152,7 @@ def _outcome(outcome: Outcome) -> dict[str, Any]:
             "ensemble": shipped.trials if shipped and shipped.ensemble else None,
             "validation": outcome.validation,
             "test": dict(outcome.test),
+            "decoding": dict(shipped.decoding) if shipped else {},
             "intervals": shipped and shipped.intervals and shipped.intervals._asdict(),
             "configuration": dict(outcome.best.configuration),
         },

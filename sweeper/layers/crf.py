@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 IMPOSSIBLE = -1e9  # a score of what is forbidden; its exponential is 0, and sums of a few of them are still finite
+SMALLEST, LARGEST = 1e-300, 1e250  # of scaled probabilities, and of what they are multiplied with
 
 
 class CRF(keras.layers.Layer):  # type: ignore[misc]
@@ -22,8 +23,8 @@ class CRF(keras.layers.Layer):  # type: ignore[misc]
         labels: how many.
         forbidden: bool (labels + 1, labels), which label never follows which; the last row is of those that never come first.
 
-    Source: Lafferty, McCallum and Pereira 2001, "Conditional Random Fields"; sums by the forward-backward algorithm in
-    logarithms (Rabiner 1989, III.A).
+    Source: Lafferty, McCallum and Pereira 2001, "Conditional Random Fields"; sums by the forward-backward algorithm,
+    scaled (Rabiner 1989, III.A and V.A).
     """
 
     def __init__(self, labels: int, forbidden: Any = None, **kwargs: Any) -> None:
@@ -97,34 +98,51 @@ def _by_time(logits: tf.Tensor, real: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 def _log_sum(logits: tf.Tensor, real: tf.Tensor, transitions: tf.Tensor, starts: tf.Tensor, ends: tf.Tensor) -> Any:
     """The logarithm of the sum of the exponential scores of all label sequences, float32 (batch,).
 
-    Its gradient is how probable each label and transition is, which one more pass from the end finds; left to
-    TensorFlow the gradient of the loop would take several times as long.
+    The forward-backward algorithm with probabilities that are scaled to sum to 1 at each step: a product of matrices for
+    each step, where sums of logarithms take three times as many operations. In float64, so that only what is about e^700
+    times less probable than the rest is lost. The gradient is how probable each label and transition is, which the pass
+    backward finds; left to TensorFlow the gradient of the loop would take several times as long.
     """
     emissions, steps = _by_time(logits, real)
+    highest = tf.reduce_max(emissions, axis=2, keepdims=True)
+    emitted = tf.exp(tf.cast(emissions - highest, tf.float64))
+    follows, first, end = (tf.exp(tf.cast(one, tf.float64)) for one in (transitions, starts, ends))
 
-    def forward(before: tf.Tensor, step: Any) -> tf.Tensor:
-        emission, is_real = step
-        return tf.where(is_real, tf.reduce_logsumexp(before[:, :, None] + transitions, axis=1) + emission, before)
+    def forward(before: tf.Tensor, emission: tf.Tensor) -> tf.Tensor:
+        return tf.matmul(before / _sum(before), follows) * emission
 
-    first = starts + emissions[0]
-    alphas = tf.concat([first[None], tf.scan(forward, (emissions[1:], steps[1:]), first)], axis=0)
-    total = tf.reduce_logsumexp(alphas[-1] + ends, axis=1)
+    begin = first * emitted[0]
+    # Padding is read as well; its steps come last, and are left out of what is summed.
+    unscaled = tf.concat([begin[None], tf.scan(forward, emitted[1:], begin)], axis=0)
+    scale = _sum(unscaled)
+    alphas = unscaled / scale
+    last = tf.reduce_sum(tf.cast(real, tf.int32), axis=1) - 1
+    ending = tf.gather(tf.transpose(alphas, [1, 0, 2]), last, batch_dims=1) * end
+    whole = _sum(ending)
+    each = tf.where(steps, tf.math.log(scale) + tf.cast(highest, tf.float64), 0.0)
+    total = tf.reduce_sum(each, axis=0) + tf.math.log(whole)
 
     def gradient(d_total: tf.Tensor) -> Any:
-        def backward(after: Any, step: Any) -> Any:
-            alpha, emission, is_real = step
-            onward = transitions + (emission + after[0])[:, None, :]
-            share = tf.where(is_real[:, :, None], tf.exp(alpha[:, :, None] + onward - total[:, None, None]), 0.0)
-            return (
-                tf.where(is_real, tf.reduce_logsumexp(onward, axis=2), after[0]),
-                tf.reduce_sum(share * d_total[:, None, None], axis=0),
-            )
+        at_end = tf.zeros_like(begin) + end
 
-        begin = tf.zeros_like(first) + ends, tf.zeros_like(transitions)
-        betas, taken = tf.scan(backward, (alphas[:-1], emissions[1:], steps[1:]), begin, reverse=True)
-        seen = tf.exp(alphas[:-1] + betas - total[:, None]) * d_total[:, None]
-        at_end = tf.exp(alphas[-1] + ends - total[:, None]) * d_total[:, None]
-        d_logits = tf.transpose(tf.where(steps[:-1], seen, 0.0), [1, 0, 2])
-        return d_logits, None, tf.reduce_sum(taken, 0), tf.reduce_sum(seen[0], 0), tf.reduce_sum(at_end, 0)
+        def backward(after: tf.Tensor, step: Any) -> tf.Tensor:
+            weight, is_real = step
+            before = tf.matmul(weight * after, follows, transpose_b=True)
+            return tf.where(is_real, tf.minimum(before, LARGEST), at_end)
 
-    return total, gradient
+        weights = emitted[1:] / scale[1:]
+        betas = tf.scan(backward, (weights, steps[1:]), at_end, reverse=True)
+        share = tf.cast(d_total, tf.float64)[:, None] / whole
+        seen = tf.where(steps[:-1], alphas[:-1] * betas * share, 0.0)
+        onward = tf.where(steps[1:], weights * tf.concat([betas[1:], at_end[None]], axis=0), 0.0)
+        taken = follows * tf.einsum("tbi,tbj->ij", alphas[:-1] * share, onward)
+        found = tf.transpose(seen, [1, 0, 2]), taken, tf.reduce_sum(seen[0], 0), tf.reduce_sum(ending * share, 0)
+        d_logits, *d_weights = (tf.cast(one, tf.float32) for one in found)
+        return d_logits, None, *d_weights
+
+    return tf.cast(total[:, 0], tf.float32), gradient
+
+
+def _sum(probabilities: tf.Tensor) -> tf.Tensor:
+    """Over the labels, which are last; never 0, so that one may divide by it."""
+    return tf.maximum(tf.reduce_sum(probabilities, axis=-1, keepdims=True), SMALLEST)

@@ -154,7 +154,9 @@ def end_run(
     done = {result.number for result in results if result.state == "done"} if pruned else set()
     tracker.trials_settled(pruned=sorted(pruned), done=sorted(done))
     again = {number for numbers in history.repeats.values() for number in numbers}
-    tags = {"sweeper.ended": found.ended, **{f"sweeper.{name}": str(value) for name, value in changed.items()}}
+    decoding = found.shipped.decoding if found.shipped else {}
+    said = {"ended": found.ended, **changed, **decoding}
+    tags = {f"sweeper.{name}": str(value) for name, value in said.items()}
     files = [found.folder / LEADERBOARD, found.folder / PAGE, *found.plots]
     return tracker.sweep_ended(summary(found, results, again), tags, files, status)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from ..records import Difference, Differences, Ensemble, Scores
@@ -24,6 +24,7 @@ class Shipped:
         differences: which errors of the strongest baseline it repairs, and which it makes; None for a task that writes.
         export: name of the SavedModel's folder in the sweep's own.
         model: name and version in MLflow, once it is there.
+        decoding: `beam_width` and `length_penalty` with which it writes; {} for one that labels.
     """
 
     trials: tuple[int, ...]
@@ -33,6 +34,7 @@ class Shipped:
     differences: Differences | None
     export: str
     model: str | None = None
+    decoding: Mapping[str, float] = field(default_factory=dict)
 
     @property
     def winner(self) -> int:

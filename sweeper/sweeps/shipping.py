@@ -41,13 +41,13 @@ def ship(
     trials = tuple(order.number for order in orders)
     shipped = folder.shipped
     if shipped is None or folder.exported(trials) is None:
-        answers_otherwise = len(orders) > 1 or workers.run("trials.winner.choose_decoding", orders[0])
+        decoding = {} if len(orders) > 1 else workers.run("trials.winner.choose_decoding", orders[0])
         (test, intervals), target = workers.run("trials.winner.score_test", orders), folder.new_export()
-        validation = workers.run("trials.winner.score_validation", orders) if answers_otherwise else None
+        validation = workers.run("trials.winner.score_validation", orders) if len(orders) > 1 or decoding else None
         facts = card_facts(card, folder.name, "test", test, found.baselines)
         workers.run("serving.exports.export_trials", orders, str(target), facts)
         differences = workers.run("trials.error_analysis.compare", orders)
-        shipped = Shipped(trials, test, validation, intervals, differences, target.name)
+        shipped = Shipped(trials, test, validation, intervals, differences, target.name, decoding=decoding)
         folder.note_shipped(shipped)
     if shipped.model is None:
         name = f"sweeper-{card.task}-{card.name}"

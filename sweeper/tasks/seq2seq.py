@@ -24,7 +24,7 @@ NEAREST_TOGETHER = 512  # sources compared with all training sources at a time
 
 
 class Seq2Seq(Task):
-    """A target for each source, scored whole and by edit distance; written words also by chrF and BLEU."""
+    """A target for each source, scored whole and by edit distance; written text also by chrF and BLEU."""
 
     name = "seq2seq"
     card_summary = "takes a raw source and writes its target"
@@ -38,11 +38,11 @@ class Seq2Seq(Task):
     def scores(self, meta: Meta, truth: Answers, predicted: Answers) -> Scores:
         targets, found = _by_source(truth, predicted)
         scores = edit_scores(targets, found)
-        if meta.target_tokens != "words":
+        if meta.target_tokens == "symbols":
             return scores
         words = [[meta.written(one) for one in some] for some in targets]
         texts = [meta.written(symbol for symbol in one if symbol != NONE) for one in found]
-        return {**scores, **translation_scores(words, texts)}
+        return {**scores, **translation_scores(words, texts, "13a" if meta.target_tokens == "words" else "char")}
 
     def statistics(self, meta: Meta, truth: Answers, predicted: Answers) -> np.ndarray | None:
         """See `Task`; chrF is no function of sums that are kept here."""
@@ -103,14 +103,23 @@ def edit_scores(targets: Sequence[Sequence[tuple[int, ...]]], written: Sequence[
     return {"exact": 1 - rate, "sequence_error_rate": rate, "symbol_error_rate": edits / max(symbols, 1)}
 
 
-def translation_scores(targets: Sequence[Sequence[str]], written: Sequence[str]) -> Scores:
-    """chrF and BLEU of all, from 0 to 1. Sources: Popović 2015; Papineni et al. 2002, as sacrebleu computes them."""
+def translation_scores(targets: Sequence[Sequence[str]], written: Sequence[str], tokenize: str) -> Scores:
+    """chrF and BLEU of all, from 0 to 1.
+
+    Args:
+        tokenize: how BLEU cuts text, a tokenizer of sacrebleu: "13a" into words, "char" into characters.
+
+    Sources: Popović 2015; Papineni et al. 2002, as sacrebleu computes them.
+    """
     import sacrebleu
 
     most = max(map(len, targets))
     # A source with fewer targets than another has its first one again.
     references = [[some[place] if place < len(some) else some[0] for some in targets] for place in range(most)]
-    scores = {"chrf": sacrebleu.corpus_chrf(written, references), "bleu": sacrebleu.corpus_bleu(written, references)}
+    scores = {
+        "chrf": sacrebleu.corpus_chrf(written, references),
+        "bleu": sacrebleu.corpus_bleu(written, references, tokenize=tokenize),
+    }
     return {name: found.score / 100 for name, found in scores.items()}
 
 
