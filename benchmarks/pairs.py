@@ -33,11 +33,13 @@ Found = dict[str, float]
 
 
 class Pair(NamedTuple):
-    """Args:
-    card: a declared dataset; `most` of its training rows, and the same share of the others.
-    space: of both sides; `units` and learning `rates` multiply it.
-    length: tokens that the script pads to and cuts at; sweeper cuts reviews there too.
-    target: how many times the trials an hour.
+    """A dataset and the configurations that both sides train on it.
+
+    Args:
+        card: a declared dataset; `most` of its training rows, and the same share of the others.
+        space: of both sides; `units` and learning `rates` multiply it.
+        length: tokens that the script pads to and cuts at; sweeper cuts reviews there too.
+        target: how many times the trials an hour.
     """
 
     card: str

@@ -38,14 +38,16 @@ LENGTH = 400  # tokens that the script pads to and cuts at
 
 
 class Quality(NamedTuple):
-    """Args:
-    task: of the sweep.
-    space: that it searches, a shipped one.
-    at_least: what is asked of the test score, percent; 0 where it is only reported.
-    over_linear: points that it must be above the linear baseline's; None where there is none.
-    published: figures of recurrent models, for the reader.
-    minutes: of the sweep.
-    card: the declaration, where it is not a declared dataset; {data} stands for the folder of standard data.
+    """One dataset: what is swept, for how long, and what is asked of it.
+
+    Args:
+        task: of the sweep.
+        space: that it searches, a shipped one.
+        at_least: what is asked of the test score, percent; 0 where it is only reported.
+        over_linear: points that it must be above the linear baseline's; None where there is none.
+        published: figures of recurrent models, for the reader.
+        minutes: of the sweep.
+        card: the declaration, where it is not a declared dataset; {data} stands for the folder of standard data.
         dataset: where it has another name.
         head: the only one of the space that is tried; "" for all.
     """

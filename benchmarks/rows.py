@@ -14,11 +14,13 @@ SWEEPER = [sys.executable, "-m", "sweeper"]
 
 
 class Row(NamedTuple):
-    """Args:
-    what: was measured.
-    found: median, with lowest and highest.
-    target: what is asked; "" where nothing is.
-    good: whether it holds.
+    """One line of a table of results.
+
+    Args:
+        what: was measured.
+        found: median, with lowest and highest.
+        target: what is asked; "" where nothing is.
+        good: whether it holds.
     """
 
     what: str

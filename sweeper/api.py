@@ -15,7 +15,7 @@ from .data.cards import Card
 from .declared.spaces import SearchSpace, load_space  # noqa: F401 - the latter for those who call us
 from .errors import UsageError
 from .sweeps import arguments
-from .system.quiet import let_go
+from .system.quiet import silence_output
 from .system.wording import visible
 
 if TYPE_CHECKING:
@@ -30,7 +30,7 @@ def _to_standard_error(line: str) -> None:
     try:
         print(visible(line), file=sys.stderr, flush=True)
     except BrokenPipeError:  # whoever read it has seen enough
-        let_go()
+        silence_output()
 
 
 def sweep(

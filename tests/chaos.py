@@ -75,13 +75,15 @@ def asked(name: str) -> int:
 
 
 class Storm(NamedTuple):
-    """Args:
-    what: for the report.
-    count: how often.
-    strike: does it to a running sweep; False where there was nothing to strike.
-    algorithm: of the sweep.
-    ends: exit codes with which a sweep may end that was struck.
-    served: whether MLflow is reached through a server.
+    """One kind of fault, and how often it strikes.
+
+    Args:
+        what: for the report.
+        count: how often.
+        strike: does it to a running sweep; False where there was nothing to strike.
+        algorithm: of the sweep.
+        ends: exit codes with which a sweep may end that was struck.
+        served: whether MLflow is reached through a server.
     """
 
     what: str
@@ -275,8 +277,10 @@ def weather() -> Iterator[tuple[str, int, int, list[str]]]:
 
 
 def _strike(storms: Sequence[Storm], address: str) -> Iterator[tuple[str, int, int, list[str]]]:
-    """Args:
-    address: of MLflow's server.
+    """Strike sweeps, and compare them with undisturbed ones.
+
+    Args:
+        address: of MLflow's server.
     """
     for algorithm in dict.fromkeys(storm.algorithm for storm in storms):
         calm = fresh(f"calm-{algorithm}", algorithm)

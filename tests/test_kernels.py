@@ -13,10 +13,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeper.kernels import recurrent
-from sweeper.kernels.blas import add_outer, apart, multiply
+from sweeper.kernels.blas import add_outer, multiply, pad_rows
 from sweeper.kernels.numerics import compiled, sigmoid, tanh
 from sweeper.kernels.packing import pack
-from sweeper.kernels.recurrent import Reader, Recurrence
+from sweeper.kernels.recurrent import DirectionKernel, Recurrence
 from sweeper.layers.packed import PackedRecurrent
 from sweeper.models.recurrent import one_hot_width, recurrent_stack
 
@@ -57,7 +57,7 @@ def test_products_are_those_of_numpy_however_they_are_cut(rows, inner, columns, 
         generator.normal(size=shape).astype(np.float32) for shape in ((rows, inner), (inner, columns), (rows, columns))
     )
     out = np.full(rows * columns, 2.0, np.float32)
-    multiply(a.reshape(-1), apart(b), columns, out, add, most)
+    multiply(a.reshape(-1), pad_rows(b), columns, out, add, most)
     assert np.abs(out.reshape(rows, columns) - (a @ b + 2.0 * add)).max(initial=0) < 1e-5
     total = np.full(inner * columns, 2.0, np.float32)
     add_outer(a.reshape(-1), outer.reshape(-1), inner, total, most)
@@ -227,7 +227,7 @@ def test_dropout_of_the_state_is_one_mask_for_all_steps_on_its_way_into_the_recu
     x, *weights = (rng.normal(0, 0.5, shape).astype(np.float32) for shape in [(2, TIME, FEATURES), *shapes])
     mask = np.array([[0, 2, 2, 0, 2], [2, 0, 0, 2, 0]], np.float32)
     lengths = (3, TIME)  # each keeps its own mask when the longer one is read first
-    kernel = Recurrence([Reader(cell, backward=False, rows=False)])
+    kernel = Recurrence([DirectionKernel(cell, backward=False, rows=False)])
     width = UNITS * (2 if cell == "lstm" else 1)
     found, _ = kernel.forward(x, np.array(lengths), np.zeros((0, width), np.float32), mask, *weights)
     variables = [tf.Variable(one) for one in (x, *weights)]

@@ -27,7 +27,7 @@ def test_odd_names_are_drawn_as_they_are(tmp_path):
 
 def test_shares_are_of_all_examples_of_a_label_also_where_some_labels_are_not_shown(tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(plots, "MOST_LABELS", 2)
+    monkeypatch.setattr(plots, "MAX_LABELS", 2)
     monkeypatch.setattr(Axes, "imshow", lambda axes, shares, **_: drawn.append(shares) or image(axes, shares))
     confusion_plot(np.array([[6, 0, 6], [0, 8, 0], [1, 0, 2]]), ["a", "b", "c"], tmp_path / "c.png")
     assert drawn[0].tolist() == [[0.5, 0.0], [0.0, 1.0]]
@@ -40,7 +40,7 @@ def test_of_long_pairs_the_beginning_is_drawn(spelled_card, tmp_path, monkeypatc
     order = TrialOrder(0, "seq2seq", configuration, str(prepared.folder), str(tmp_path), 0, 1)
     learner, split = build_learner(order, prepared, 1, "keras"), load(order, prepared, "validation")
     whole = list(artifacts._alignments(order, prepared, learner, split))
-    monkeypatch.setattr(artifacts, "MOST_DRAWN", 2)
+    monkeypatch.setattr(artifacts, "MAX_DRAWN", 2)
     for one, short in zip(whole, artifacts._alignments(order, prepared, learner, split), strict=True):
         assert len(one.source) == 4
         assert (short.source, short.target) == (one.source[:2], one.target[:2])

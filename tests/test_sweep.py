@@ -216,7 +216,7 @@ def test_an_interrupt_leaves_the_winner_that_was_shipped(finished, monkeypatch):
         (other,) = (one for one in given[0].history.results.values() if one.number != found.best.number)
         return dataclasses.replace(found, ended="interrupted", best=other)
 
-    monkeypatch.setattr(sweeps, "search_beside_baselines", interrupted)
+    monkeypatch.setattr(sweeps, "search_and_score_baselines", interrupted)
     again = sweeper.sweep(resume="s")
     assert (again.best.number, again.test, again.export) == (first.best.number, first.test, first.export)
     assert again.leaderboard.equals(first.leaderboard)

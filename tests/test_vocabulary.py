@@ -82,7 +82,7 @@ def test_every_word_has_its_own_vector(ready):
 
 def test_only_so_many_words_are_taken_from_vectors_the_first_ones(ready, monkeypatch):
     prepared, vectors = ready
-    monkeypatch.setattr(pretrained, "MOST_FURTHER", 2)
+    monkeypatch.setattr(pretrained, "MAX_FURTHER", 2)
     write(Path(vectors), f"Film 1 1\n{VECTORS}")
     prepare(cards.load_card(str(Path(vectors).with_name("reviews.toml"))), vectors=[vectors])
     words = read_vocabulary(prepared, configured(vectors)).words

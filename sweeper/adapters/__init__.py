@@ -20,11 +20,13 @@ from .documents import Document
 
 @dataclass(frozen=True)
 class Adapter:
-    """Args:
-    options: dataclass of what a card may say; its field types are checked.
-    read: from a document and options to examples, in file order.
-    mistakes: what is wrong with options of the right types: a key, and what to say of it.
-    left_out: how many examples of a document are not read because they are not whole, and the options say so.
+    """A format: its options, and how it is read.
+
+    Args:
+        options: dataclass of what a card may say; its field types are checked.
+        read: from a document and options to examples, in file order.
+        mistakes: what is wrong with options of the right types: a key, and what to say of it.
+        left_out: how many examples of a document are not read because they are not whole, and the options say so.
     """
 
     options: type

@@ -59,8 +59,10 @@ def columns(document: Document, layout: Layout) -> list[str]:
 
 
 def check_columns(wanted: Iterable[str], known: Iterable[str], place: str) -> None:
-    """Raises:
-    DataError: one is not there.
+    """Whether a table has the wanted columns.
+
+    Raises:
+        DataError: one is not there.
     """
     for column in wanted:
         if column not in known:

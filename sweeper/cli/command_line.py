@@ -16,7 +16,7 @@ from typing import Any, NoReturn
 
 from .. import __version__
 from ..errors import SweeperError, SweepError, UsageError, unknown
-from ..system.quiet import let_go
+from ..system.quiet import silence_output
 from ..system.wording import first_line, visible, without_secrets
 from . import commands as do
 from .listing import show_datasets, show_spaces
@@ -82,7 +82,7 @@ def _options(arguments: Sequence[str] | None) -> argparse.Namespace:
 def _refused(error: OSError) -> int:
     """The system will not do something."""
     if isinstance(error, BrokenPipeError):  # whoever read our output, such as head, has seen enough
-        let_go()
+        silence_output()
         return 0
     print(
         f"sweeper: {visible(str(error.filename or 'the system'))}: {error.strerror or error}; sweeps/, mlflow.db and mlartifacts/ are "

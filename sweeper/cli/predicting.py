@@ -14,7 +14,7 @@ from ..errors import DataError, UsageError, listed, unknown
 from ..serving.answer import SAMPLING
 from ..system.wording import as_json, first_line, visible, visible_line
 
-MOST = {"temperature": 1_000, "top_k": 1_000_000, "seed": 2**31 - 1, "length": 100_000}
+LIMITS = {"temperature": 1_000, "top_k": 1_000_000, "seed": 2**31 - 1, "length": 100_000}
 
 
 def predict(options: argparse.Namespace) -> int:
@@ -45,8 +45,10 @@ def predict(options: argparse.Namespace) -> int:
 
 
 def _texts(options: argparse.Namespace) -> list[str]:
-    """Raises:
-    UsageError: one is not of whole characters, or there are two places that they might come from.
+    """The texts to answer.
+
+    Raises:
+        UsageError: one is not of whole characters, or there are two places that they might come from.
     """
     if options.file and options.texts:
         raise UsageError(f"--file: stands for texts, and there is one already, {options.texts[0]!r}; give one of them")
@@ -60,8 +62,10 @@ def _texts(options: argparse.Namespace) -> list[str]:
 
 
 def _answers(folder: Path, texts: list[str], sampling: Mapping[str, Any]) -> list[dict[str, Any]]:
-    """Raises:
-    UsageError: the folder is damaged, or of another program.
+    """What an exported model says of each text.
+
+    Raises:
+        UsageError: the folder is damaged, or of another program.
     """
     from ..serving.answer import load
     from ..system.quiet import without_chatter
@@ -99,7 +103,7 @@ def _drawing(options: argparse.Namespace) -> dict[str, Any] | None:
                 f"{described}: was damaged since it was exported: {name} is {usual.get(name)!r}; export it again"
             )
     labels = _kept(described.with_name("labels.json"), list)
-    for name, most in MOST.items():
+    for name, most in LIMITS.items():
         if not 0 <= given.get(name, 0) <= most:
             raise UsageError(f"--{name.replace('_', '-')}: must be from 0 to {most:,}, found {given[name]:g}")
     if given.get("label", "") and not labels:

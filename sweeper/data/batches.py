@@ -43,20 +43,22 @@ class Answers(NamedTuple):
     def one_each(cls, labels: np.ndarray) -> Answers:
         return cls(labels, np.ones(len(labels), np.int64))
 
-    def apart(self) -> list[np.ndarray]:
+    def per_example(self) -> list[np.ndarray]:
         """The labels of each example."""
         return np.split(self.labels, np.cumsum(self.lengths)[:-1])
 
 
 class Batch(NamedTuple):
-    """Args:
-    ids: int32 (batch, time), 0 on padding, which is on the right.
-    labels: int32 (batch,), or (batch, labels) where an example has several; 0 on padding.
-    weights: float32, shaped as labels: how much each label's loss counts, 0 on padding; those of an average example
-        sum to 1.
-    rows: int64 (batch,): which examples of the split these are.
-    beside: what a model reads beside the ids, if anything: how different words are written, int32 (words, width), and
-        which of them each token is, int32 (batch, time); and a linear classifier's scores, float32 (batch, labels).
+    """One padded batch of examples.
+
+    Args:
+        ids: int32 (batch, time), 0 on padding, which is on the right.
+        labels: int32 (batch,), or (batch, labels) where an example has several; 0 on padding.
+        weights: float32, shaped as labels: how much each label's loss counts, 0 on padding; those of an average example
+            sum to 1.
+        rows: int64 (batch,): which examples of the split these are.
+        beside: what a model reads beside the ids, if anything: how different words are written, int32 (words, width), and
+            which of them each token is, int32 (batch, time); and a linear classifier's scores, float32 (batch, labels).
     """
 
     ids: np.ndarray

@@ -18,7 +18,7 @@ from .source_spec import Source, source_of
 WINDOW = 512
 """The longest sentence of tagging, in tokens; an exported tagger with attention reads longer texts window by window."""
 
-LONGEST_NAME = 120  # bytes, so that names of folders that begin so are no longer than file systems allow
+MAX_NAME_BYTES = 120  # bytes, so that names of folders that begin so are no longer than file systems allow
 
 HAVE_TEXTS = ("sentiment", "text", "generation")  # tasks whose examples are whole texts
 
@@ -81,7 +81,7 @@ def load_card(name: str) -> Card:
 def as_name(stem: str) -> str:
     """A file's stem as it may stand in the names of folders, experiments and registered models."""
     named = re.sub(r"[^\w.-]+", "-", stem).strip("-.") or "data"
-    return named.encode()[:LONGEST_NAME].decode(errors="ignore")
+    return named.encode()[:MAX_NAME_BYTES].decode(errors="ignore")
 
 
 @dataclass(frozen=True)

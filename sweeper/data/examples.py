@@ -19,8 +19,8 @@ from .cards import Card
 from .source_spec import SPLITS
 from .splits import Divided
 
-FEWEST = 10  # examples, below which no split has a meaning
-LEAST_TO_TELL = 2_000  # characters of training texts, below which little is learned of them but themselves
+MIN_EXAMPLES = 10  # examples, below which no split has a meaning
+MIN_SYMBOLS = 2_000  # characters of training texts, below which little is learned of them but themselves
 SENTENCE_ENDS, CLAUSE_ENDS = frozenset("。！？!?.；;…"), frozenset("，,、：:")
 
 
@@ -57,9 +57,9 @@ def read_examples(card: Card) -> tuple[pd.DataFrame, dict[str, int]]:
         raise DeclarationError(
             f"{card.name}: the task {card.task!r} needs examples with {wanted}, which the format {card.adapter!r} does not yield"
         )
-    if len(table) < FEWEST:
+    if len(table) < MIN_EXAMPLES:
         raise DataError(
-            f"{card.name}: has {len(table)} example{'s' * (len(table) != 1)}; at least {FEWEST} are needed to train, choose and test"
+            f"{card.name}: has {len(table)} example{'s' * (len(table) != 1)}; at least {MIN_EXAMPLES} are needed to train, choose and test"
         )
     if card.task not in ("seq2seq", "generation"):
         _check_labels(card, table)
@@ -206,13 +206,15 @@ def warnings(card: Card, table: pd.DataFrame, divided: Divided, counts: dict[str
         yield f"no training example has the label {listed(unseen)}; {what}"
     if not generated:
         yield from _of_labels(examples)
-    elif (symbols := int(training["text"].str.len().sum())) < LEAST_TO_TELL:
+    elif (symbols := int(training["text"].str.len().sum())) < MIN_SYMBOLS:
         yield f"the training texts have {symbols:,} characters, which a model knows by heart before it knows what they have in common; give more texts"
 
 
 def check_sizes(card: Card, table: pd.DataFrame, divided: Divided, sizes: dict[str, int]) -> None:
-    """Raises:
-    DataError: a split is empty.
+    """Whether every split has examples.
+
+    Raises:
+        DataError: a split is empty.
     """
     for part in SPLITS:
         if not sizes[part]:

@@ -35,13 +35,13 @@ CURES = {
     ".json": "; write one object per line, as .jsonl",
     **dict.fromkeys((".xlsx", ".xls"), "; save the sheet as .csv"),
 }
-SHOWN = 30  # characters of a text in a sentence of ours
+MAX_SHOWN = 30  # characters of a text in a sentence of ours
 SENTIMENT_LABELS = frozenset(
     "positive negative neutral pos neg neu good bad mixed 正面 负面 中性 积极 消极 好评 差评".split()
 )
 TEXT_NAMES = ("text", "sentence", "review", "content", "comment", "body", "文本", "内容", "评论")
 CODED = ("label", "labels", "class", "category", "标签", "类别")  # names of columns where 0, 1, 2, ... number classes
-MOST_NUMBERS = 20  # different ones, beyond which numbers with fractions are amounts and no labels
+MAX_NUMBERS = 20  # different ones, beyond which numbers with fractions are amounts and no labels
 LABEL_NAMES = ("label", "class", "category", "sentiment", "stars", "rating", "标签", "类别")
 
 
@@ -145,7 +145,7 @@ def _texts_card(path: Path, text: str | None, label: str | None, encoding: str |
 
 
 def _begun(text: str) -> str:
-    return repr(text if len(text) <= SHOWN else f"{text[:SHOWN]}...")
+    return repr(text if len(text) <= MAX_SHOWN else f"{text[:MAX_SHOWN]}...")
 
 
 def _adapter(
@@ -297,7 +297,7 @@ def _task(card: Card, labels: Sequence[str], column: str) -> tuple[str, str]:
     if {label.lower() for label in labels} <= SENTIMENT_LABELS:
         return "sentiment", "the labels are sentiment words"
     if all(re.fullmatch(r"[+-]?\d+(\.\d+)?", label) for label in labels):
-        if len(labels) > MOST_NUMBERS and any(float(label) % 1 for label in labels):
+        if len(labels) > MAX_NUMBERS and any(float(label) % 1 for label in labels):
             raise UsageError(
                 f"--label: holds {len(labels)} different numbers ({listed(labels)}), which look like amounts, not labels; make classes of them, such as stars from 1 to 5"
             )

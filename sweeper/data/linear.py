@@ -32,9 +32,11 @@ PAIR = 32  # bits of the second id of a pair
 
 
 class TokenIds(NamedTuple):
-    """Args:
-    ids: int32, all tokens of some texts end to end.
-    offsets: int64 (texts + 1,).
+    """Tokenised texts.
+
+    Args:
+        ids: int32, all tokens of some texts end to end.
+        offsets: int64 (texts + 1,).
     """
 
     ids: np.ndarray

@@ -24,7 +24,7 @@ from . import sources, splits
 from .cards import VECTORS, Card
 from .derived import cut, write_characters, write_encoding, write_linear
 from .downloads import cache_folder
-from .examples import FEWEST, are_stars, check_sizes, label_names, read_examples, warnings
+from .examples import MIN_EXAMPLES, are_stars, check_sizes, label_names, read_examples, warnings
 from .pretrained import UNSPACED, write_vectors
 from .source_spec import SPLITS
 from .store import (
@@ -187,9 +187,9 @@ def _short_enough(card: Card, table: pd.DataFrame, counts: dict[str, int]) -> pd
     _, lengths = _cut_targets(table["target"], card.options.target_tokens)
     kept: pd.DataFrame = table[lengths <= card.options.longest].reset_index(drop=True)
     counts["long"] = len(table) - len(kept)
-    if len(kept) < FEWEST:
+    if len(kept) < MIN_EXAMPLES:
         raise DataError(
-            f"{card.name}: {counts['long']:,} of {len(table):,} targets have more than {card.options.longest} {card.options.target_tokens}, the most that [adapter] longest allows; at least {FEWEST} pairs must be left"
+            f"{card.name}: {counts['long']:,} of {len(table):,} targets have more than {card.options.longest} {card.options.target_tokens}, the most that [adapter] longest allows; at least {MIN_EXAMPLES} pairs must be left"
         )
     return kept
 
@@ -209,10 +209,12 @@ def _divided(card: Card, table: pd.DataFrame) -> splits.Divided:
 
 
 class _Labels(NamedTuple):
-    """Args:
-    names, unseen: by id; see `Meta`.
-    ids: int32, of all examples end to end, and how many each has.
-    kind: see `Meta`.
+    """The labels of all examples as ids.
+
+    Args:
+        names, unseen: by id; see `Meta`.
+        ids: int32, of all examples end to end, and how many each has.
+        kind: see `Meta`.
     """
 
     names: tuple[str, ...]

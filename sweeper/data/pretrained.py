@@ -26,7 +26,7 @@ from .store import Prepared, encoding_key, no_space, open_encoded, read_texts
 from .unlabelled import are_held_out, as_ids, unlabelled_texts
 from .vectors import BESIDE, IN_DOMAIN, vector_names, vectors_file
 
-MOST_FURTHER = 100_000
+MAX_FURTHER = 100_000
 """The most words that only the vectors know: of 50 numbers each they are 20 MB of an export, beside in-domain vectors 60 MB."""
 
 UNSPACED = re.compile(
@@ -102,7 +102,7 @@ def _occurs(given: bool, tokens: str, lowercase: bool, word: str) -> bool:
 def _rows(name: str, vocabulary: list[str], occurs: Callable[[str], bool]) -> tuple[np.ndarray, list[str]]:
     """Vectors of a vocabulary and of further words, and these words."""
     inside = set(vocabulary)
-    found, width = load_vectors(name, inside, occurs, MOST_FURTHER)
+    found, width = load_vectors(name, inside, occurs, MAX_FURTHER)
     others = [word for word in found if word not in inside]
     matrix = np.full((len(vocabulary) + len(others), width), np.nan, np.float32)
     for row, word in enumerate([*vocabulary, *others]):

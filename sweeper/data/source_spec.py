@@ -58,8 +58,10 @@ MEANT_FOR = {
 
 
 def source_of(fields: Fields, otherwise: str = "") -> Source:
-    """Args:
-    otherwise: what a message should say of another way to declare it.
+    """The table [source] of a card, checked.
+
+    Args:
+        otherwise: what a message should say of another way to declare it.
     """
     source = fields.into(Source)
     kinds = [kind for kind in KINDS if getattr(source, kind) is not None]

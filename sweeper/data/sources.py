@@ -102,8 +102,10 @@ def _below(path: PurePath) -> str:
 
 
 def check_file(path: Path) -> None:
-    """Raises:
-    SourceError: it is a pipe, a device or the like, may not be read, or is nothing that a card could name.
+    """Whether a path names a file that can be read.
+
+    Raises:
+        SourceError: it is a pipe, a device or the like, may not be read, or is nothing that a card could name.
     """
     if not path.is_file():
         raise SourceError(f"{path}: is neither a file nor a folder; write what it gives into a file, and name that")

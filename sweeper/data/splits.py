@@ -12,10 +12,12 @@ from .source_spec import SPLITS
 
 
 class Divided(NamedTuple):
-    """Args:
-    examples: the table, training rows first, then validation, then test.
-    different: how many keys there are.
-    dropped: rows left out because another split has an equal one.
+    """Examples divided into splits.
+
+    Args:
+        examples: the table, training rows first, then validation, then test.
+        different: how many keys there are.
+        dropped: rows left out because another split has an equal one.
     """
 
     examples: pd.DataFrame

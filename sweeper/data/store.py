@@ -141,7 +141,7 @@ class Prepared:
 
     def examples(self, part: str | None = None) -> pd.DataFrame:
         """The table of examples, of one split or of all."""
-        table = pd.read_parquet(there(self.folder / "examples.parquet"))
+        table = pd.read_parquet(existing(self.folder / "examples.parquet"))
         return table if part is None else table.iloc[self.rows(part)].reset_index(drop=True)
 
     def labels(self) -> np.ndarray:
@@ -181,7 +181,7 @@ class Encoded:
 
 def open_prepared(folder: Path) -> Prepared:
     """A prepared folder that is known to be whole."""
-    raw = verified(there(folder / "meta.json").read_text(encoding="utf-8"))
+    raw = verified(existing(folder / "meta.json").read_text(encoding="utf-8"))
     return Prepared(
         folder, Meta(**{**raw, **{name: tuple(raw[name]) for name in ("labels", "unseen", "warnings", "conditions")}})
     )
@@ -192,7 +192,7 @@ def open_encoded(prepared: Prepared, tokens: str, lowercase: bool) -> Encoded:
     folder = prepared.folder / encoding_key(tokens, lowercase)
     return Encoded(
         ids=_mapped(folder / "ids.npy"),
-        offsets=np.load(there(folder / "offsets.npy"), allow_pickle=False),
+        offsets=np.load(existing(folder / "offsets.npy"), allow_pickle=False),
         vocabulary=_words(folder / "vocabulary.json"),
         unseen=_mapped(folder / "unseen.npy"),
         unseen_words=_words(folder / "unseen.json"),
@@ -237,15 +237,15 @@ def read_texts(prepared: Prepared, part: str, encoding: tuple[str, bool] = ("wor
 
 
 def _mapped(path: Path) -> np.ndarray:
-    array: np.ndarray = np.load(there(path), mmap_mode="r", allow_pickle=False)
+    array: np.ndarray = np.load(existing(path), mmap_mode="r", allow_pickle=False)
     return array
 
 
 def _words(path: Path) -> list[str]:
-    return list(json.loads(there(path).read_text(encoding="utf-8")))
+    return list(json.loads(existing(path).read_text(encoding="utf-8")))
 
 
-def there(path: Path) -> Path:
+def existing(path: Path) -> Path:
     """Prepared data were whole when they were opened; another program may have cleared the cache since."""
     if not path.is_file():
         raise SourceError(f"{path}: was removed while it was used; it is made again by: sweeper sweep --resume")

@@ -16,7 +16,7 @@ from .store import Meta, Prepared
 
 SMALLEST_EPOCH = 400  # windows; texts that give fewer are gone over several times an epoch
 EVALUATED_TOGETHER, EVALUATED_WINDOW = 64, 256
-MOST_LOGITS = 1 << 26  # of one evaluated window, 256 MiB
+MAX_LOGITS = 1 << 26  # of one evaluated window, 256 MiB
 
 
 class Window(NamedTuple):
@@ -95,13 +95,15 @@ class Texts:
     def evaluation(self) -> Iterator[Window]:
         """Every text once, the longest first."""
         order = np.argsort(-self.lengths, kind="stable")
-        together = max(1, min(EVALUATED_TOGETHER, MOST_LOGITS // (EVALUATED_WINDOW * self.known)))
+        together = max(1, min(EVALUATED_TOGETHER, MAX_LOGITS // (EVALUATED_WINDOW * self.known)))
         for start in range(0, len(order), together):
             yield from self.windows(order[start : start + together], EVALUATED_WINDOW)
 
     def windows(self, rows: np.ndarray, window: int) -> Iterator[Window]:
-        """Args:
-        rows: the longest text first; those that have ended are left out.
+        """Windows of some texts, from their beginnings on.
+
+        Args:
+            rows: the longest text first; those that have ended are left out.
         """
         lengths, counted = self.lengths[rows], len(rows) * min(window, self._mean_length)
         for start in range(0, int(lengths[0]), window):

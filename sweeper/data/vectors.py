@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from .store import Prepared, encoding_key, there
+from .store import Prepared, encoding_key, existing
 
 IN_DOMAIN = "in_domain"
 """The name of vectors that are learned from the training texts themselves."""
@@ -34,7 +34,7 @@ def open_vectors(prepared: Prepared, tokens: str, lowercase: bool, vectors: str)
     """float32 (vocabulary and further words, width of all), a row of NaN for a word without a vector; and the further
     words. A word of which only some have a vector has zeros in place of the others'."""
     folder = prepared.folder / encoding_key(tokens, lowercase)
-    return _side_by_side([_open(there(folder / vectors_file(name))) for name in vector_names(vectors)])
+    return _side_by_side([_open(existing(folder / vectors_file(name))) for name in vector_names(vectors)])
 
 
 def _open(path: Path) -> tuple[np.ndarray, list[str]]:

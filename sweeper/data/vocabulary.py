@@ -12,12 +12,14 @@ from .vectors import open_vectors
 
 
 class Vocabulary(NamedTuple):
-    """Args:
-    words: by id: reserved ones, training tokens, the most frequent first, and then words that only vectors know.
-    learned: how many come before those; what is known of the others is their vector, which is never trained.
-    ids: int32: all tokens of all rows end to end; from `len(words)` on they are unknown.
-    offsets: int64 (rows + 1,): row i has the ids from place [i] to place [i + 1].
-    vectors: float32 (words, width), where the configuration wants some; a row of NaN for a word without one.
+    """The tokens that a configuration reads, and all rows in their ids.
+
+    Args:
+        words: by id: reserved ones, training tokens, the most frequent first, and then words that only vectors know.
+        learned: how many come before those; what is known of the others is their vector, which is never trained.
+        ids: int32: all tokens of all rows end to end; from `len(words)` on they are unknown.
+        offsets: int64 (rows + 1,): row i has the ids from place [i] to place [i + 1].
+        vectors: float32 (words, width), where the configuration wants some; a row of NaN for a word without one.
     """
 
     words: list[str]

@@ -13,20 +13,22 @@ from .numerics import F, compiled
 
 # Multiplications up to which OpenBLAS has kernels that need no packing, by what it calls processors with AVX-512.
 SMALL = dict.fromkeys(("SkylakeX", "Cooperlake", "SapphireRapids"), 1_000_000)
-FEWEST = 24  # a product is not cut where a piece could not have as many rows
-APART = 16  # numbers between rows: rows that begin at multiples of 512 B would fight for the same lines of the cache
+MIN_ROWS = 24  # a product is not cut where a piece could not have as many rows
+ROW_PADDING = (
+    16  # numbers between rows: rows that begin at multiples of 512 B would fight for the same lines of the cache
+)
 
 ZERO_ONE = np.array([0, 1], F)
 KIND, AS_IT_IS, TRANSPOSED = ord("s"), ord("n"), ord("t")
 gemm = linalg._BLAS().numba_xxgemm(numba.float32)  # type: ignore[no-untyped-call]
 
 
-def apart(matrices: np.ndarray) -> np.ndarray:
-    """A copy of matrices (..., rows, columns), `APART` numbers beside each row."""
+def pad_rows(matrices: np.ndarray) -> np.ndarray:
+    """A copy of matrices (..., rows, columns), `ROW_PADDING` numbers beside each row."""
     *others, columns = matrices.shape
-    room = np.zeros((*others, columns + APART), F)
-    room[..., :columns] = matrices
-    return room
+    workspace = np.zeros((*others, columns + ROW_PADDING), F)
+    workspace[..., :columns] = matrices
+    return workspace
 
 
 @functools.cache
@@ -40,7 +42,7 @@ def largest() -> int:
 def piece(rows, each, most):  # type: ignore[no-untyped-def]
     """How many rows at once, of a product of `rows` rows that take `each` multiplications, `most` of them at once."""
     fitting = most // each
-    if rows <= fitting or fitting < FEWEST:
+    if rows <= fitting or fitting < MIN_ROWS:
         return max(rows, 1)
     pieces = (rows + fitting - 1) // fitting
     return (rows + pieces - 1) // pieces

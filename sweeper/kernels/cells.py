@@ -18,7 +18,7 @@ from .blas import add_outer, multiply
 from .numerics import F, compiled, sigmoid, tanh
 
 
-class Given(NamedTuple):
+class ForwardInputs(NamedTuple):
     """What a loop reads.
 
     Args:
@@ -44,7 +44,7 @@ class Given(NamedTuple):
     ahead: int
 
 
-class Kept(NamedTuple):
+class Activations(NamedTuple):
     """What a loop forward fills, and the loop backward reads.
 
     Args:
@@ -66,7 +66,7 @@ class Gradients(NamedTuple):
         first: of the last state beyond `states`; becomes that of `first`.
         x: (1, tokens * features), or that of x W where it was looked up, (gates, tokens * units); filled.
         W, R, b: (gates, features * units), (gates, units * units) and (planes, batch * units); added to.
-        room: (planes, some tokens * units): gradients of the planes, of a few steps at a time, as many as stay in the
+        workspace: (planes, some tokens * units): gradients of the planes, of a few steps at a time, as many as stay in the
             cache: W's and R's follow from them in one product for many steps.
     """
 
@@ -76,92 +76,96 @@ class Gradients(NamedTuple):
     W: np.ndarray
     R: np.ndarray
     b: np.ndarray
-    room: np.ndarray
+    workspace: np.ndarray
 
 
 @compiled
-def block(t, given):  # type: ignore[no-untyped-def]
+def block(t, inputs):  # type: ignore[no-untyped-def]
     """The place of the first number of step t's block, and how many it has."""
-    units = given.R.shape[1]
-    return given.starts[t] * units, given.counts[t] * units
+    units = inputs.R.shape[1]
+    return inputs.starts[t] * units, inputs.counts[t] * units
 
 
 @compiled
-def carried(t, given, numbers, first):  # type: ignore[no-untyped-def]
+def previous_state(t, inputs, numbers, first):  # type: ignore[no-untyped-def]
     """What the sequences of step t hand to it, in their order: they were the first ones of the step before."""
-    a, n = block(t, given)
+    a, n = block(t, inputs)
     if t:
-        a, _ = block(t - 1, given)
+        a, _ = block(t - 1, inputs)
         return numbers[a : a + n]
     return first[:n]
 
 
 @compiled
-def of_tokens(x, a, end, given, kept):  # type: ignore[no-untyped-def]
+def of_tokens(x, a, end, inputs, kept):  # type: ignore[no-untyped-def]
     """The part of x, (tokens, features), of the tokens whose units are at [a, end)."""
-    tokens = len(kept.before) // given.R.shape[1]
+    tokens = len(kept.before) // inputs.R.shape[1]
     features = len(x) // tokens
-    return x[a // given.R.shape[1] * features : end // given.R.shape[1] * features]
+    return x[a // inputs.R.shape[1] * features : end // inputs.R.shape[1] * features]
 
 
 @compiled
-def enter_step(t, ready, of_x, of_h, given, kept):  # type: ignore[no-untyped-def]
+def project_inputs(t, ready, of_x, of_h, inputs, kept):  # type: ignore[no-untyped-def]
     """Fill step t's block of `before`, and of the planes: with x W and before R, of which gate g goes to the planes
     of_x[g] and of_h[g], and adds up where these are one. x W is made for some steps at once, up to the place `ready`, which is
     returned."""
-    a, n = block(t, given)
-    h, before, units = carried(t, given, kept.states, given.first[0]), kept.before[a : a + n], given.R.shape[1]
-    if len(given.mask):
+    a, n = block(t, inputs)
+    h, before, units = (
+        previous_state(t, inputs, kept.states, inputs.first[0]),
+        kept.before[a : a + n],
+        inputs.R.shape[1],
+    )
+    if len(inputs.mask):
         for k in range(n):
-            before[k] = h[k] * given.mask[k]
+            before[k] = h[k] * inputs.mask[k]
     else:
         before[:] = h
-    if len(given.x) and ready < a + n:
-        end = min(max(a + n, ready + given.ahead // units * units), len(kept.before))
-        x = of_tokens(given.x, ready, end, given, kept)
+    if len(inputs.x) and ready < a + n:
+        end = min(max(a + n, ready + inputs.ahead // units * units), len(kept.before))
+        x = of_tokens(inputs.x, ready, end, inputs, kept)
         for g in range(len(of_x)):
-            multiply(x, given.W[g], units, kept.planes[of_x[g], ready:end], False, given.most)
+            multiply(x, inputs.W[g], units, kept.planes[of_x[g], ready:end], False, inputs.most)
         ready = end
     for g in range(len(of_h)):
-        multiply(before, given.R[g], units, kept.planes[of_h[g], a : a + n], of_h[g] == of_x[g], given.most)
+        multiply(before, inputs.R[g], units, kept.planes[of_h[g], a : a + n], of_h[g] == of_x[g], inputs.most)
     return ready
 
 
 @compiled
-def leave_step(at, of_h, given, back, d):  # type: ignore[no-untyped-def]
+def backpropagate_state(at, of_h, inputs, back, d):  # type: ignore[no-untyped-def]
     """From the gradients of a step's planes, at `at` of the room, add to those of b, and to those of the carried states
     what comes back through R, by way of `back`, whatever it holds."""
     n, d_h = len(back), d.first[0]
-    for p in range(len(d.room)):
-        add_to(d.b[p], d.room[p, at : at + n])
+    for p in range(len(d.workspace)):
+        add_to(d.b[p], d.workspace[p, at : at + n])
     for g in range(len(of_h)):
-        multiply(d.room[of_h[g], at : at + n], given.R[g], given.R.shape[1], back, g > 0, given.most)
-    if len(given.mask):
+        multiply(d.workspace[of_h[g], at : at + n], inputs.R[g], inputs.R.shape[1], back, g > 0, inputs.most)
+    if len(inputs.mask):
         for k in range(n):
-            d_h[k] += back[k] * given.mask[k]
+            d_h[k] += back[k] * inputs.mask[k]
     else:
         add_to(d_h, back)
 
 
 @compiled
-def make_room(t, at, end, of_x, of_h, given, kept, d):  # type: ignore[no-untyped-def]
+def flush(t, at, end, of_x, of_h, inputs, kept, d):  # type: ignore[no-untyped-def]
     """Where the room cannot hold the step before t as well, or there is none: from what it holds, of the tokens from
     step t on to the place `end`, fill the gradients of x, and add to those of W and R. Returns `at` and `end` for the
     step before."""
-    a, units = block(t, given)[0], given.R.shape[1]
-    if t and at >= block(t - 1, given)[1]:
+    a, units = block(t, inputs)[0], inputs.R.shape[1]
+    if t and at >= block(t - 1, inputs)[1]:
         return at, end
-    x = of_tokens(given.x, a, end, given, kept)
+    x = of_tokens(inputs.x, a, end, inputs, kept)
     for g in range(len(of_x)):
-        d_z = d.room[of_x[g], at:]
+        d_z = d.workspace[of_x[g], at:]
         if len(x):
             features = len(d.W[g]) // units
-            multiply(d_z, given.W[g], features, of_tokens(d.x[0], a, end, given, kept), g > 0, given.most)
-            add_outer(x, d_z, features, d.W[g], given.most)
+            multiply(d_z, inputs.W[g], features, of_tokens(d.x[0], a, end, inputs, kept), g > 0, inputs.most)
+            add_outer(x, d_z, features, d.W[g], inputs.most)
         else:
             d.x[g, a:end] = d_z
-        add_outer(kept.before[a:end], d.room[of_h[g], at:], units, d.R[g], given.most)
-    return d.room.shape[1], a
+        add_outer(kept.before[a:end], d.workspace[of_h[g], at:], units, d.R[g], inputs.most)
+    return d.workspace.shape[1], a
 
 
 @compiled
@@ -189,31 +193,31 @@ SIMPLE_RNN = (0,)
 
 
 @compiled
-def simple_rnn_forward(given, kept):  # type: ignore[no-untyped-def]
+def simple_rnn_forward(inputs, kept):  # type: ignore[no-untyped-def]
     """planes: the state."""
     ready = 0
-    for t in range(len(given.counts)):
-        ready = enter_step(t, ready, SIMPLE_RNN, SIMPLE_RNN, given, kept)
-        a, n = block(t, given)
+    for t in range(len(inputs.counts)):
+        ready = project_inputs(t, ready, SIMPLE_RNN, SIMPLE_RNN, inputs, kept)
+        a, n = block(t, inputs)
         z = kept.planes[0, a : a + n]
-        add_and_tanh(z, given.b[0])
+        add_and_tanh(z, inputs.b[0])
         kept.states[a : a + n] = z
 
 
 @compiled
-def simple_rnn_backward(given, kept, d):  # type: ignore[no-untyped-def]
-    d_h, back = d.first[0], np.empty(block(0, given)[1], F)
-    at, end = d.room.shape[1], len(kept.states)
-    for t in range(len(given.counts) - 1, -1, -1):
-        a, n = block(t, given)
+def simple_rnn_backward(inputs, kept, d):  # type: ignore[no-untyped-def]
+    d_h, back = d.first[0], np.empty(block(0, inputs)[1], F)
+    at, end = d.workspace.shape[1], len(kept.states)
+    for t in range(len(inputs.counts) - 1, -1, -1):
+        a, n = block(t, inputs)
         at -= n
-        h, dz = kept.states[a : a + n], d.room[0, at : at + n]
+        h, dz = kept.states[a : a + n], d.workspace[0, at : at + n]
         add_to(d_h, d.states[a : a + n])
         for k in range(n):
             dz[k] = d_h[k] * (F(1) - h[k] * h[k])
         d_h[:n] = F(0)
-        leave_step(at, SIMPLE_RNN, given, back[:n], d)
-        at, end = make_room(t, at, end, SIMPLE_RNN, SIMPLE_RNN, given, kept, d)
+        backpropagate_state(at, SIMPLE_RNN, inputs, back[:n], d)
+        at, end = flush(t, at, end, SIMPLE_RNN, SIMPLE_RNN, inputs, kept, d)
 
 
 # ---------------------------------------------------------------- lstm: gates i, f, candidate c, output o
@@ -222,19 +226,19 @@ LSTM = (0, 1, 2, 3)
 
 
 @compiled
-def lstm_forward(given, kept):  # type: ignore[no-untyped-def]
+def lstm_forward(inputs, kept):  # type: ignore[no-untyped-def]
     """planes: i, f, c, o and the cell state."""
     ready = 0
-    for t in range(len(given.counts)):
-        ready = enter_step(t, ready, LSTM, LSTM, given, kept)
-        a, n = block(t, given)
+    for t in range(len(inputs.counts)):
+        ready = project_inputs(t, ready, LSTM, LSTM, inputs, kept)
+        a, n = block(t, inputs)
         i, f, c = kept.planes[0, a : a + n], kept.planes[1, a : a + n], kept.planes[2, a : a + n]
         o, cell = kept.planes[3, a : a + n], kept.planes[4, a : a + n]
-        add_and_sigmoid(i, given.b[0])
-        add_and_sigmoid(f, given.b[1])
-        add_and_tanh(c, given.b[2])
-        add_and_sigmoid(o, given.b[3])
-        cell_before, h = carried(t, given, kept.planes[4], given.first[1]), kept.states[a : a + n]
+        add_and_sigmoid(i, inputs.b[0])
+        add_and_sigmoid(f, inputs.b[1])
+        add_and_tanh(c, inputs.b[2])
+        add_and_sigmoid(o, inputs.b[3])
+        cell_before, h = previous_state(t, inputs, kept.planes[4], inputs.first[1]), kept.states[a : a + n]
         for k in range(n):
             cell[k] = f[k] * cell_before[k] + i[k] * c[k]
         for k in range(n):
@@ -242,18 +246,18 @@ def lstm_forward(given, kept):  # type: ignore[no-untyped-def]
 
 
 @compiled
-def lstm_backward(given, kept, d):  # type: ignore[no-untyped-def]
-    (d_h, d_c), most = (d.first[0], d.first[1]), block(0, given)[1]
+def lstm_backward(inputs, kept, d):  # type: ignore[no-untyped-def]
+    (d_h, d_c), most = (d.first[0], d.first[1]), block(0, inputs)[1]
     back, squashed = np.empty(most, F), np.empty(most, F)
-    at, end = d.room.shape[1], len(kept.states)
-    for t in range(len(given.counts) - 1, -1, -1):
-        a, n = block(t, given)
+    at, end = d.workspace.shape[1], len(kept.states)
+    for t in range(len(inputs.counts) - 1, -1, -1):
+        a, n = block(t, inputs)
         at -= n
         i, f, c = kept.planes[0, a : a + n], kept.planes[1, a : a + n], kept.planes[2, a : a + n]
         o, cell = kept.planes[3, a : a + n], kept.planes[4, a : a + n]
-        di, df = d.room[0, at : at + n], d.room[1, at : at + n]
-        dg, do = d.room[2, at : at + n], d.room[3, at : at + n]
-        cell_before = carried(t, given, kept.planes[4], given.first[1])
+        di, df = d.workspace[0, at : at + n], d.workspace[1, at : at + n]
+        dg, do = d.workspace[2, at : at + n], d.workspace[3, at : at + n]
+        cell_before = previous_state(t, inputs, kept.planes[4], inputs.first[1])
         add_to(d_h, d.states[a : a + n])
         for k in range(n):
             squashed[k] = tanh(cell[k])  # cheaper than to have kept it
@@ -270,8 +274,8 @@ def lstm_backward(given, kept, d):  # type: ignore[no-untyped-def]
         for k in range(n):
             d_c[k] *= f[k]
         d_h[:n] = F(0)
-        leave_step(at, LSTM, given, back[:n], d)
-        at, end = make_room(t, at, end, LSTM, LSTM, given, kept, d)
+        backpropagate_state(at, LSTM, inputs, back[:n], d)
+        at, end = flush(t, at, end, LSTM, LSTM, inputs, kept, d)
 
 
 # ---------------------------------------------------------------- gru: gates z, r, candidate c; reset after R
@@ -280,37 +284,37 @@ GRU, GRU_OF_STATE = (0, 1, 2), (0, 1, 3)
 
 
 @compiled
-def gru_forward(given, kept):  # type: ignore[no-untyped-def]
+def gru_forward(inputs, kept):  # type: ignore[no-untyped-def]
     """planes: z, r, c, and the candidate's part of h R + b[1]."""
     ready = 0
-    for t in range(len(given.counts)):
-        ready = enter_step(t, ready, GRU, GRU_OF_STATE, given, kept)
-        a, n = block(t, given)
+    for t in range(len(inputs.counts)):
+        ready = project_inputs(t, ready, GRU, GRU_OF_STATE, inputs, kept)
+        a, n = block(t, inputs)
         z, r = kept.planes[0, a : a + n], kept.planes[1, a : a + n]
         c, inner = kept.planes[2, a : a + n], kept.planes[3, a : a + n]
-        add_and_sigmoid(z, given.b[0])
-        add_and_sigmoid(r, given.b[1])
-        add_to(inner, given.b[3][:n])
+        add_and_sigmoid(z, inputs.b[0])
+        add_and_sigmoid(r, inputs.b[1])
+        add_to(inner, inputs.b[3][:n])
         for k in range(n):
             c[k] += r[k] * inner[k]
-        add_and_tanh(c, given.b[2])
-        h_before, h = carried(t, given, kept.states, given.first[0]), kept.states[a : a + n]
+        add_and_tanh(c, inputs.b[2])
+        h_before, h = previous_state(t, inputs, kept.states, inputs.first[0]), kept.states[a : a + n]
         for k in range(n):
             h[k] = z[k] * h_before[k] + (F(1) - z[k]) * c[k]
 
 
 @compiled
-def gru_backward(given, kept, d):  # type: ignore[no-untyped-def]
-    d_h, back = d.first[0], np.empty(block(0, given)[1], F)
-    at, end = d.room.shape[1], len(kept.states)
-    for t in range(len(given.counts) - 1, -1, -1):
-        a, n = block(t, given)
+def gru_backward(inputs, kept, d):  # type: ignore[no-untyped-def]
+    d_h, back = d.first[0], np.empty(block(0, inputs)[1], F)
+    at, end = d.workspace.shape[1], len(kept.states)
+    for t in range(len(inputs.counts) - 1, -1, -1):
+        a, n = block(t, inputs)
         at -= n
         z, r = kept.planes[0, a : a + n], kept.planes[1, a : a + n]
         c, inner = kept.planes[2, a : a + n], kept.planes[3, a : a + n]
-        dz, dr = d.room[0, at : at + n], d.room[1, at : at + n]
-        dc, d_inner = d.room[2, at : at + n], d.room[3, at : at + n]
-        h_before = carried(t, given, kept.states, given.first[0])
+        dz, dr = d.workspace[0, at : at + n], d.workspace[1, at : at + n]
+        dc, d_inner = d.workspace[2, at : at + n], d.workspace[3, at : at + n]
+        h_before = previous_state(t, inputs, kept.states, inputs.first[0])
         add_to(d_h, d.states[a : a + n])
         for k in range(n):
             dz[k] = d_h[k] * (h_before[k] - c[k]) * z[k] * (F(1) - z[k])
@@ -322,5 +326,5 @@ def gru_backward(given, kept, d):  # type: ignore[no-untyped-def]
             d_inner[k] = dc[k] * r[k]
         for k in range(n):
             d_h[k] *= z[k]
-        leave_step(at, GRU_OF_STATE, given, back[:n], d)
-        at, end = make_room(t, at, end, GRU, GRU_OF_STATE, given, kept, d)
+        backpropagate_state(at, GRU_OF_STATE, inputs, back[:n], d)
+        at, end = flush(t, at, end, GRU, GRU_OF_STATE, inputs, kept, d)

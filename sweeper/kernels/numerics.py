@@ -16,8 +16,8 @@ HERE = Path(__file__).parent
 # What Numba has compiled it compiles again when the file of a function has changed, but not when one that the function
 # calls has. So it is kept under a name that follows from all of them.
 SOURCES = hashlib.sha256(b"".join(one.read_bytes() for one in sorted(HERE.glob("*.py")))).hexdigest()
-KEPT = HERE if os.access(HERE, os.W_OK) else Path(platformdirs.user_cache_dir("sweeper", appauthor=False))
-numba.config.CACHE_DIR = numba.config.CACHE_DIR or str(KEPT / "__pycache__" / SOURCES[:16])  # type: ignore[attr-defined]
+CACHE = HERE if os.access(HERE, os.W_OK) else Path(platformdirs.user_cache_dir("sweeper", appauthor=False))
+numba.config.CACHE_DIR = numba.config.CACHE_DIR or str(CACHE / "__pycache__" / SOURCES[:16])  # type: ignore[attr-defined]
 
 
 def compiled(function: Callable[..., Any]) -> Any:

@@ -10,21 +10,23 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from . import cells
-from .blas import apart, largest
-from .cells import Given, Gradients, Kept
+from .blas import largest, pad_rows
+from .cells import Activations, ForwardInputs, Gradients
 from .numerics import F
 from .packing import Packing, gather, pack, scatter, scatter_add
 
-CACHED = 2**18  # numbers that stay in the cache beside what else a step needs
-AHEAD = 2**15  # numbers of each plane that x W fills at once, so that they stay in the cache
+CACHE_NUMBERS = 2**18  # numbers that stay in the cache beside what else a step needs
+PROJECTED_AHEAD = 2**15  # numbers of each plane that x W fills at once, so that they stay in the cache
 
 
 class Cell(NamedTuple):
-    """Args:
-    forward, backward: the loops, see `cells`.
-    of_x, of_h: for each gate the plane of what W, and of what R makes of it.
-    planes: how many are kept.
-    state: how many numbers for each unit one step hands to the next: the state, and lstm's cell state beside it.
+    """How one kind of cell is computed.
+
+    Args:
+        forward, backward: the loops, see `cells`.
+        of_x, of_h: for each gate the plane of what W, and of what R makes of it.
+        planes: how many are kept.
+        state: how many numbers for each unit one step hands to the next: the state, and lstm's cell state beside it.
     """
 
     forward: Callable[..., None]
@@ -57,7 +59,7 @@ class Weights(NamedTuple):
 
 
 @dataclass
-class Reader:
+class DirectionKernel:
     """Reads batches in one direction, and keeps the last one until its gradient is asked for.
 
     Its arrays are used again for the next batch: fresh memory of this size costs as much as the
@@ -100,17 +102,17 @@ class Reader:
         packed_x, kept = self._packed(x, column, packing, weights)
         first = first[packing.order] if len(first) else np.zeros((len(packing.order), cell.state * units), F)
         kernel, recurrent = self._by_gate(weights)
-        given = Given(
+        given = ForwardInputs(
             packed_x,
-            apart(kernel),
-            apart(recurrent),
+            pad_rows(kernel),
+            pad_rows(recurrent),
             np.tile(self._biases(weights.bias, units), len(packing.order)),
             (mask[packing.order] if len(mask) else mask).reshape(-1),
             _planes(first, cell.state).reshape(cell.state, -1),
             packing.counts,
             packing.starts,
             largest(),
-            AHEAD,
+            PROJECTED_AHEAD,
         )
         cell.forward(given, kept)
         scatter(kept.states, self._places(packing), units, states, place)
@@ -121,7 +123,7 @@ class Reader:
             last[: len(ends), units:] = kept.planes[-1].reshape(-1, units)[ends]
         return _unsorted(last, packing)
 
-    def _packed(self, x: np.ndarray, column: int, packing: Packing, weights: Weights) -> tuple[np.ndarray, Kept]:
+    def _packed(self, x: np.ndarray, column: int, packing: Packing, weights: Weights) -> tuple[np.ndarray, Activations]:
         """x as the loops read it, and where they keep what they find, with x W in it where x holds that."""
         cell, places = CELLS[self.cell], self._places(packing)
         features, (units, _) = len(weights.kernel), weights.recurrent.shape
@@ -134,10 +136,10 @@ class Reader:
         if not self.rows:
             packed_x = self._array("x", len(places) * features)
             gather(x, column, places, features, packed_x)
-            return packed_x, Kept(before, planes, states)
+            return packed_x, Activations(before, planes, states)
         for gate, plane in enumerate(cell.of_x):
             gather(x, column + gate * units, places, units, planes[plane])
-        return np.empty(0, F), Kept(before, planes, states)
+        return np.empty(0, F), Activations(before, planes, states)
 
     def _biases(self, bias: np.ndarray, units: int) -> np.ndarray:
         """What is added to each plane, (planes, units)."""
@@ -161,7 +163,7 @@ class Reader:
         places, units = self._places(packing), weights.recurrent.shape[0]
         d = self._gradients(packing, weights, given, d_last)
         gather(d_states, place, places, units, d.states)
-        W, R = (apart(one.transpose(0, 2, 1)) for one in self._by_gate(weights))
+        W, R = (pad_rows(one.transpose(0, 2, 1)) for one in self._by_gate(weights))
         cell = CELLS[self.cell]
         cell.backward(given._replace(W=W, R=R), kept, d)
         width = units if self.rows else len(weights.kernel)
@@ -170,7 +172,7 @@ class Reader:
         d_first = _side_by_side(d.first.reshape(cell.state, -1, units))
         return _unsorted(d_first, packing), self._of_weights(d, weights)
 
-    def _gradients(self, packing: Packing, weights: Weights, given: Given, d_last: np.ndarray) -> Gradients:
+    def _gradients(self, packing: Packing, weights: Weights, given: ForwardInputs, d_last: np.ndarray) -> Gradients:
         """Where the loop backward finds and leaves gradients; that of the states is still to be filled in."""
         cell, (planes, numbers), units = CELLS[self.cell], given.b.shape, weights.recurrent.shape[0]
         gates, features, tokens = len(cell.of_x), len(weights.kernel), len(packing.forward)
@@ -181,7 +183,7 @@ class Reader:
             np.zeros((gates, 0 if self.rows else features * units), F),
             np.zeros((gates, units * units), F),
             np.zeros_like(given.b),
-            self._array("room", planes, CACHED // planes + numbers),
+            self._array("room", planes, CACHE_NUMBERS // planes + numbers),
         )
 
     def _of_weights(self, d: Gradients, weights: Weights) -> Weights:
@@ -216,7 +218,7 @@ class Recurrence:
         readers: forward before backward.
     """
 
-    readers: list[Reader]
+    readers: list[DirectionKernel]
     _shapes: list[tuple[int, ...]] = field(default_factory=list)  # of the last x and weights
 
     def forward(self, x: np.ndarray, lengths: np.ndarray, *others: np.ndarray) -> list[np.ndarray]:
@@ -225,7 +227,7 @@ class Recurrence:
         Args:
             x: float32 (batch, time, features).
             lengths: int (batch,): real tokens, which stand on the left.
-            others: for each direction its first states, then for each a mask (both as in `Reader.forward`), then for
+            others: for each direction its first states, then for each a mask (both as in `DirectionKernel.forward`), then for
                 each its kernel, recurrent kernel and bias.
         """
         count = len(self.readers)

@@ -7,7 +7,7 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-from ..kernels.recurrent import Reader, Recurrence
+from ..kernels.recurrent import DirectionKernel, Recurrence
 
 CELLS = {keras.layers.SimpleRNN: "simple_rnn", keras.layers.GRU: "gru", keras.layers.LSTM: "lstm"}
 
@@ -37,7 +37,7 @@ class PackedRecurrent(keras.layers.Layer):  # type: ignore[misc]
         self.rows = rows
         both = isinstance(layer, keras.layers.Bidirectional)
         self._parts = [layer.forward_layer, layer.backward_layer] if both else [layer]
-        self._kernel = Recurrence([Reader(CELLS[type(part)], part.go_backwards, rows) for part in self._parts])
+        self._kernel = Recurrence([DirectionKernel(CELLS[type(part)], part.go_backwards, rows) for part in self._parts])
 
     def build(self, x_shape: Any, mask_shape: Any = None, firsts_shape: Any = None) -> None:
         self.layer.build(x_shape)

@@ -28,10 +28,12 @@ DIVERGED = "a lower learning_rate or clip_norm may help"
 
 
 class Predictions(NamedTuple):
-    """Args:
-    answers: label ids of the split's examples, in order; of sequences without what ends them; of texts instead the
-        surprisal of every true symbol, float32, nats.
-    loss: mean cross-entropy of a true label, nats.
+    """A model's predictions of one split.
+
+    Args:
+        answers: label ids of the split's examples, in order; of sequences without what ends them; of texts instead the
+            surprisal of every true symbol, float32, nats.
+        loss: mean cross-entropy of a true label, nats.
     """
 
     answers: Answers

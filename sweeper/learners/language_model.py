@@ -81,7 +81,7 @@ class LanguageModelLearner(Learner[Texts]):
         for window, nll in self._read(self.evaluate, split.evaluation()):
             for row, one, real in zip(window.rows, nll.numpy(), window.weights > 0, strict=True):
                 found[row][window.start : window.start + real.sum()] = one[real]
-        for nll, symbols in zip(found, split.truth().apart(), strict=True):
+        for nll, symbols in zip(found, split.truth().per_example(), strict=True):
             nll[symbols == UNKNOWN] += split.of_unknown
         answers = Answers.of(found)
         return Predictions(answers, float(answers.labels.mean()))

@@ -153,13 +153,13 @@ def recurrent_stack(
             wrapped = keras.layers.Bidirectional(layer, backward_layer=other, name=f"{name}both_{level}")
         if kernel == PACKED:
             states, *last = packed_layer(wrapped, rows=one_hot and first)(x, mask)
-            last = [part for one in last for part in apart(one, units)]
+            last = [part for one in last for part in split_state(one, units)]
         else:
             states, *last = wrapped(x, mask=mask)
             if direction == "backward":
                 states = ops.flip(states, axis=1)  # the last step read is the first one of the text
         if one_hot and first:
-            _read_rows_as_they_are(wrapped, direction)
+            _fix_identity_kernel(wrapped, direction)
         if residual and not first:
             states = keras.layers.Add(name=f"{name}residual_{level}")([x, states])
         if level == depth - 1:
@@ -218,22 +218,22 @@ def run_sequence(reader: keras.layers.Layer, x: Any, real: Any, state: Any, unit
         States, float (batch, time, units), and the last one, as `state`.
     """
     stock = isinstance(reader, tuple(CELLS.values()))
-    found, *last = reader(x, mask=real, initial_state=apart(state, units)) if stock else reader(x, real, [state])
+    found, *last = reader(x, mask=real, initial_state=split_state(state, units)) if stock else reader(x, real, [state])
     return found, ops.concatenate(last, axis=-1)
 
 
 def run_step(layer: keras.layers.Layer, x: Any, state: Any, units: int) -> tuple[Any, Any]:
     """As `run_sequence`, one step, x float (batch, features), by a stock layer's cell."""
-    found, last = layer.cell(x, apart(state, units))
+    found, last = layer.cell(x, split_state(state, units))
     return found, ops.concatenate(last, axis=-1) if isinstance(last, list | tuple) else last
 
 
-def apart(state: Any, units: int) -> list[Any]:
+def split_state(state: Any, units: int) -> list[Any]:
     """A state, and an LSTM's cell state beside it, as Keras wants them: one or two of (batch, units)."""
     return [state[:, start : start + units] for start in range(0, state.shape[-1], units)]
 
 
-def _read_rows_as_they_are(layer: Any, direction: str) -> None:
+def _fix_identity_kernel(layer: Any, direction: str) -> None:
     """Fix the input kernel to the identity on the rows' part for each direction."""
     cells = [layer.forward_layer.cell, layer.backward_layer.cell] if direction == "both" else [layer.cell]
     for place, cell in enumerate(cells):

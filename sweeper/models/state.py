@@ -35,8 +35,10 @@ def save_arrays(path: Path, arrays: dict[str, np.ndarray]) -> None:
 
 
 def load_arrays(path: Path) -> dict[str, np.ndarray]:
-    """Raises:
-    DataError: the file is not whole, or not what `save_arrays` writes.
+    """The arrays of a file.
+
+    Raises:
+        DataError: the file is not whole, or not what `save_arrays` writes.
     """
     try:
         with path.open("rb") as opened, np.load(opened, allow_pickle=False) as file:  # numpy leaves a damaged one open

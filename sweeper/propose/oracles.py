@@ -14,7 +14,7 @@ from keras_tuner.src.engine.conditions import Parent
 from ..declared.ranges import Choice, Int, Range
 from ..declared.spaces import SearchSpace
 
-MOST_REPEATS = 200  # draws in a row that were tried before; then the space counts as exhausted
+MAX_COLLISIONS = 200  # draws in a row that were tried before; then the space counts as exhausted
 ENDLESS = 10**9
 
 
@@ -37,7 +37,7 @@ class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
             **rest,
         )
         self.verbose = 0
-        self._max_collisions = MOST_REPEATS
+        self._max_collisions = MAX_COLLISIONS
 
     def give_up(self, trial: Any) -> None:
         """Take note that a trial has failed, before it is ended."""

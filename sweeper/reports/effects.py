@@ -121,8 +121,10 @@ def _compared(column: pd.Series) -> list[Any]:
 
 
 def _effect(name: str, values: Sequence[Any], drawn: np.ndarray) -> Effect:
-    """Args:
-    drawn: float (draws, values).
+    """The effect of one parameter, from its partial dependence in each resample.
+
+    Args:
+        drawn: float (draws, values).
     """
     best, worst = int(drawn.mean(0).argmax()), int(drawn.mean(0).argmin())
     apart = drawn[:, best] - drawn[:, worst]

@@ -14,7 +14,7 @@ from ..records import Difference, Differences, Ensemble, TrialResult
 from ..tasks import Baseline
 from ..trials.selection import Candidate
 
-LONGEST = 300  # characters of an example that are shown
+MAX_CHARACTERS = 300  # characters of an example that are shown
 
 
 def leaderboard(
@@ -179,7 +179,8 @@ def _errors(differences: Differences) -> str:
 
 def _examples(differences: Sequence[Difference]) -> str:
     shown = [
-        one._replace(text=one.text if len(one.text) <= LONGEST else f"{one.text[:LONGEST]}...") for one in differences
+        one._replace(text=one.text if len(one.text) <= MAX_CHARACTERS else f"{one.text[:MAX_CHARACTERS]}...")
+        for one in differences
     ]
     if not shown:
         return "<p>None.</p>"

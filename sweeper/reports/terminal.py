@@ -14,7 +14,7 @@ from rich.table import Table
 from rich.text import Text
 
 from ..records import EpochEvent, TrialOrder, TrialResult
-from ..system.quiet import let_go
+from ..system.quiet import silence_output
 from ..system.wording import visible
 
 PLAIN_WIDTH = 160  # columns, where no terminal says
@@ -26,7 +26,7 @@ class _Console(Console):
 
     def on_broken_pipe(self) -> None:
         self.quiet = True
-        let_go()
+        silence_output()
 
 
 def console(*, stderr: bool = True) -> Console:

@@ -32,7 +32,7 @@ COMPARED = 16  # real rows, from the shortest to the longest
 ODD_TEXTS = ("", " \t\n", "🎬🎬 👨‍👩‍👧", "wow" * 2_000, "a film. " * 2_000, "好" * 3_000, "e\u0301 \u202eabc")
 ODD_PROMPTS = ("", " \t\n", "🎬", "wow" * 100)
 PROMPTED = 12  # symbols of a real text that a prompt has at most
-SHOWN = 60  # names of labels or symbols in a model card
+MAX_SHOWN = 60  # names of labels or symbols in a model card
 FULL = ("No usable temporary directory", os.strerror(errno.ENOSPC), os.strerror(errno.EFBIG))
 TOLERANCE = 1e-4  # of scores; labels and tags must be equal
 
@@ -225,7 +225,7 @@ def _configuration(order: TrialOrder, *, several: bool) -> list[str]:
 
 
 def _some(names: Sequence[str]) -> str:
-    return f"{', '.join(' '.join(name.split()) or '(blank)' for name in names[:SHOWN])}{' ...' if len(names) > SHOWN else ''}"
+    return f"{', '.join(' '.join(name.split()) or '(blank)' for name in names[:MAX_SHOWN])}{' ...' if len(names) > MAX_SHOWN else ''}"
 
 
 def _number(value: float | None) -> str:

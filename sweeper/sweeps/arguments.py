@@ -25,11 +25,11 @@ DEFAULT_DATASETS = {
 }
 ALGORITHMS = ("random", "grid", "bayesian", "hyperband")
 HIGHEST_SEED = 2**31 - 1000  # the seeds of a model's layers follow it
-MOST_SEEDS = 100  # of one configuration
+MAX_SEEDS = 100  # of one configuration
 TIMES = ("budget", "trial_limit")
 UNITS = {"s": 1, "m": 60, "h": 3600, "": 1}
-LONGEST_TIME = 1e9  # in its own unit
-LONGEST_NAME = 200  # bytes: names of temporary files begin with it, and file systems end at 255
+MAX_TIME = 1e9  # in its own unit
+MAX_NAME_BYTES = 200  # bytes: names of temporary files begin with it, and file systems end at 255
 
 
 def card_of(
@@ -90,7 +90,7 @@ def seconds(time: str) -> float:
         ValueError: it is none.
     """
     match = re.fullmatch(r"(\d+(?:\.\d+)?)([smh]?)", time)
-    if not match or not 0 < float(match[1]) < LONGEST_TIME:
+    if not match or not 0 < float(match[1]) < MAX_TIME:
         raise ValueError(f"must be a length of time such as 90s, 10m or 1.5h, found {time[:40]!r}")
     return float(match[1]) * UNITS[match[2]]
 
@@ -136,7 +136,7 @@ def check_settings(settings: Settings, task: str) -> None:
         if value is not None and not 0 < value < math.inf:
             raise UsageError(f"{flag}: must be above 0, found {value:g}")
     for flag, value, most in (
-        ("--seeds", settings.seeds or 1, MOST_SEEDS),
+        ("--seeds", settings.seeds or 1, MAX_SEEDS),
         ("--ensemble", settings.ensemble, MAX_KEPT),
     ):
         if value > most:
@@ -159,7 +159,7 @@ def check_named(**given: Any) -> None:
 
 def check_name(name: str | None) -> None:
     """Refuse what is no name of a folder everywhere."""
-    if name is not None and not (re.fullmatch(r"\w[\w.-]{0,99}", name) and len(name.encode()) <= LONGEST_NAME):
+    if name is not None and not (re.fullmatch(r"\w[\w.-]{0,99}", name) and len(name.encode()) <= MAX_NAME_BYTES):
         raise UsageError(
-            f"--name: must be at most 100 letters, digits, '.', '_' and '-', in {LONGEST_NAME} bytes of UTF-8, found {name!r}"
+            f"--name: must be at most 100 letters, digits, '.', '_' and '-', in {MAX_NAME_BYTES} bytes of UTF-8, found {name!r}"
         )

@@ -39,7 +39,7 @@ if TYPE_CHECKING:
     from .history import History
 
 SHORT = 30.0  # seconds of a budget that few mean
-LONGEST_SOURCE = 65_535  # characters that MLflow takes of where data come from
+MAX_SOURCE = 65_535  # characters that MLflow takes of where data come from
 
 
 @contextlib.contextmanager
@@ -196,7 +196,7 @@ def open_tracker(
         "name": card.name,
         "digest": prepared.meta.digest[:32],
         "source_type": next(kind for kind in KINDS if kind in source),
-        "source": json.dumps(source, default=str)[:LONGEST_SOURCE],
+        "source": json.dumps(source, default=str)[:MAX_SOURCE],
         "profile": json.dumps(prepared.meta.counts),
     }
     facts = {"dataset": card.name, "dataset_digest": prepared.meta.digest, "space": space.name}

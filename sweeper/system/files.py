@@ -104,8 +104,10 @@ def replacing_folder(target: Path) -> Iterator[Path]:
 
 
 def check_free(target: Path) -> None:
-    """Raises:
-    UsageError: an export would overwrite what is there.
+    """Whether an export may be written to a folder.
+
+    Raises:
+        UsageError: an export would overwrite what is there.
     """
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise UsageError(f"--to: {target} exists already; give a new folder, or remove it first")

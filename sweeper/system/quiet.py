@@ -24,7 +24,7 @@ def without_chatter() -> Iterator[None]:
         os.close(nowhere)
 
 
-def let_go() -> None:
+def silence_output() -> None:
     """From now on write into nothing where nobody reads any more."""
     for stream in (sys.stdout, sys.stderr):
         try:

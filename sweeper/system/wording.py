@@ -10,7 +10,7 @@ from typing import Any
 CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069]")
 """What a terminal obeys, tabs and line ends apart, or what turns the direction of a line."""
 
-LONGEST = 200  # characters of an error of somebody else's
+MAX_CHARACTERS = 200  # characters of an error of somebody else's
 
 
 def without_secrets(text: str) -> str:
@@ -24,7 +24,7 @@ def first_line(error: Exception) -> str:
     """The kind and first line of an error, without credentials."""
     first = (str(error).splitlines() or [""])[0]
     said = without_secrets(first)
-    return f"{type(error).__name__}: {said if len(said) <= LONGEST else said[:LONGEST] + '...'}"
+    return f"{type(error).__name__}: {said if len(said) <= MAX_CHARACTERS else said[:MAX_CHARACTERS] + '...'}"
 
 
 def visible(text: str) -> str:

@@ -52,7 +52,7 @@ class Generation(Task):
         return {"probability": math.exp(-nats), "perplexity": math.exp(min(nats, 700.0))}
 
     def statistics(self, meta: Meta, truth: Answers, predicted: Answers) -> np.ndarray:
-        nats = [float(one.sum(dtype=np.float64)) for one in predicted.apart()]
+        nats = [float(one.sum(dtype=np.float64)) for one in predicted.per_example()]
         return np.stack([nats, predicted.lengths], axis=1).astype(np.float64)
 
     def score_of_statistics(self, meta: Meta, sums: np.ndarray) -> np.ndarray:

@@ -78,7 +78,7 @@ def _by_source(truth: Answers, predicted: Answers) -> tuple[list[list[tuple[int,
     groups = np.arange(len(truth.lengths)) if truth.groups is None else truth.groups
     targets: dict[int, list[tuple[int, ...]]] = {}
     found: dict[int, tuple[int, ...]] = {}
-    for group, target, written in zip(groups.tolist(), truth.apart(), predicted.apart(), strict=True):
+    for group, target, written in zip(groups.tolist(), truth.per_example(), predicted.per_example(), strict=True):
         targets.setdefault(group, []).append(_ended(target))
         found.setdefault(group, _written(written))
     return list(targets.values()), list(found.values())
@@ -166,7 +166,7 @@ def _of_the_nearest(prepared: Prepared) -> dict[str, Answers]:
     known = vectorizer.fit_transform(list(_sources(prepared, "train")))
     targets: dict[int, Counter[tuple[int, ...]]] = {}
     groups = prepared.groups()[prepared.rows("train")].tolist()
-    for group, target in zip(groups, _targets(prepared, "train").apart(), strict=True):
+    for group, target in zip(groups, _targets(prepared, "train").per_example(), strict=True):
         targets.setdefault(group, Counter())[tuple(target.tolist())] += 1
     found = {}
     for part in SPLITS[1:]:

@@ -95,7 +95,7 @@ def _sentences(meta: Meta, *answers: Answers) -> Iterator[list[list[str]]]:
     """Names of tags, by sentence. The scorer wants a type, which spans of one kind only may lack."""
     names = np.array([f"{name}-span" if name in ("B", "I") else name for name in meta.labels], dtype=object)
     for side in answers:
-        yield [names[tags].tolist() for tags in side.apart()]
+        yield [names[tags].tolist() for tags in side.per_example()]
 
 
 def span_scores(truth: Sequence[list[str]], predicted: Sequence[list[str]]) -> Scores:

@@ -21,8 +21,8 @@ from .logged_model import log_export, silenced
 
 STATUS = {"done": "FINISHED", "stopped": "FINISHED", "failed": "FAILED", "interrupted": "KILLED"}
 SOURCE = {"mlflow.source.type": "LOCAL", "mlflow.source.name": "sweeper"}
-LONGEST_PARAM = 500  # characters; stores refuse longer ones
-MOST_METRICS = 900  # in one request; MLflow takes 1,000 entities
+MAX_PARAM = 500  # characters; stores refuse longer ones
+MAX_METRICS = 900  # in one request; MLflow takes 1,000 entities
 EXPORT = "sweeper.export"
 """The tag of a registered version that says which folder it is."""
 
@@ -307,12 +307,12 @@ class Runs:
         from mlflow.entities import Metric, Param, RunTag
 
         measured = [Metric(name, float(value), _milliseconds(when), step) for name, value, step, when in metrics]
-        for start in range(MOST_METRICS, len(measured), MOST_METRICS):
-            self._store.client.log_batch(run, metrics=measured[start : start + MOST_METRICS])
+        for start in range(MAX_METRICS, len(measured), MAX_METRICS):
+            self._store.client.log_batch(run, metrics=measured[start : start + MAX_METRICS])
         self._store.client.log_batch(
             run,
-            metrics=measured[:MOST_METRICS],
-            params=[Param(name, str(value)[:LONGEST_PARAM]) for name, value in (params or {}).items()],
+            metrics=measured[:MAX_METRICS],
+            params=[Param(name, str(value)[:MAX_PARAM]) for name, value in (params or {}).items()],
             tags=[RunTag(name, str(value)) for name, value in (tags or {}).items()],
         )
 

@@ -20,7 +20,7 @@ from ..records import EpochEvent, TrialResult
 from ..system.journal import Journal
 from .replay import JOURNAL, POSITION
 
-MOST_BEGUN = 3  # times that the other process is started in a row without having told anything
+MAX_STARTS = 3  # times that the other process is started in a row without having told anything
 PATIENCE = 60.0  # seconds that the end of a sweep waits for a store that is away
 LOCKED = "database is locked"  # as SQLite says it, by another process
 GONE = {"gone": True}
@@ -264,7 +264,7 @@ class Tracker:
         """Let another process go on where the last one stood."""
         if self._told_up_to() > self._began_at:
             self._begun = 0
-        if self._begun == MOST_BEGUN:
+        if self._begun == MAX_STARTS:
             self._lose("the process that writes to MLflow died; see workers.log in the sweep's folder")
             return
         self._close()

@@ -21,7 +21,7 @@ from ..tasks.base import confusion
 from . import plots
 
 ATTENTION_EXAMPLES = (0.3, 0.6, 0.9)  # whose attention is drawn: examples by their place when sorted by length
-MOST_DRAWN = 60  # tokens of a source, and symbols of a target: a picture of hundreds could outgrow the memory
+MAX_DRAWN = 60  # tokens of a source, and symbols of a target: a picture of hundreds could outgrow the memory
 TEMPERATURES = (0.3, 0.7, 1.0)  # at which samples are drawn
 SAMPLES, SAMPLED = 2, {"characters": 300, "words": 60, "symbols": 60}  # samples each, and their symbols
 
@@ -64,9 +64,9 @@ def _alignments(
         written = learner.model.write(ids)
         wrote = written.symbols.numpy()[0]
         yield plots.Alignment(
-            [names[place] for place in ids[0, :MOST_DRAWN]],
-            [symbols[symbol] for symbol in wrote[:MOST_DRAWN]],
-            written.attention.numpy()[0, :MOST_DRAWN, :MOST_DRAWN],
+            [names[place] for place in ids[0, :MAX_DRAWN]],
+            [symbols[symbol] for symbol in wrote[:MAX_DRAWN]],
+            written.attention.numpy()[0, :MAX_DRAWN, :MAX_DRAWN],
         )
 
 

@@ -12,7 +12,7 @@ from ..data.store import open_prepared
 from ..system.files import verified, with_checksum, write_atomically
 from ..tasks import TASKS, Baseline
 
-KEPT = "baselines.json"
+BASELINES = "baselines.json"
 
 
 def baselines_of(prepared: str) -> list[Baseline]:
@@ -31,7 +31,7 @@ def baselines_of(prepared: str) -> list[Baseline]:
         "baselines": [baseline.noted() for baseline in found],
         **{name: None if values is None else values.tolist() for name, values in strongest.items()},
     }
-    write_atomically(folder / KEPT, with_checksum(kept))
+    write_atomically(folder / BASELINES, with_checksum(kept))
     return [baseline._replace(statistics=None, answers=None) for baseline in found]
 
 
@@ -53,4 +53,4 @@ def strongest_answers(prepared: Path) -> tuple[str, np.ndarray] | None:
 
 
 def _kept(folder: Path) -> dict[str, Any]:
-    return dict(verified((folder / KEPT).read_text(encoding="utf-8")))
+    return dict(verified((folder / BASELINES).read_text(encoding="utf-8")))

@@ -27,8 +27,8 @@ from . import plots
 from .trial import run_trial
 
 EXAMPLES = 64  # over which the median is taken
-FURTHEST = 200  # steps back; longer examples are left out, or of texts only the beginning is read
-FEWEST = 8  # examples that must be so long for a step to be drawn
+MAX_STEPS = 200  # steps back; longer examples are left out, or of texts only the beginning is read
+MIN_EXAMPLES = 8  # examples that must be so long for a step to be drawn
 
 PLAIN = {"cell": "simple_rnn", "direction": "forward", "depth": 1, "attention": "none", "pooling": "last"}
 """What the plain network beside the best one has of its own; the rest is the best one's."""
@@ -94,13 +94,13 @@ def reach(order: TrialOrder) -> np.ndarray:
     else:
         norms, lengths = _of_examples(learner, split)
     back = [norms[lengths > step, lengths[lengths > step] - 1 - step] for step in range(lengths.max())]
-    return np.array([np.median(some) for some in back if len(some) >= min(FEWEST, len(lengths))])
+    return np.array([np.median(some) for some in back if len(some) >= min(MIN_EXAMPLES, len(lengths))])
 
 
 def _of_examples(learner: Learner[Any], split: Split) -> tuple[np.ndarray, np.ndarray]:
     """Norms, float (examples, time), and lengths, of the longest examples that are not too long."""
     assert isinstance(learner, LabelLearner)
-    fitting = np.flatnonzero(split.lengths <= FURTHEST)
+    fitting = np.flatnonzero(split.lengths <= MAX_STEPS)
     rows = fitting if len(fitting) else np.argsort(split.lengths)[:EXAMPLES]
     rows = rows[np.argsort(-split.lengths[rows], kind="stable")][:EXAMPLES]
     batch, lengths = split.batch(rows), split.lengths[rows]
@@ -117,8 +117,8 @@ def _of_examples(learner: Learner[Any], split: Split) -> tuple[np.ndarray, np.nd
 def _of_texts(learner: Learner[Any], split: Texts) -> tuple[np.ndarray, np.ndarray]:
     """As `_of_examples`, of the beginnings of texts."""
     rows = np.argsort(-split.lengths, kind="stable")[:EXAMPLES]
-    window = next(split.windows(rows, FURTHEST))
-    lengths = np.minimum(split.lengths[rows], FURTHEST)
+    window = next(split.windows(rows, MAX_STEPS))
+    lengths = np.minimum(split.lengths[rows], MAX_STEPS)
     weights = (np.arange(window.symbols.shape[1]) == lengths[:, None] - 1).astype(np.float32)
     begins = tf.constant(value=True)
 

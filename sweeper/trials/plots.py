@@ -14,8 +14,8 @@ from ..records import EpochEvent
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-LEAST = 1e-20  # the norm of a gradient below which a line ends, since 0 has no logarithm
-MOST_LABELS = 30  # beyond these a confusion picture shows the most frequent ones only
+MIN_NORM = 1e-20  # the norm of a gradient below which a line ends, since 0 has no logarithm
+MAX_LABELS = 30  # beyond these a confusion picture shows the most frequent ones only
 
 
 def learning_curve(events: Sequence[EpochEvent], objective: str, path: Path) -> Path:
@@ -47,7 +47,7 @@ def confusion_plot(table: np.ndarray, labels: Sequence[str], path: Path) -> Path
     """
     from matplotlib.figure import Figure
 
-    shown = np.sort(np.argsort(-table.sum(1), kind="stable")[:MOST_LABELS])
+    shown = np.sort(np.argsort(-table.sum(1), kind="stable")[:MAX_LABELS])
     unpad = np.maximum(table.sum(1), 1)[shown]
     table, names = table[np.ix_(shown, shown)], [labels[place] for place in shown]
     shares = table / unpad[:, None]
@@ -115,7 +115,7 @@ def gradient_plot(lines: Mapping[str, np.ndarray], path: Path) -> Path:
     figure = Figure(figsize=(8, 3.6), layout="constrained")
     axes = figure.subplots()
     for name, norms in lines.items():
-        axes.plot(np.arange(len(norms)), np.where(norms > LEAST, norms, np.nan), label=name)
+        axes.plot(np.arange(len(norms)), np.where(norms > MIN_NORM, norms, np.nan), label=name)
     axes.set(xlabel="places before the last one", ylabel="norm of the loss gradient", yscale="log")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)

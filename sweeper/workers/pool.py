@@ -31,7 +31,7 @@ from ..system.journal import Journal
 from ..system.signals import handling
 from . import worker
 
-LEAST_MEMORY = 2 << 30  # bytes, of a worker: TensorFlow alone needs a part of it
+MIN_MEMORY = 2 << 30  # bytes, of a worker: TensorFlow alone needs a part of it
 MAX_DEATHS = 1  # workers that may die under a trial before it has failed
 MAX_FAILED_STARTS = 3  # workers that may die before they begin with it, as when one is killed that has nothing to do
 MAX_TRIALS_PER_WORKER = 40  # then it is replaced, before what allocators never give back adds up
@@ -107,11 +107,13 @@ def _context(gpus: Sequence[str]) -> _Spawning | _Forking:
 
 @dataclass
 class _Running:
-    """Args:
-    epochs: that were given to the caller.
-    deaths: workers that died under it.
-    failed_starts: workers that died before they had begun with it.
-    began: by a clock that stands while the machine sleeps, and that nobody sets.
+    """A trial that a worker runs.
+
+    Args:
+        epochs: that were given to the caller.
+        deaths: workers that died under it.
+        failed_starts: workers that died before they had begun with it.
+        began: by a clock that stands while the machine sleeps, and that nobody sets.
     """
 
     order: TrialOrder
@@ -154,7 +156,7 @@ class Workers:
     def __post_init__(self) -> None:
         all_of_it = devices.memory()
         if self.memory is None and all_of_it is not None:
-            self.memory = max(all_of_it * 9 // 10 // self.count, LEAST_MEMORY)
+            self.memory = max(all_of_it * 9 // 10 // self.count, MIN_MEMORY)
 
     def __enter__(self) -> Workers:
         self._context = _context(self.gpus)
