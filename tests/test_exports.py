@@ -149,7 +149,7 @@ def test_a_writer_exports_and_searches(tmp_path, spelled_card, values):
     order, _ = run(tmp_path, spelled_card, cut="characters", **values)
     chosen = winner.choose_decoding(order)
     assert (chosen["beam_width"], chosen["length_penalty"]) in winner.DECODINGS
-    folder = exports.export_trials([order], str(tmp_path / "out"), {"about": "x", "scores": {"exact": 1.0}})
+    folder = exports.export_trials([order], str(tmp_path / "out"), {"about": "x", "scores": {"exact_match": 1.0}})
     texts = ["abce", "", "🎬", "abc" * 300]
     found = list(answer.load(folder)(texts))
     assert [one["unknown"] for one in found] == [0, 0, 1, 0]

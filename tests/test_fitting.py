@@ -224,8 +224,8 @@ def test_while_the_score_does_not_move_the_loss_says_which_epoch_is_better(revie
     split = load_split(prepare(cards.load_card(str(reviews_card))), "train", complete("sentiment", QUICK))
     seen: list[Epoch] = []
     fit(
-        fitting, split, validation, epochs=6, batch_size=16, patience=2, seed=5, objective="exact",
-        score=lambda predictions: {"exact": 0.0}, ended=lambda epoch: bool(seen.append(epoch)),
+        fitting, split, validation, epochs=6, batch_size=16, patience=2, seed=5, objective="exact_match",
+        score=lambda predictions: {"exact_match": 0.0}, ended=lambda epoch: bool(seen.append(epoch)),
     )  # fmt: skip
     losses = [epoch.validation.loss for epoch in seen]
     assert losses == sorted(losses, reverse=True), "this model learns"

@@ -131,8 +131,8 @@ def states_and_gradients(model, x, mask, d_states):
     st.sampled_from([(1, False), (2, False), (1, True), (2, True)]),
     st.integers(0, 9),
     # Gradients of the gates leave the cache each step, now and then, once; x W is made for each step, for some, for all.
-    st.sampled_from([0, 100, recurrent.CACHED]),
-    st.sampled_from([0, 40, recurrent.AHEAD]),
+    st.sampled_from([0, 100, recurrent.CACHE_NUMBERS]),
+    st.sampled_from([0, 40, recurrent.PROJECTED_AHEAD]),
 )
 def test_states_and_gradients_are_those_of_keras(pairs, lengths, cell, direction, depth_and_input, seed, cached, ahead):
     depth, one_hot = depth_and_input
@@ -142,7 +142,7 @@ def test_states_and_gradients_are_those_of_keras(pairs, lengths, cell, direction
     x = generator.normal(size=(len(lengths), TIME, width)).astype(np.float32)
     d_states = generator.normal(size=(len(lengths), TIME, stock.output.shape[-1])).astype(np.float32) * mask[:, :, None]
     given_ = (tf.constant(x), tf.constant(mask), tf.constant(d_states))
-    with mock.patch.multiple(recurrent, CACHED=cached, AHEAD=ahead):
+    with mock.patch.multiple(recurrent, CACHE_NUMBERS=cached, PROJECTED_AHEAD=ahead):
         ours_found = states_and_gradients(ours, *given_)
     for found, wanted in zip(ours_found, states_and_gradients(stock, *given_), strict=True):
         assert np.abs(found - wanted).max() < 1e-5

@@ -537,10 +537,10 @@ def test_a_sweep_of_sequences_ends_with_a_writer(spelled_card, tmp_path):
     outcome = sweeper.sweep(
         dataset=str(spelled_card), space=str(space), algorithm="grid", epochs=4, workers=2, name="s"
     )
-    assert outcome.objective == "exact"
+    assert outcome.objective == "exact_match"
     order = find_folder("s").history().orders[outcome.best.number]
     assert outcome.validation == pytest.approx(score_validation([order])), "by the beam search that is exported"
-    assert outcome.test["exact"] > outcome.baselines[-1].test["exact"]
+    assert outcome.test["exact_match"] > outcome.baselines[-1].test["exact_match"]
     found = subprocess.run(
         [sys.executable, "-m", "sweeper", "predict", str(outcome.export), "abce", "cab"],
         capture_output=True, text=True, check=True,

@@ -93,7 +93,7 @@ def test_the_linear_baseline_is_the_classifier_that_models_join_where_there_is_o
 
 def test_a_target_is_right_if_it_is_any_of_its_sources_and_the_nearest_is_edited():
     found = edit_scores([[(2, 3), (2, 4, 4)], [(5,)], [(6, 7)]], [(2, 4, 4), (5, 5), ()])
-    assert found["exact"] == pytest.approx(1 / 3)
+    assert found["exact_match"] == pytest.approx(1 / 3)
     assert found["sequence_error_rate"] == pytest.approx(2 / 3)
     assert found["symbol_error_rate"] == (0 + 1 + 2) / (3 + 1 + 2)
 
@@ -103,7 +103,7 @@ def test_rows_of_one_source_are_scored_as_one_source():
     truth = Answers.of([np.array(row) for row in ([2, 0], [3, 0], [2, 3, 0])])
     written = Answers.of([np.array(row) for row in ([3], [3], [2, 2])])
     found = TASKS["seq2seq"].scores(meta, truth._replace(groups=np.array([0, 0, 1])), written)
-    assert found == {"exact": 0.5, "sequence_error_rate": 0.5, "symbol_error_rate": 1 / 3}
+    assert found == {"exact_match": 0.5, "sequence_error_rate": 0.5, "symbol_error_rate": 1 / 3}
 
 
 def test_what_is_unknown_is_never_right_even_where_the_target_is_unknown_too():
@@ -111,7 +111,7 @@ def test_what_is_unknown_is_never_right_even_where_the_target_is_unknown_too():
     meta = Meta("n", "seq2seq", "d", labels, "sequences", False, {}, target_tokens="words")
     truth = Answers.of([np.array([2, 1, 0]), np.array([2, 3, 0])])
     found = TASKS["seq2seq"].scores(meta, truth, truth)
-    assert (found["exact"], found["symbol_error_rate"]) == (0.5, 1 / 4)
+    assert (found["exact_match"], found["symbol_error_rate"]) == (0.5, 1 / 4)
     assert found["chrf"] < 0.95
     symbols = dataclasses.replace(meta, target_tokens="symbols")
     assert TASKS["seq2seq"].statistics(symbols, truth, truth)[:, 0].tolist() == [0, 1]
@@ -150,8 +150,8 @@ def test_the_baselines_of_sequences_are_the_source_and_the_target_of_the_nearest
     prepared = prepare(cards.load_card(str(card)), [("characters", True)])
     copy, nearest = TASKS["seq2seq"].baselines(prepared)
     numbers = prepared.examples("test")["source"].str.isdigit().mean()
-    assert copy.test["exact"] == pytest.approx(numbers)
-    assert nearest.test["exact"] >= 1 - numbers
+    assert copy.test["exact_match"] == pytest.approx(numbers)
+    assert nearest.test["exact_match"] >= 1 - numbers
 
 
 def test_what_is_written_is_compared_with_what_targets_are_also_where_training_had_no_such_word(tmp_path):
@@ -160,7 +160,7 @@ def test_what_is_written_is_compared_with_what_targets_are_also_where_training_h
     prepared = prepare(cards.load_card(str(card)), [("words", True)])
     assert len(prepared.meta.unseen) == sum(prepared.meta.counts[part] for part in ("validation", "test"))
     copy = next(one for one in TASKS["seq2seq"].baselines(prepared) if one.name == "copy")
-    assert (copy.test["exact"], copy.test["chrf"]) == (1, 1)
+    assert (copy.test["exact_match"], copy.test["chrf"]) == (1, 1)
     split = load_split(prepared, "validation", complete("seq2seq", {}))
     assert split.batch(np.arange(3)).labels[:, 0].tolist() == [UNKNOWN] * 3, "which a model is not asked to know"
 
@@ -176,7 +176,7 @@ def test_the_baseline_that_does_best_on_validation_data_comes_last(tmp_path, tar
     found = baselines_of(str(prepared.folder))
     assert [baseline.name for baseline in found] == order
     if targets == "same":
-        assert found[-1].test["exact"] == 1, "a copy keeps capitals"
+        assert found[-1].test["exact_match"] == 1, "a copy keeps capitals"
 
 
 def test_an_embedding_that_is_shared_with_what_is_written_is_not_frozen():

@@ -33,7 +33,7 @@ class Seq2Seq(Task):
         return {"symbols": meta.labels}
 
     def objective(self, meta: Meta) -> str:
-        return "chrf" if meta.target_tokens == "words" else "exact"
+        return "chrf" if meta.target_tokens == "words" else "exact_match"
 
     def scores(self, meta: Meta, truth: Answers, predicted: Answers) -> Scores:
         targets, found = _by_source(truth, predicted)
@@ -46,7 +46,7 @@ class Seq2Seq(Task):
 
     def statistics(self, meta: Meta, truth: Answers, predicted: Answers) -> np.ndarray | None:
         """See `Task`; chrF is no function of sums that are kept here."""
-        if self.objective(meta) != "exact":
+        if self.objective(meta) != "exact_match":
             return None
         right = [written in some for some, written in zip(*_by_source(truth, predicted), strict=True)]
         return np.stack([right, np.ones(len(right))], axis=1).astype(np.float64)
@@ -91,7 +91,7 @@ def edit_scores(targets: Sequence[Sequence[tuple[int, ...]]], written: Sequence[
         targets: all that are right for each source; the nearest counts.
 
     Returns:
-        `exact` and `sequence_error_rate`, shares of the sources; `symbol_error_rate`, edits by symbols of the targets.
+        `exact_match` and `sequence_error_rate`, shares of the sources; `symbol_error_rate`, edits by symbols of the targets.
     """
     from rapidfuzz.distance import Levenshtein
 
@@ -100,7 +100,7 @@ def edit_scores(targets: Sequence[Sequence[tuple[int, ...]]], written: Sequence[
         distance, length = min((Levenshtein.distance(target, one), len(target)) for target in some)
         wrong, edits, symbols = wrong + (distance > 0), edits + distance, symbols + length
     rate = wrong / len(written)
-    return {"exact": 1 - rate, "sequence_error_rate": rate, "symbol_error_rate": edits / max(symbols, 1)}
+    return {"exact_match": 1 - rate, "sequence_error_rate": rate, "symbol_error_rate": edits / max(symbols, 1)}
 
 
 def translation_scores(targets: Sequence[Sequence[str]], written: Sequence[str], tokenize: str) -> Scores:
