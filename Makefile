@@ -59,7 +59,7 @@ bench: $(READY)  ## measure speed, overhead and memory into benchmarks/RESULTS.m
 bench-quality: $(READY)  ## how good the best of a sweep is, beside baselines and published figures; DATASET=name
 	@$(BIN)/python -m benchmarks.run $(if $(DATASET),$(addprefix quality-,$(DATASET)),quality)
 
-chaos: $(READY)  ## strike real sweeps at random moments, and compare them with a calm one: docs/chaos.md
+chaos: $(READY)  ## inject faults into real sweeps, and compare them with undisturbed ones: docs/chaos.md
 	@$(BIN)/python -m tests.chaos
 
 clean:  ## remove .venv and caches, but no sweep

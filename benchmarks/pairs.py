@@ -39,7 +39,7 @@ class Pair(NamedTuple):
         card: a declared dataset; `most` of its training rows, and the same share of the others.
         space: of both sides; `units` and learning `rates` multiply it.
         length: tokens that the script pads to and cuts at; sweeper cuts reviews there too.
-        target: how many times the trials an hour.
+        target: how many times the trials per hour.
     """
 
     card: str
@@ -52,9 +52,9 @@ class Pair(NamedTuple):
 
 
 PAIRS = (
-    Pair("rotten-tomatoes", "classify", (64, 128), (0.001, 0.003), 51, 4),
-    Pair("imdb", "classify", (64,), (0.001, 0.003), 400, 5, most=4_800),
-    Pair("peoples-daily", "tag", (64,), (0.001, 0.003), 120, 4, most=4_800),
+    Pair("rotten-tomatoes", "classify", (64, 128), (0.0005, 0.001, 0.002, 0.003), 51, 4),
+    Pair("imdb", "classify", (64,), (0.0005, 0.001, 0.002, 0.003), 400, 5, most=4_800),
+    Pair("peoples-daily", "tag", (64,), (0.0005, 0.001, 0.002, 0.003), 120, 4, most=4_800),
 )
 
 

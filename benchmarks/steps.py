@@ -214,7 +214,7 @@ def keras_step(cell: str, direction: str, units: int, lengths: np.ndarray, kerne
 
 
 def torch_step(cell: str, direction: str, units: int, lengths: np.ndarray) -> dict[str, Callable[[], Any]]:
-    """PyTorch's layer on packed sequences, where it is installed."""
+    """PyTorch's layer on packed sequences, where it is installed (the extra `benchmarks`)."""
     try:
         import torch
     except ImportError:

@@ -1,9 +1,9 @@
-"""Storms: real small sweeps that are struck again and again at random moments, and then compared with a calm one.
+"""Fault injection: real small sweeps are disturbed again and again at random moments, and compared with an undisturbed one.
 
     make chaos          # about half an hour; writes docs/chaos.md
 
-Every storm goes on until it has struck as often as it says. A sweep that was struck is resumed until it
-ends; then its leaderboard must be that of a calm sweep with the same algorithm, every trial must be FINISHED
+Every fault is injected as often as it says. A sweep that it ended is resumed until it
+ends; then its leaderboard must be that of an undisturbed sweep with the same algorithm, every trial must be FINISHED
 in MLflow once, and no run may be left RUNNING.
 """
 
@@ -74,7 +74,7 @@ def asked(name: str) -> int:
     return history.read_text().count('"asked"') if history.exists() else 0
 
 
-class Storm(NamedTuple):
+class Fault(NamedTuple):
     """One kind of fault, and how often it strikes.
 
     Args:
@@ -195,26 +195,26 @@ def locked(process: subprocess.Popen[bytes], name: str) -> bool:
     return True
 
 
-def storms(server: Server) -> tuple[Storm, ...]:
+def faults(server: Server) -> tuple[Fault, ...]:
     return (
-        Storm("the sweep's process killed (SIGKILL)", 20, parent),
-        Storm("the same, with random search", 6, parent, "random"),
-        Storm("the same, with bayesian search", 6, parent, "bayesian"),
-        Storm("the same, with hyperband", 6, parent, "hyperband"),
-        Storm("the sweep and all its processes killed at once (SIGKILL)", 10, everything),
-        Storm("interrupted (SIGINT)", 10, interrupt, ends=(INTERRUPTED,)),
-        Storm("interrupted twice (SIGINT)", 6, interrupt_twice, ends=(INTERRUPTED,)),
-        Storm("ended (SIGTERM)", 6, end, ends=(INTERRUPTED, -signal.SIGTERM)),  # the latter before it has begun
-        Storm("a worker killed under its trial (SIGKILL)", 10, worker),
-        Storm("the process that tells MLflow killed (SIGKILL)", 6, replay),
-        Storm("the disk full for the sweep and its worker", 6, full, ends=(MUST_EDIT,)),
-        Storm("MLflow's SQLite file locked by another process for 8 s", 6, locked, ends=()),
-        Storm("MLflow's server killed, and started again after 10 s", 6, server.away, ends=(MUST_EDIT,), served=True),
-        Storm("the sweep killed, and its prepared data altered", 4, alter),
+        Fault("the sweep's process killed (SIGKILL)", 20, parent),
+        Fault("the same, with random search", 6, parent, "random"),
+        Fault("the same, with bayesian search", 6, parent, "bayesian"),
+        Fault("the same, with hyperband", 6, parent, "hyperband"),
+        Fault("the sweep and all its processes killed at once (SIGKILL)", 10, everything),
+        Fault("interrupted (SIGINT)", 10, interrupt, ends=(INTERRUPTED,)),
+        Fault("interrupted twice (SIGINT)", 6, interrupt_twice, ends=(INTERRUPTED,)),
+        Fault("terminated (SIGTERM)", 6, end, ends=(INTERRUPTED, -signal.SIGTERM)),  # the latter before it has begun
+        Fault("a worker killed under its trial (SIGKILL)", 10, worker),
+        Fault("the process that writes to MLflow killed (SIGKILL)", 6, replay),
+        Fault("the disk full for the sweep and its worker", 6, full, ends=(MUST_EDIT,)),
+        Fault("MLflow's SQLite file locked by another process for 8 s", 6, locked, ends=()),
+        Fault("MLflow's server killed, and started again after 10 s", 6, server.away, ends=(MUST_EDIT,), served=True),
+        Fault("the sweep killed, and its prepared data altered", 4, alter),
     )
 
 
-def struck_until_it_ends(name: str, storm: Storm, most: int, generator: np.random.Generator, served: str) -> int:
+def strike_until_it_ends(name: str, fault: Fault, most: int, generator: np.random.Generator, served: str) -> int:
     """Run a sweep through at most so many strikes; returns how many hit.
 
     Args:
@@ -224,7 +224,7 @@ def struck_until_it_ends(name: str, storm: Storm, most: int, generator: np.rando
     while True:
         known = (Path("sweeps") / name / "sweep.json").exists()
         process = subprocess.Popen(
-            [*SWEEPER, *(["--resume", name] if known else fresh(name, storm.algorithm))],
+            [*SWEEPER, *(["--resume", name] if known else fresh(name, fault.algorithm))],
             stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL,
             start_new_session=True,
@@ -234,10 +234,10 @@ def struck_until_it_ends(name: str, storm: Storm, most: int, generator: np.rando
             try:
                 process.wait(timeout=float(generator.uniform(2, 12)))
             except subprocess.TimeoutExpired:
-                hits += hits < most and storm.strike(process, name)
+                hits += hits < most and fault.strike(process, name)
         if process.returncode == 0:
             return hits
-        assert process.returncode in storm.ends, f"{name}: exit code {process.returncode}"
+        assert process.returncode in fault.ends, f"{name}: exit code {process.returncode}"
 
 
 def fresh(name: str, algorithm: str) -> list[str]:
@@ -245,11 +245,13 @@ def fresh(name: str, algorithm: str) -> list[str]:
     return [*FRESH, "--name", name, "--algorithm", algorithm]
 
 
-def faults(name: str, algorithm: str) -> Iterator[str]:
-    """What differs from the calm sweep, or is untrue in MLflow."""
-    calm, stormy = (pd.read_csv(f"sweeps/{sweep}/leaderboard.csv") for sweep in (f"calm-{algorithm}", name))
-    kept = [column for column in calm.columns if column not in TIMES]
-    if not calm[kept].equals(stormy[kept]):
+def differences(name: str, algorithm: str) -> Iterator[str]:
+    """What differs from the undisturbed sweep, or is untrue in MLflow."""
+    undisturbed, disturbed = (
+        pd.read_csv(f"sweeps/{sweep}/leaderboard.csv") for sweep in (f"undisturbed-{algorithm}", name)
+    )
+    kept = [column for column in undisturbed.columns if column not in TIMES]
+    if not undisturbed[kept].equals(disturbed[kept]):
         yield f"{name}: another leaderboard"
     client = mlflow.MlflowClient(f"sqlite:///{Path.cwd() / 'mlflow.db'}")
     experiment = client.get_experiment_by_name("sentiment/reviews").experiment_id
@@ -268,37 +270,37 @@ def faults(name: str, algorithm: str) -> Iterator[str]:
 
 
 def weather() -> Iterator[tuple[str, int, int, list[str]]]:
-    """For each storm: what, how often it struck, in how many sweeps, and what was lost."""
+    """For each fault: what, how often it was injected, in how many sweeps, and what was lost."""
     Path("reviews.csv").write_text(reviews(), encoding="utf-8")
     Path("reviews.toml").write_text(card_text("reviews.csv", task="sentiment"), encoding="utf-8")
     Path("space.toml").write_text(SPACE, encoding="utf-8")
     with Server() as server:
-        yield from _strike(storms(server), f"http://127.0.0.1:{server.port}")
+        yield from _strike(faults(server), f"http://127.0.0.1:{server.port}")
 
 
-def _strike(storms: Sequence[Storm], address: str) -> Iterator[tuple[str, int, int, list[str]]]:
+def _strike(faults: Sequence[Fault], address: str) -> Iterator[tuple[str, int, int, list[str]]]:
     """Strike sweeps, and compare them with undisturbed ones.
 
     Args:
         address: of MLflow's server.
     """
-    for algorithm in dict.fromkeys(storm.algorithm for storm in storms):
-        calm = fresh(f"calm-{algorithm}", algorithm)
-        subprocess.run([*SWEEPER, *calm], check=True, capture_output=True)
+    for algorithm in dict.fromkeys(fault.algorithm for fault in faults):
+        undisturbed = fresh(f"undisturbed-{algorithm}", algorithm)
+        subprocess.run([*SWEEPER, *undisturbed], check=True, capture_output=True)
     generator = np.random.default_rng(0)
-    for place, storm in enumerate(storms):
+    for place, fault in enumerate(faults):
         hits, sweeps, lost = 0, 0, []
-        while hits < storm.count:
-            name = f"storm-{place}-{sweeps}"
-            hits += struck_until_it_ends(name, storm, storm.count - hits, generator, address if storm.served else "")
+        while hits < fault.count:
+            name = f"disturbed-{place}-{sweeps}"
+            hits += strike_until_it_ends(name, fault, fault.count - hits, generator, address if fault.served else "")
             sweeps += 1
-            lost += list(faults(name, storm.algorithm))
-        yield storm.what, hits, sweeps, lost
+            lost += list(differences(name, fault.algorithm))
+        yield fault.what, hits, sweeps, lost
 
 
 def main() -> int:
     began, here, lost = time.time(), Path.cwd(), []
-    lines = ["| what was done, at random moments | times | sweeps | lost or untrue |", "|---|---|---|---|"]
+    lines = ["| fault, at random moments | times | sweeps | data lost or wrong |", "|---|---|---|---|"]
     with tempfile.TemporaryDirectory() as folder:
         os.chdir(folder)
         os.environ["SWEEPER_CACHE"] = folder
@@ -310,7 +312,7 @@ def main() -> int:
         finally:
             os.chdir(here)
     when = f"{datetime.date.today().isoformat()}, in {(time.time() - began) / 60:.0f} minutes"
-    head = "# Storms\n\nWritten by `make chaos`: real small sweeps, struck, resumed, and compared with a calm one.\n"
+    head = "# Fault injection\n\nWritten by `make chaos`: real small sweeps, disturbed at random moments, resumed, and compared with an undisturbed one.\n"
     REPORT.write_text(f"{head}\n{when}:\n\n" + "\n".join(lines) + "\n", encoding="utf-8")
     return 1 if lost else 0
 

@@ -144,7 +144,7 @@ DATA = [
     ("a word without a number", "f.conllu", "x" + TREES[1:], CONLLU, "f.conllu:1: the first column must be the word's number, a range such as 3-4 or an empty node such as 5.1, found 'x'"),
     ("a number without a word", "f.conllu", TREES.replace("word0", ""), CONLLU, "f.conllu:1: the word in the second column is empty; write it, or _ for none"),
     ("a word without a part of speech", "f.conllu", "1\ta\t_\t_\tNN\t_\t_\t_\t_\t_\n", CONLLU, "f.conllu:1: 'a' has no upos tag; the other kind is tags = 'xpos'"),
-    ("transitions that the scheme forbids", "f.conll", f"a O\nb I-x\nc I-x\n\n{SENTENCES}", COLUMNS, good("17 2 2", "O, B-x, I-x", "1 tag follows one that the scheme does not allow before it, read as the official scorers read it")),
+    ("transitions that the scheme forbids", "f.conll", f"a O\nb I-x\nc I-x\n\n{SENTENCES}", COLUMNS, good("17 2 2", "O, B-x, I-x", "1 tag follows one that the scheme does not allow before it, read as conlleval reads it")),
     ("an empty file of pairs", "f.tsv", "", PAIRS, "f.tsv: holds no examples; the file is empty"),
     ("a source without a target", "f.tsv", "a\tb\nlonely\n", PAIRS, "f.tsv:2: expected a source and a target separated by '\\t', found 1 cell"),
     ("an empty target", "f.tsv", "a\t\n", PAIRS, f"f.tsv:1: the target is empty; write it, or remove the pair, or {LEAVE_OUT}"),

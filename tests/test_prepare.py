@@ -278,7 +278,7 @@ def test_a_label_that_no_training_text_has_is_said(tmp_path):
     rows = "".join(f"text {n},L{n // 2}\n" for n in range(40))
     write(tmp_path / "t.csv", f"review,verdict\n{rows}")
     meta = prepare(load(write(tmp_path / "t.toml", card_text("t.csv", task="generation"))), encodings=()).meta
-    assert any("no training example has the label L" in said and "comes of nothing" in said for said in meta.warnings)
+    assert any("no training example has the label L" in said and "will be arbitrary" in said for said in meta.warnings)
 
 
 def test_what_a_card_leaves_as_it_is_does_not_tell_its_data_from_others(reviews_card):

@@ -202,12 +202,12 @@ def warnings(card: Card, table: pd.DataFrame, divided: Divided, counts: dict[str
     generated, training = card.task == "generation", examples[examples["split"] == "train"]
     unseen = sorted(set(examples["label"]) - set(training["label"]))
     if unseen:
-        what = "what is written for it comes of nothing" if generated else "every such test example will count as wrong"
+        what = "texts generated for it will be arbitrary" if generated else "every such test example will count as wrong"
         yield f"no training example has the label {listed(unseen)}; {what}"
     if not generated:
         yield from _of_labels(examples)
     elif (symbols := int(training["text"].str.len().sum())) < MIN_SYMBOLS:
-        yield f"the training texts have {symbols:,} characters, which a model knows by heart before it knows what they have in common; give more texts"
+        yield f"the training texts have {symbols:,} characters, so few that a model memorises them instead of learning what they have in common; give more texts"
 
 
 def check_sizes(card: Card, table: pd.DataFrame, divided: Divided, sizes: dict[str, int]) -> None:
@@ -244,7 +244,7 @@ def _of_what_was_done(card: Card, dropped: int, counts: dict[str, int]) -> Itera
         yield f"{dropped:,} {what} dropped from the earlier of the two (training first)"
     if counts["repaired"]:
         what = "tags follow" if counts["repaired"] > 1 else "tag follows"
-        yield f"{counts['repaired']:,} {what} one that the scheme does not allow before it, read as the official scorers read it"
+        yield f"{counts['repaired']:,} {what} one that the scheme does not allow before it, read as conlleval reads it"
     if counts["cut"]:
         what = "sentences are" if counts["cut"] > 1 else "sentence is"
         yield f"{counts['cut']:,} {what} longer than {card.options.longest} tokens, split at sentence ends"
