@@ -105,8 +105,8 @@ def ablation(name: str, base: Values, others: Mapping[str, Values], folder: Path
     every: list[Values] = [{**base, **change} for change in ({}, *others.values())]
     vectors = {values["vectors"] for values in every if values.get("input") == "pretrained"}
     weightings = {values["weighting"] for values in every if values.get("extra") == "ngrams"}
-    has_words = any(values.get("characters", "none") != "none" for values in every)
-    prepared = prepare(card, [("words", True)], sorted(vectors), sorted(weightings), has_words, print)
+    characters = any(values.get("characters", "none") != "none" for values in every)
+    prepared = prepare(card, [("words", True)], sorted(vectors), sorted(weightings), characters, print)
     configurations = [parameters.complete(card.task, values, prepared.meta.traits) for values in every]
     orders = [
         TrialOrder(0, card.task, configuration, str(prepared.folder), "", seed, EPOCHS)

@@ -54,9 +54,9 @@ class Sleepers(pool.Workers):
         return [order for order, _, _ in self._begun.values()]
 
     def epochs(self) -> Iterator[EpochEvent]:
-        for number, (order, began, tell_history) in list(self._begun.items()):
+        for number, (order, began, reported) in list(self._begun.items()):
             due = min(EPOCHS, int((time.time() - began) / SECONDS))
-            for epoch in range(tell_history + 1, due + 1):
+            for epoch in range(reported + 1, due + 1):
                 metrics = {
                     "loss": 1.0,
                     "val_loss": 1.0,
@@ -69,8 +69,8 @@ class Sleepers(pool.Workers):
             self._begun[number] = (order, began, due)
 
     def results(self) -> Iterator[TrialResult]:
-        for number, (order, _, tell_history) in list(self._begun.items()):
-            if tell_history == EPOCHS:
+        for number, (order, _, reported) in list(self._begun.items()):
+            if reported == EPOCHS:
                 del self._begun[number]
                 scores = {"accuracy": 0.5 + number % 97 / 1_000, "macro_f1": 0.5, "loss": 1.0}
                 yield TrialResult(number, order.configuration, "done", scores, 1, EPOCHS, 1.0, 1.0, 1, 1.0)
@@ -132,13 +132,13 @@ def simulated(folder: Path, workers: int, trials: int) -> tuple[list[float], flo
                 space.for_data(prepared.meta.traits), settings, prepared, "accuracy", sweep, sleepers, tracker
             )
             stamps: list[float] = []
-            note_result = search.history.tell_history
+            note_result = search.history.told
 
             def stamped(result: TrialResult, spent: float) -> None:
                 note_result(result, spent)
                 stamps.append(_processor_seconds())
 
-            search.history.tell_history = stamped  # type: ignore[method-assign]
+            search.history.told = stamped  # type: ignore[method-assign]
             from rich.console import Console
 
             baseline: Future[Any] = Future()

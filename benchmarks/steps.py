@@ -5,7 +5,7 @@ that this machine multiplies large matrices (1,024 squared, float32, one thread)
 every step, and said: the faster a machine multiplies, the more of a step is everything else. What the
 same products take at a step's size, all gates at once, is given as well ("products"). Lengths are those
 of real texts, sorted into batches as in training. One thread each, as in a worker; so this is a program
-of its own, which prints one JSON object a line.
+of its own, which prints one JSON object per line.
 """
 
 from __future__ import annotations
@@ -240,7 +240,7 @@ def main() -> None:
 
     tf.config.threading.set_intra_op_parallelism_threads(1)
     tf.config.threading.set_inter_op_parallelism_threads(1)
-    if sys.argv[1] == "heads":
+    if sys.argv[1:] == ["heads"]:
         for card, batch in itertools.product(("peoples-daily", "turkish-pos"), (16, 32, 64)):
             print(json.dumps(crf_over_softmax(card, batch)), flush=True)
         return

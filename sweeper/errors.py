@@ -9,7 +9,7 @@ SweeperError
 ├── TrialError          this one configuration failed; the sweep goes on
 ├── WorkerDied          a worker process died under its work, as when memory runs out
 ├── WorkFailed          what a worker was told to do went wrong otherwise
-├── NoSpace             the disk is full
+├── DiskFull            the disk is full
 ├── SweepError          the sweep ran and produced no model
 └── ExportError         the exported model does not answer as the trained one did
 """

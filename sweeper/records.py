@@ -125,8 +125,8 @@ class TrialResult:
         state: "done" (trained as long as it was meant to, or no longer improved),
             "pruned" (done, but hyperband gave it fewer epochs than others and never went
             on with it; it counts), "stopped" (ended early by budget at the end of an epoch;
-            it counts), "interrupted" (ended by hand; it runs anew when the sweep is taken
-            up) or "failed".
+            it counts), "interrupted" (ended by hand; it goes on when the sweep is
+            resumed) or "failed".
         scores: of the best epoch on the validation split; empty unless it counts.
         best_epoch: counted from 1; 0 where there is none.
         epochs: epochs trained in all.

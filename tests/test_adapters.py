@@ -139,7 +139,7 @@ def test_a_declared_encoding_is_used_and_the_second_only_where_the_first_fails(t
             r"a.csv:2: label '2' has no name in the card; named: 0",
         ),
         ("a.jsonl", "{oops\n", {}, r"a.jsonl:1: not JSON"),
-        ("a.jsonl", '["text"]\n', {}, r"a.jsonl:1: expected one JSON object a line"),
+        ("a.jsonl", '["text"]\n', {}, r"a.jsonl:1: expected one JSON object per line"),
         ("a.jsonl", '{"text": null, "label": "x"}\n', {}, r"a.jsonl:1: column 'text' must hold text, found nothing"),
         ("a.jsonl", '{"text": ["x"], "label": "x"}\n', {}, r"a.jsonl:1: column 'text' must hold text, found \['x'\]"),
         (
@@ -345,7 +345,7 @@ def test_every_scheme_says_the_same(scheme, wanted, written):
 def test_spans_of_one_kind_need_no_type():
     assert schemes.to_iob2("B M E S".split(), "bmes") == (("B", "I", "I", "B"), 0)
     assert schemes.to_iob2("O B I B".split(), "iob2") == (("O", "B", "I", "B"), 0)
-    assert schemes.std("B", 2) == ("B", "I")
+    assert schemes.tags_of_pieces("B", 2) == ("B", "I")
 
 
 def test_forbidden_transitions_begin_a_span_and_are_counted():

@@ -184,7 +184,7 @@ MISTAKES = [
     ("sweep text --text review", "--text: describes a file of your own; give it with --data"),
     ("sweep --data people.conll --text word", "--text: names a column of a table, and people.conll is none"),
     ("sweep --data mistyped.conll", "mistyped.conll:7: 'b-person' is no tag of a span, as the others are; correct it"),
-    ("sweep --data list.jsonl", "list.jsonl:1: expected one JSON object a line, found list"),
+    ("sweep --data list.jsonl", "list.jsonl:1: expected one JSON object per line, found list"),
     ("sweep --data deep.jsonl", "deep.jsonl:1: holds a number of too many digits, or too many brackets"),
     ("sweep --dataset ''", "--dataset: must name something, found ''"),
     ("sweep --data ''", "--data: must name something, found ''"),
@@ -200,7 +200,7 @@ MISTAKES = [
     ("sweep --data plain.json", "no adapter for the ending '.json'; write one object per line, as .jsonl"),
     ("sweep --data fasttext.txt", "lines that begin with __label__ are not read; write a table"),
     ("sweep --data wordtag.txt", 'word/TAG, are read by a card with format = "wordtag"'),
-    ("sweep --data names.txt", "one a line: sweeper sweep generation --data names.txt"),
+    ("sweep --data names.txt", "one per line: sweeper sweep generation --data names.txt"),
     ("sweep --data told.txt", "pairs, source<TAB>target: sweeper sweep seq2seq --data told.txt"),
     ("sweep --data amounts.csv", "--label: holds 60 different numbers (0.00, 0.14, 0.29"),
     (

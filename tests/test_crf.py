@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from sweeper.adapters.schemes import never_follows
-from sweeper.layers.crf import CRF
+from sweeper.layers.crf import CRF, IMPOSSIBLE
 
 
 def a_crf(labels, rng, forbidden=None):
@@ -50,21 +50,31 @@ def a_batch(labels, lengths, rng):
 
 @settings(max_examples=30)
 @given(SIZES)
-def test_surprisal_and_answers_are_those_of_writing_all_sequences_down(sizes):
+def test_losses_and_answers_are_those_of_writing_all_sequences_down(sizes):
     labels, lengths, seed = sizes
     rng = np.random.default_rng(seed)
     forbidden = rng.random((labels + 1, labels)) < 0.2
     forbidden[:, 0] = False
     layer = a_crf(labels, rng, forbidden)
     logits, truth, real = a_batch(labels, lengths, rng)
-    surprisals, found = layer.negative_log_likelihood(logits, truth, real).numpy(), layer.decode(logits, real).numpy()
+    losses, found = layer.negative_log_likelihood(logits, truth, real).numpy(), layer.decode(logits, real).numpy()
     for row, length in enumerate(lengths):
         scores = every_score(layer, logits[row, :length])
         own = score(layer, logits[row, :length], truth[row, :length])
         wanted = np.logaddexp.reduce(scores) - own if np.isfinite(own) else 0.0
-        assert surprisals[row] == pytest.approx(wanted, abs=1e-4 + 1e-5 * np.abs(scores[np.isfinite(scores)]).max())
+        assert losses[row] == pytest.approx(wanted, abs=1e-4 + 1e-5 * np.abs(scores[np.isfinite(scores)]).max())
         best = score(layer, logits[row, :length], found[row, :length])
         assert best == pytest.approx(scores.max(), abs=1e-3)
+
+
+def allowed(truth, forbidden):
+    """The same labels, and the first one, after which all may come, wherever they are forbidden."""
+    truth = truth.copy()
+    for row in truth:
+        for t, label in enumerate(row):
+            if forbidden[row[t - 1] if t else -1, label]:
+                row[t] = 0
+    return truth
 
 
 @settings(max_examples=30)
@@ -72,12 +82,17 @@ def test_surprisal_and_answers_are_those_of_writing_all_sequences_down(sizes):
 def test_gradients_are_those_of_the_definition(sizes):
     labels, lengths, seed = sizes
     rng = np.random.default_rng(seed)
-    layer = a_crf(labels, rng)
+    forbidden = rng.random((labels + 1, labels)) < 0.2
+    forbidden[:, 0] = False
+    layer = a_crf(labels, rng, forbidden)
     logits, truth, real = a_batch(labels, lengths, rng)
+    truth = allowed(truth, forbidden)
     given_logits, weights = tf.constant(logits), rng.normal(size=len(lengths)).astype(np.float32)
 
     def by_definition():
         transitions, starts, ends = (weight.value for weight in layer.weights)
+        transitions = tf.where(forbidden[:-1], IMPOSSIBLE, transitions)
+        starts = tf.where(forbidden[-1], IMPOSSIBLE, starts)
         total = 0.0
         for row, length in enumerate(lengths):
             paths = np.array(list(itertools.product(range(labels), repeat=length)))
@@ -104,6 +119,25 @@ def test_gradients_are_those_of_the_definition(sizes):
         )
     for ours, theirs in zip(*found, strict=True):
         assert np.allclose(ours, theirs, atol=2e-4)
+
+
+@settings(max_examples=30)
+@given(SIZES, st.sampled_from([300, 800, 3_000, 20_000]))
+def test_however_far_scores_are_apart_losses_and_gradients_are_numbers(sizes, spread):
+    labels, lengths, seed = sizes
+    rng = np.random.default_rng(seed)
+    forbidden = rng.random((labels + 1, labels)) < 0.4
+    forbidden[:, 0] = False
+    layer = a_crf(labels, rng, forbidden)
+    logits, truth, real = a_batch(labels, lengths, rng)
+    logits = tf.constant(rng.uniform(0, spread, logits.shape).astype(np.float32))
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        losses = layer.negative_log_likelihood(logits, allowed(truth, forbidden), real)
+    found = tape.gradient(losses, [logits, *(weight.value for weight in layer.weights)])
+    assert losses.numpy().min() > -1e-4 * spread
+    assert all(np.isfinite(one).all() for one in found)
+    assert max(np.abs(one).max() for one in found) <= sum(lengths)
 
 
 def test_a_maintained_package_finds_the_same_probabilities_and_answers(tmp_path, rng):

@@ -350,7 +350,7 @@ def test_a_damaged_checkpoint_is_said_and_the_trial_begins_anew(order):
     assert again.note.endswith("; the trial began anew")
 
 
-def test_a_trial_that_is_taken_up_counts_the_time_of_both_processes(order):
+def test_a_trial_that_is_resumed_counts_the_time_of_both_processes(order):
     first, started = run_trial(order(0, 2)), time.perf_counter()
     again = run_trial(order(0, 3))
     assert again.seconds > time.perf_counter() - started
@@ -387,7 +387,7 @@ def test_prepared_data_that_vanish_end_the_sweep_and_cost_no_trial(order, tmp_pa
         worker.run_trial(order(0, 1))
 
 
-def test_a_sweep_that_is_interrupted_before_it_has_begun_is_taken_up_in_the_same_run(
+def test_a_sweep_that_is_interrupted_before_it_has_begun_is_resumed_in_the_same_run(
     reviews_card, tiny_space, monkeypatch
 ):
     note_run = SweepFolder.note_run

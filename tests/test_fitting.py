@@ -163,7 +163,7 @@ def test_told_to_stop_where_it_would_have_ended_it_is_done(reviews_card):
         {"optimizer": "nadam", "precision": "mixed"},
     ],
 )
-def test_a_fit_that_is_taken_up_equals_one_that_was_never_interrupted(reviews_card, tmp_path, how):
+def test_a_fit_that_is_resumed_equals_one_that_was_never_interrupted(reviews_card, tmp_path, how):
     whole, run_whole, _ = ready(reviews_card, **how)
     run_whole(4)
     first, run_first, _ = ready(reviews_card, **how)

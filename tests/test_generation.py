@@ -184,7 +184,7 @@ def next_scores(model, symbols):
     return found["logits"].numpy()[0, -1]
 
 
-def std(**values):
+def tuned(**values):
     """A model whose symbols differ in probability."""
     model = generator(**values)
     weights = model.head.kernel
@@ -193,7 +193,7 @@ def std(**values):
 
 
 def test_temperature_zero_writes_the_most_probable_symbols_and_so_does_one_choice():
-    model, written = std(), set()
+    model, written = tuned(), set()
     for weights in model.trainable_variables:  # else the state hardly depends on what was read
         weights.assign(np.random.default_rng(1).normal(0, 2, weights.shape))
     for prompt in ([3, 5], [2], [4, 4, 6], [6]):
@@ -210,7 +210,7 @@ def test_temperature_zero_writes_the_most_probable_symbols_and_so_does_one_choic
 
 
 def test_the_same_seed_draws_the_same_and_a_row_does_not_depend_on_later_ones():
-    model = std()
+    model = tuned()
     one = drawn(model, [[2], [3, 4]], seed=5)
     assert (one == drawn(model, [[2], [3, 4]], seed=5)).all()
     assert (one != drawn(model, [[2], [3, 4]], seed=6)).any()
@@ -218,7 +218,7 @@ def test_the_same_seed_draws_the_same_and_a_row_does_not_depend_on_later_ones():
 
 
 def test_symbols_are_drawn_as_often_as_they_are_probable_and_never_an_unknown_one():
-    model, many = std(), 4_000
+    model, many = tuned(), 4_000
     for temperature, top_k in ((1.0, 0), (0.5, 0), (1.0, 3)):
         found = drawn(model, [()] * many, temperature=temperature, top_k=top_k, longest=1)[:, 0]
         logits = next_scores(model, [])
@@ -232,13 +232,13 @@ def test_symbols_are_drawn_as_often_as_they_are_probable_and_never_an_unknown_on
 
 
 def test_whatever_the_temperature_nothing_else_is_drawn_than_may_be():
-    model = std()
+    model = tuned()
     assert (drawn(model, top_k=1, temperature=1e12) == drawn(model, temperature=0.0)).all()
     assert UNKNOWN not in drawn(model, [()] * 50, temperature=1e12)
 
 
 def test_nothing_is_written_after_the_end_or_beyond_the_length():
-    model = std()
+    model = tuned()
     found = drawn(model, [()] * 50, longest=12, temperature=2.0)
     ended = np.cumsum(found == BOUNDARY, axis=1) > 0
     assert ended.any()
@@ -411,7 +411,7 @@ def test_a_model_that_is_told_no_label_asks_for_none(poems_card, tmp_path):
 
 def test_a_label_enters_what_is_written_as_it_entered_what_was_learnt():
     for condition, enters in (("first", True), ("every", True), ("none", False)):
-        model = std(condition=condition)
+        model = tuned(condition=condition)
         for layer in model.recurrent:  # the label's rows of the first kernel are made to matter
             layer.cell.kernel.assign(np.random.default_rng(1).normal(0, 2, layer.cell.kernel.shape))
         asked = {"temperature": 0.0, "top_k": 0, "seed": 0, "longest": 6}

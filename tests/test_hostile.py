@@ -125,7 +125,7 @@ DATA = [
     ("a cell that is no number", "f.jsonl", '{"text": NaN, "label": "x"}\n', LABELLED, f"f.jsonl:1: column 'text' must hold text, found nothing; write it, or {LEAVE_OUT}"),
     ("half a surrogate pair", "f.jsonl", '{"text": "\\ud800", "label": "x"}\n', LABELLED, "f.jsonl:1: column 'text' holds half of a surrogate pair; write the whole character"),
     ("a line that is no JSON", "f.jsonl", '{"text": \n', LABELLED, "f.jsonl:1: not JSON: Expecting value: line 1 column 10 (char 9)"),
-    ("a line that is no object", "f.jsonl", "[1, 2]\n", LABELLED, "f.jsonl:1: expected one JSON object a line, found list"),
+    ("a line that is no object", "f.jsonl", "[1, 2]\n", LABELLED, "f.jsonl:1: expected one JSON object per line, found list"),
     ("JSON without end", "f.jsonl", "[" * 100_000 + "\n", LABELLED, f"f.jsonl:1: {MUCH}"),
     ("a number without end", "f.jsonl", f'{{"text": "a", "label": {"9" * 5000}}}\n', LABELLED, f"f.jsonl:1: {MUCH}"),
     ("a name twice", "f.jsonl", '{"text": "a", "text": "b", "label": "x"}\n', LABELLED, "f.jsonl:1: names 'text' more than once; keep one of them"),

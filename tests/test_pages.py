@@ -36,3 +36,15 @@ def test_the_page_of_parameters_names_none_that_there_is_not():
     declared = set(re.findall(r"`(\w+) = \"", page))
     assert {"head", "extra"} <= declared
     assert declared - {"scale"} <= {one.name for one in parameters.TABLE}
+
+
+def test_the_chinese_page_runs_nothing_that_the_readme_does_not():
+    """The README's commands are run before every change; these are some of them."""
+    readme, chinese = (path.read_text(encoding="utf-8") for path in (DOCS.parent / "README.md", DOCS / "README.zh.md"))
+
+    def commands(page):
+        blocks = "".join(re.findall(r"^```sh\n(.*?)^```", page, flags=re.MULTILINE | re.DOTALL))
+        return {line.split("  #")[0].strip() for line in blocks.splitlines()}
+
+    assert len(commands(chinese)) > 8
+    assert commands(chinese) <= commands(readme)

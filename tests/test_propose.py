@@ -273,9 +273,9 @@ def test_many_workers_get_trials_before_any_has_ended(algorithm):
 def test_grid_search_proposes_the_same_in_the_same_order_whenever_trials_end():
     in_turn = drive(proposer("grid", "sentiment-quick"), 50, any_score)
     asking = proposer("grid", "sentiment-quick")
-    default_workers = [asking.ask() for _ in in_turn]
-    assert [proposal.values for proposal in default_workers] == [proposal.values for proposal in in_turn]
-    for proposal in reversed(default_workers):
+    at_once = [asking.ask() for _ in in_turn]
+    assert [proposal.values for proposal in at_once] == [proposal.values for proposal in in_turn]
+    for proposal in reversed(at_once):
         asking.tell(proposal, any_score(proposal))
     assert asking.ask() is None
 

@@ -184,7 +184,7 @@ def test_the_best_trials_are_exported_as_one_model_where_that_is_asked(reviews_c
     assert "the trials" in (sweeper.export("s", to="anew") / "model_card.md").read_text()
 
 
-def test_a_sweep_whose_budget_is_over_is_taken_up_with_another_one_or_ends_as_it_was(reviews_card, tiny_space):
+def test_a_sweep_whose_budget_is_over_is_resumed_with_another_one_or_ends_as_it_was(reviews_card, tiny_space):
     first = sweep(reviews_card, tiny_space, budget=0.5, name="s")
     assert first.ended == "budget"
     assert "stopped" in first.leaderboard["state"].tolist(), "it ended with its epoch, and counts"
@@ -195,7 +195,7 @@ def test_a_sweep_whose_budget_is_over_is_taken_up_with_another_one_or_ends_as_it
     assert sweeper.sweep(resume="s", budget=600.0, seeds=1).ended == "exhausted"
 
 
-def test_a_sweep_of_so_many_trials_is_taken_up_with_a_budget_until_its_space_is_exhausted(finished):
+def test_a_sweep_of_so_many_trials_is_resumed_with_a_budget_until_its_space_is_exhausted(finished):
     outcome = sweeper.sweep(resume="s", budget=600.0, seeds=1)
     assert outcome.ended == "exhausted"
     assert not outcome.finalists
@@ -284,7 +284,7 @@ def test_a_server_that_is_not_there_leaves_no_sweep_behind(reviews_card, tiny_sp
     assert not Path("sweeps/mine").exists()
 
 
-def test_the_winner_of_a_sweep_that_was_taken_up_is_the_one_that_is_exported(reviews_card, tiny_space):
+def test_the_winner_of_a_sweep_that_was_resumed_is_the_one_that_is_exported(reviews_card, tiny_space):
     first = sweep(reviews_card, tiny_space, trials=1, name="s")
     folder = find_folder("s")
     history = folder.path / "history.jsonl"
@@ -349,7 +349,7 @@ def pgrep(parent):
     return subprocess.run(["pgrep", "-P", str(parent)], capture_output=True, text=True, check=False).stdout.split()
 
 
-def test_a_sweep_that_runs_is_not_taken_up_a_second_time(reviews_card, long_space):
+def test_a_sweep_that_runs_is_not_resumed_a_second_time(reviews_card, long_space):
     running = begin(reviews_card, long_space, "--trials", "3", "--epochs", "25", "--name", "s")
     wait_for_epochs("s", 1)
     with pytest.raises(UsageError, match="s is running already, in another process"):
@@ -374,7 +374,7 @@ def test_a_sweep_of_a_version_that_prepared_data_otherwise_is_refused_for_that(f
         sweeper.sweep(resume="s", trials=2)
 
 
-def test_a_sweep_is_taken_up_as_it_was_begun_or_refused_with_the_difference(
+def test_a_sweep_is_resumed_as_it_was_begun_or_refused_with_the_difference(
     finished, reviews_card, tiny_space, tmp_path
 ):
     begun = {"dataset": str(reviews_card), "space": str(tiny_space), **FINISHED}
@@ -404,7 +404,7 @@ def test_a_sweep_is_taken_up_as_it_was_begun_or_refused_with_the_difference(
     assert f'  -{line}\n  +choice = ["gru"]' in str(refused.value)
 
 
-def test_a_finished_sweep_that_is_taken_up_ships_its_winner_once(finished):
+def test_a_finished_sweep_that_is_resumed_ships_its_winner_once(finished):
     first, second = finished.shipped, sweeper.sweep(resume="s")
     assert (second.shipped, second.export) == (first, finished.path / "export")
     assert [path.name for path in finished.path.glob("export*")] == ["export"]

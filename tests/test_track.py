@@ -144,7 +144,7 @@ def test_nothing_is_left_running(runs):
     assert {run.info.status for run in stored()} == {"KILLED", "FAILED"}
 
 
-def test_a_sweep_that_is_taken_up_goes_on_in_its_run_and_ends_its_orphans(runs, tmp_path):
+def test_a_sweep_that_is_resumed_goes_on_in_its_run_and_ends_its_orphans(runs, tmp_path):
     runs.trial_started(0, CONFIGURATION, 7, BEGAN)
     again = Runs("sentiment/d", tmp_path)
     again.connect()
@@ -305,7 +305,7 @@ def test_a_replay_that_dies_late_is_begun_again_in_the_same_run(folder):
     assert statuses() == ["FINISHED"] * 3
 
 
-def test_a_replay_that_was_cut_off_is_taken_up_where_it_stood(folder):
+def test_a_replay_that_was_cut_off_is_resumed_where_it_stood(folder):
     tracker = begun(folder)
     one_trial(tracker, 0)
     tracker.abandon("KILLED")

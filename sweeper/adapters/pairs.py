@@ -1,4 +1,4 @@
-"""Pairs of texts: `source<TAB>target` a line, two columns of a table, or two files whose lines belong together."""
+"""Pairs of texts: `source<TAB>target` on each line, two columns of a table, or two files whose lines belong together."""
 
 from __future__ import annotations
 

@@ -113,7 +113,7 @@ def to_iob2(tags: Sequence[str], scheme: str) -> tuple[tuple[str, ...], int]:
     return tuple(written), repaired
 
 
-def std(tag: str, pieces: int) -> tuple[str, ...]:
+def tags_of_pieces(tag: str, pieces: int) -> tuple[str, ...]:
     """The tags of a token's pieces when it is cut into `pieces`: a B is followed by I."""
     return (tag, *((f"I{tag[1:]}",) if is_span(tag) and tag[0] == "B" else (tag,)) * (pieces - 1))
 

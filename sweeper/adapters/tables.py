@@ -205,7 +205,7 @@ def _jsonl(document: Document, layout: Layout) -> Iterator[ROW]:
                 f"{document.name}:{number}: holds a number of too many digits, or too many brackets; is it text? Then quote it"
             ) from None
         if not isinstance(row, dict):
-            raise DataError(f"{document.name}:{number}: expected one JSON object a line, found {type(row).__name__}")
+            raise DataError(f"{document.name}:{number}: expected one JSON object per line, found {type(row).__name__}")
         yield number, row
 
 

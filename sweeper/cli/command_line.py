@@ -203,7 +203,9 @@ def _parser() -> argparse.ArgumentParser:
 def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("folder", metavar="DIR")
     parser.add_argument("texts", nargs="*", metavar="TEXT")
-    parser.add_argument("--file", metavar="F", help="texts from a UTF-8 file instead, one a line; - for standard input")
+    parser.add_argument(
+        "--file", metavar="F", help="texts from a UTF-8 file instead, one per line; - for standard input"
+    )
     parser.add_argument("--label", help="generation: the text's label, where texts have one")
     parser.add_argument(
         "--temperature",

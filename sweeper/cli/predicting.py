@@ -22,7 +22,7 @@ def predict(options: argparse.Namespace) -> int:
     folder = Path(options.folder)
     if not (folder / "saved_model.pb").is_file():
         raise UsageError(f"{folder}: holds no exported model; make one with: sweeper export --to DIR")
-    texts, sampling = _texts(options), _drawing(options)
+    texts, sampling = _texts(options), _sampling(options)
     if not texts and options.file:
         raise UsageError(f"--file: {options.file}: is empty; write one text per line into it")
     if not texts and sampling is None:
@@ -81,7 +81,7 @@ def _answers(folder: Path, texts: list[str], sampling: Mapping[str, Any]) -> lis
             ) from None
 
 
-def _drawing(options: argparse.Namespace) -> dict[str, Any] | None:
+def _sampling(options: argparse.Namespace) -> dict[str, Any] | None:
     """How a model that goes on with prompts is asked; None for one that does not.
 
     Raises:

@@ -20,7 +20,7 @@ from .source_spec import SPLITS
 from .splits import Divided
 
 MIN_EXAMPLES = 10  # examples, below which no split has a meaning
-MIN_SYMBOLS = 2_000  # characters of training texts, below which little is learned of them but themselves
+MIN_CHARACTERS = 2_000  # characters of training texts, below which little is learned of them but themselves
 SENTENCE_ENDS, CLAUSE_ENDS = frozenset("。！？!?.；;…"), frozenset("，,、：:")
 
 
@@ -124,7 +124,7 @@ def _in_pieces(sentences: list[TaggedSentence]) -> list[TaggedSentence]:
             tuple(
                 tag
                 for token, first in zip(sentence.tokens, sentence.tags, strict=True)
-                for tag in schemes.std(first, len(pieces[token]))
+                for tag in schemes.tags_of_pieces(first, len(pieces[token]))
             ),
         )
         for sentence in sentences
@@ -202,11 +202,13 @@ def warnings(card: Card, table: pd.DataFrame, divided: Divided, counts: dict[str
     generated, training = card.task == "generation", examples[examples["split"] == "train"]
     unseen = sorted(set(examples["label"]) - set(training["label"]))
     if unseen:
-        what = "texts generated for it will be arbitrary" if generated else "every such test example will count as wrong"
+        what = (
+            "texts generated for it will be arbitrary" if generated else "every such test example will count as wrong"
+        )
         yield f"no training example has the label {listed(unseen)}; {what}"
     if not generated:
         yield from _of_labels(examples)
-    elif (symbols := int(training["text"].str.len().sum())) < MIN_SYMBOLS:
+    elif (symbols := int(training["text"].str.len().sum())) < MIN_CHARACTERS:
         yield f"the training texts have {symbols:,} characters, so few that a model memorises them instead of learning what they have in common; give more texts"
 
 

@@ -70,7 +70,7 @@ def refuse_what_has_no_columns(path: Path, lines: Sequence[str]) -> None:
     if width < 2 or 10 * usual < 9 * len(written):  # of columns all but a torn line have as many
         quoted = shlex.quote(str(path))
         raise UsageError(
-            f"--data: {path.name}: its lines are no words with tags. Texts to go on with, one a line: sweeper sweep generation --data {quoted}; pairs, source<TAB>target: sweeper sweep seq2seq --data {quoted}; labelled texts: a table such as .csv or .tsv"
+            f"--data: {path.name}: its lines are no words with tags. Texts to go on with, one per line: sweeper sweep generation --data {quoted}; pairs, source<TAB>target: sweeper sweep seq2seq --data {quoted}; labelled texts: a table such as .csv or .tsv"
         )
 
 

@@ -49,9 +49,9 @@ SCORE_FUNCTIONS = ("dot", "general", "concat")
 SMOOTHING, SMOOTHED = Real(0, 0.5), "share of a true label's probability that training spreads over all labels"
 CHARACTER_MODELS, CHARACTERS = (
     Words(("none", "cnn", "rnn")),
-    "read the characters of each word and its casing as well: by filters, or by a recurrent layer of its own",
+    "features of each word's characters and casing, beside its embedding: by filters (cnn) or a recurrent layer (rnn)",
 )
-PAIRED = "read a vector of each token and the next one as well"
+PAIRED = "an embedding of each token with the next one (hashed bigrams), beside its own"
 LOOKED_UP = ("learned", "pretrained")
 
 TABLE: tuple[Parameter, ...] = (
@@ -101,18 +101,20 @@ TABLE: tuple[Parameter, ...] = (
         "character_units",
         32,
         Whole(1, 512),
-        "filters, or units of either direction, that read a word's characters",
+        "filters of the cnn, or units of each direction of the rnn",
         LABELLING,
         when={"characters": ("cnn", "rnn")},
     ),
     Parameter("bigrams", "no", YES_NO, PAIRED, ("tagging",), when={"input": LOOKED_UP}, only="single_characters"),
     Parameter("bigrams", "no", YES_NO, PAIRED, CLASSIFICATION, when={"input": LOOKED_UP}),
-    Parameter("bigram_units", 32, Whole(1, 512), "width of these vectors", LABELLING, when={"bigrams": ("yes",)}),
+    Parameter(
+        "bigram_units", 32, Whole(1, 512), "width of the bigram embedding", LABELLING, when={"bigrams": ("yes",)}
+    ),
     Parameter(
         "bigram_dropout",
         0.5,
         Real(0, 0.95),
-        "share of these vectors dropped whole",
+        "share of bigrams dropped whole",
         LABELLING,
         when={"bigrams": ("yes",)},
     ),
@@ -179,7 +181,7 @@ TABLE: tuple[Parameter, ...] = (
         "pooling",
         "max",
         Words(("last", "max", "mean", "all")),
-        "summary of the states where there is no attention; all: these three side by side",
+        "summary of the states where there is no attention; all: the three concatenated",
         CLASSIFICATION,
         when={"attention": ("none",)},
     ),
@@ -187,7 +189,7 @@ TABLE: tuple[Parameter, ...] = (
         "beside_attention",
         "nothing",
         Words(("nothing", "poolings")),
-        "what stands beside the summary that attends: nothing, or the last, the highest and the mean state",
+        "what is concatenated with the attention vector: nothing, or last, max and mean pooling",
         CLASSIFICATION,
         when={"attention": ("dot", "general", "concat")},
     ),
@@ -195,7 +197,7 @@ TABLE: tuple[Parameter, ...] = (
         "head",
         "ordinal",
         Words(("softmax", "ordinal")),
-        "for numbers as labels: separate classes, or ordered stars",
+        "where labels are numbers: separate classes, or ordered ones (ordinal regression)",
         ("sentiment",),
         only="ordered",
     ),
@@ -203,21 +205,21 @@ TABLE: tuple[Parameter, ...] = (
         "head",
         "softmax",
         Words(("softmax", "crf")),
-        "each tag by itself, or all tags of a sentence together (a conditional random field)",
+        "each tag by itself, or all tags of a sentence together (conditional random field)",
         ("tagging",),
     ),
     Parameter(
         "extra",
         "none",
         Words(("none", "ngrams")),
-        "what joins the recurrent summary: nothing, or what a linear classifier says of the text's words and pairs of words",
+        "added to the recurrent summary: nothing, or a linear classifier over the text's word 1- and 2-grams",
         CLASSIFICATION,
     ),
     Parameter(
         "weighting",
         "tfidf",
         Words(("tfidf", "naive_bayes")),
-        "how that classifier weights a word or pair: by TF-IDF, or by its naive-Bayes log-count ratio",
+        "how that classifier weights n-grams: TF-IDF, or naive-Bayes log-count ratios",
         CLASSIFICATION,
         when={"extra": ("ngrams",)},
     ),
@@ -225,7 +227,7 @@ TABLE: tuple[Parameter, ...] = (
         "fusion",
         "add",
         Words(("add", "concat", "mlp")),
-        "how it joins: its log odds are added to the logits, stand beside the summary, or go through a hidden layer with it",
+        "how it is fused: its log odds added to the logits (add), concatenated with the summary (concat), or both through a hidden layer (mlp)",
         CLASSIFICATION,
         when={"extra": ("ngrams",)},
     ),
@@ -241,7 +243,7 @@ TABLE: tuple[Parameter, ...] = (
         "decoder",
         "start_token",
         Words(("initial_state", "repeat", "feedback", "start_token")),
-        "what it reads: nothing after the context as first state; the context at every step; that and the symbol before; or the symbol before, after the context as first state",
+        "input of each step: nothing (initial_state), the context (repeat), context and previous symbol (feedback), previous symbol (start_token); the first and the last begin with the context as state",
         ("seq2seq",),
     ),
     Parameter(
@@ -256,7 +258,7 @@ TABLE: tuple[Parameter, ...] = (
         "fusion",
         "concat",
         Words(("add", "concat", "mlp")),
-        "how what is attended to joins the decoder's state",
+        "how the attention vector is fused with the decoder's state",
         ("seq2seq",),
         when={"attention": SCORE_FUNCTIONS},
     ),
@@ -264,7 +266,7 @@ TABLE: tuple[Parameter, ...] = (
         "input_feeding",
         "no",
         YES_NO,
-        "what was attended to is part of the next step's input",
+        "feed the attentional state into the next step",
         ("seq2seq",),
         when={"attention": SCORE_FUNCTIONS},
     ),
@@ -305,7 +307,7 @@ TABLE: tuple[Parameter, ...] = (
         "embedding_dropout",
         0.2,
         Real(0, 0.95),
-        "share of words dropped whole",
+        "share of words dropped whole (word dropout)",
         READING,
         defaults={"tagging": 0.1, "seq2seq": 0.0},
     ),
@@ -313,7 +315,7 @@ TABLE: tuple[Parameter, ...] = (
         "input_dropout",
         0.0,
         Real(0, 0.95),
-        "share of the features of a token's vector, its characters included, dropped before the first recurrent layer",
+        "dropout of the features that enter the first recurrent layer",
         READING,
         when={"input": ("learned", "pretrained")},
     ),
@@ -376,7 +378,7 @@ TABLE: tuple[Parameter, ...] = (
         "averaging",
         0.0,
         Real(0, 0.99999),
-        "weights that are scored and exported are a running average with this momentum, such as 0.998, and less in the first steps; 0 for none",
+        "score and export an exponential moving average of the weights with this momentum, such as 0.998, lower in the first steps; 0 for none",
     ),
     Parameter(
         "clip_norm",
@@ -385,7 +387,11 @@ TABLE: tuple[Parameter, ...] = (
         "largest norm of the whole gradient, to which a larger one is scaled (Pascanu et al. 2013)",
     ),
     Parameter(
-        "batch_size", 64, Whole(1, 4_096), "examples a step", defaults={"tagging": 32, "seq2seq": 128, "generation": 16}
+        "batch_size",
+        64,
+        Whole(1, 4_096),
+        "examples per step",
+        defaults={"tagging": 32, "seq2seq": 128, "generation": 16},
     ),
     Parameter(
         "precision",

@@ -14,9 +14,8 @@ from .numerics import F, compiled
 # Multiplications up to which OpenBLAS has kernels that need no packing, by what it calls processors with AVX-512.
 SMALL = dict.fromkeys(("SkylakeX", "Cooperlake", "SapphireRapids"), 1_000_000)
 MIN_ROWS = 24  # a product is not cut where a piece could not have as many rows
-ROW_PADDING = (
-    16  # numbers between rows: rows that begin at multiples of 512 B would fight for the same lines of the cache
-)
+ROW_PADDING = 16
+"""Numbers between rows: rows that begin at multiples of 512 B would fight for the same lines of the cache."""
 
 ZERO_ONE = np.array([0, 1], F)
 KIND, AS_IT_IS, TRANSPOSED = ord("s"), ord("n"), ord("t")

@@ -133,7 +133,7 @@ def project_inputs(t, ready, of_x, of_h, inputs, kept):  # type: ignore[no-untyp
 
 @compiled
 def backpropagate_state(at, of_h, inputs, back, d):  # type: ignore[no-untyped-def]
-    """From the gradients of a step's planes, at `at` of the room, add to those of b, and to those of the carried states
+    """From the gradients of a step's planes, at `at` of the workspace, add to those of b, and to those of the carried states
     what comes back through R, by way of `back`, whatever it holds."""
     n, d_h = len(back), d.first[0]
     for p in range(len(d.workspace)):
@@ -149,7 +149,7 @@ def backpropagate_state(at, of_h, inputs, back, d):  # type: ignore[no-untyped-d
 
 @compiled
 def flush(t, at, end, of_x, of_h, inputs, kept, d):  # type: ignore[no-untyped-def]
-    """Where the room cannot hold the step before t as well, or there is none: from what it holds, of the tokens from
+    """Where the workspace cannot hold the step before t as well, or there is none: from what it holds, of the tokens from
     step t on to the place `end`, fill the gradients of x, and add to those of W and R. Returns `at` and `end` for the
     step before."""
     a, units = block(t, inputs)[0], inputs.R.shape[1]

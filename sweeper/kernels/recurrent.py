@@ -183,7 +183,7 @@ class DirectionKernel:
             np.zeros((gates, 0 if self.rows else features * units), F),
             np.zeros((gates, units * units), F),
             np.zeros_like(given.b),
-            self._array("room", planes, CACHE_NUMBERS // planes + numbers),
+            self._array("workspace", planes, CACHE_NUMBERS // planes + numbers),
         )
 
     def _of_weights(self, d: Gradients, weights: Weights) -> Weights:

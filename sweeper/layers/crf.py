@@ -10,6 +10,7 @@ import tensorflow as tf
 
 IMPOSSIBLE = -1e9  # a score of what is forbidden; its exponential is 0, and sums of a few of them are still finite
 SMALLEST, LARGEST = 1e-300, 1e250  # of scaled probabilities, and of what they are multiplied with
+LOWEST = -300.0  # of logits below the highest of their step
 
 
 class CRF(keras.layers.Layer):  # type: ignore[misc]
@@ -99,13 +100,14 @@ def _log_sum(logits: tf.Tensor, real: tf.Tensor, transitions: tf.Tensor, starts:
     """The logarithm of the sum of the exponential scores of all label sequences, float32 (batch,).
 
     The forward-backward algorithm with probabilities that are scaled to sum to 1 at each step: a product of matrices for
-    each step, where sums of logarithms take three times as many operations. In float64, so that only what is about e^700
-    times less probable than the rest is lost. The gradient is how probable each label and transition is, which the pass
-    backward finds; left to TensorFlow the gradient of the loop would take several times as long.
+    each step, where sums of logarithms take three times as many operations. In float64, and exact as long as the logits
+    of a step are no more than `-LOWEST` apart; one that is further below the highest counts as so far below. The gradient
+    is how probable each label and transition is, which the pass backward finds; left to TensorFlow the gradient of the
+    loop would take several times as long.
     """
     emissions, steps = _by_time(logits, real)
     highest = tf.reduce_max(emissions, axis=2, keepdims=True)
-    emitted = tf.exp(tf.cast(emissions - highest, tf.float64))
+    emitted = tf.exp(tf.cast(tf.maximum(emissions - highest, LOWEST), tf.float64))
     follows, first, end = (tf.exp(tf.cast(one, tf.float64)) for one in (transitions, starts, ends))
 
     def forward(before: tf.Tensor, emission: tf.Tensor) -> tf.Tensor:
@@ -127,15 +129,16 @@ def _log_sum(logits: tf.Tensor, real: tf.Tensor, transitions: tf.Tensor, starts:
 
         def backward(after: tf.Tensor, step: Any) -> tf.Tensor:
             weight, is_real = step
-            before = tf.matmul(weight * after, follows, transpose_b=True)
+            before = tf.matmul(tf.minimum(weight * after, LARGEST), follows, transpose_b=True)
             return tf.where(is_real, tf.minimum(before, LARGEST), at_end)
 
         weights = emitted[1:] / scale[1:]
         betas = tf.scan(backward, (weights, steps[1:]), at_end, reverse=True)
         share = tf.cast(d_total, tf.float64)[:, None] / whole
-        seen = tf.where(steps[:-1], alphas[:-1] * betas * share, 0.0)
-        onward = tf.where(steps[1:], weights * tf.concat([betas[1:], at_end[None]], axis=0), 0.0)
-        taken = follows * tf.einsum("tbi,tbj->ij", alphas[:-1] * share, onward)
+        probable = tf.where(steps[:-1], alphas[:-1], 0.0)
+        seen = probable * betas * share
+        onward = tf.minimum(weights * tf.concat([betas[1:], at_end[None]], axis=0), LARGEST)
+        taken = follows * tf.einsum("tbi,tbj->ij", probable * share, tf.where(steps[1:], onward, 0.0))
         found = tf.transpose(seen, [1, 0, 2]), taken, tf.reduce_sum(seen[0], 0), tf.reduce_sum(ending * share, 0)
         d_logits, *d_weights = (tf.cast(one, tf.float32) for one in found)
         return d_logits, None, *d_weights

@@ -32,7 +32,7 @@ class Predictions(NamedTuple):
 
     Args:
         answers: label ids of the split's examples, in order; of sequences without what ends them; of texts instead the
-            surprisal of every true symbol, float32, nats.
+            negative log-likelihood of every true symbol, float32, nats.
         loss: mean cross-entropy of a true label, nats.
     """
 

@@ -44,7 +44,7 @@ class LanguageModelLearner(Learner[Texts]):
     def _step(
         self, before: tf.Tensor, symbols: tf.Tensor, weights: tf.Tensor, conditions: Any, begins: Any, *states: Any
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """One training step; returns the mean surprisal of a symbol, nats, and the states of the next window."""
+        """One training step; returns the mean negative log-likelihood of a symbol, nats, and the states of the next window."""
         real = weights > 0
         with tf.GradientTape() as tape:
             found = self.model(before, real, conditions, begins, states, training=True)
@@ -58,7 +58,7 @@ class LanguageModelLearner(Learner[Texts]):
     def _evaluate(
         self, before: tf.Tensor, symbols: tf.Tensor, weights: tf.Tensor, conditions: Any, begins: Any, *states: Any
     ) -> tuple[tf.Tensor, list[tf.Tensor]]:
-        """Surprisal of each symbol, float32 (batch, time), nats, and the states of the next window."""
+        """Negative log-likelihood of each symbol, float32 (batch, time), nats, and the states of the next window."""
         found = self.model(before, weights > 0, conditions, begins, states, training=False)
         return tf.nn.sparse_softmax_cross_entropy_with_logits(symbols, found["logits"]), found["states"]
 
@@ -76,7 +76,7 @@ class LanguageModelLearner(Learner[Texts]):
         return float(np.average(losses, weights=counts)), sum(counts)
 
     def predict(self, split: Texts) -> Predictions:
-        """The surprisal of every symbol, nats."""
+        """Negative log-likelihood of every symbol, nats."""
         found = [np.zeros(length, np.float32) for length in split.lengths]
         for window, nll in self._read(self.evaluate, split.evaluation()):
             for row, one, real in zip(window.rows, nll.numpy(), window.weights > 0, strict=True):

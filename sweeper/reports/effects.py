@@ -45,7 +45,7 @@ class Effect(NamedTuple):
 def parameter_effects(
     results: Sequence[TrialResult], objective: str, seed: int, epochs: Mapping[int, int] | None = None
 ) -> list[Effect]:
-    """A lesson of each parameter that varied, the clearest first; none of too few trials.
+    """The effect of each parameter that varied, the clearest first; none of too few trials.
 
     A random forest learns the score from the configuration; its partial dependence (Friedman 2001, section 8.2) is the
     mean of what it says of all trials that use a parameter, with that set to a value. Trials that were given fewer

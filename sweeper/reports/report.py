@@ -37,7 +37,7 @@ def leaderboard(
 
     Returns:
         Columns `trial`, `state`, and where trials were trained again `seeds`, `mean_val_OBJECTIVE`, its `std`, and
-        which trial a row `repeats`; `val_...`, `test_...`, costs, then the configuration's parameters; a cell that
+        which trial a row is a `repeat_of`; `val_...`, `test_...`, costs, then the configuration's parameters; a cell that
         does not apply is missing.
     """
     ordered = sorted(results, key=lambda result: result.number)

@@ -1,6 +1,6 @@
 """Answers of an exported model, with plain TensorFlow and no other code of ours.
 
-A program of its own as well: it reads JSON texts, one a line, and prints JSON answers.
+A program of its own as well: it reads JSON texts, one per line, and prints JSON answers.
 
     python answer.py EXPORT_FOLDER < texts.jsonl
     python answer.py EXPORT_FOLDER '{"temperature": 0.5}' < prompts.jsonl

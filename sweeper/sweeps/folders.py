@@ -246,7 +246,7 @@ def new_folder(name: str, facts: dict[str, Any], card: str, space: str) -> Sweep
 
 
 def _taken(path: Path) -> NameTaken:
-    kind, cure = ("sweep", f", or take it up with --resume {path.name}") if _is_sweep(path) else ("folder", "")
+    kind, cure = ("sweep", f", or resume it with --resume {path.name}") if _is_sweep(path) else ("folder", "")
     return NameTaken(f"--name: there is a {kind} {path} already; give another name{cure}")
 
 

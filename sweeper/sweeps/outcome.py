@@ -35,7 +35,7 @@ ENDED = {
     "trials": "all trials are done",
     "budget": "the budget is used up",
     "exhausted": "the space is exhausted: nothing new is left to try",
-    "failures": "the first ten trials all failed for the same reason",
+    "failures": "the first ten trials of this run all failed for the same reason",
     "interrupted": "interrupted; what was finished is kept",
 }
 """How a search may end, and what a person is told of it."""

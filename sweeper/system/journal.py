@@ -15,7 +15,7 @@ from ..errors import DataError
 
 @dataclass
 class Journal:
-    """Events, one a line. A last line that is not whole, because its writer was killed, was never written.
+    """Events, one per line. A last line that is not whole, because its writer was killed, was never written.
 
     Args:
         read: bytes up to which `news` has read.

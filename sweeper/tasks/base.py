@@ -77,7 +77,7 @@ class Task(ABC):
         so that it can be asked what it would be for other examples; None where it cannot."""
 
     def score_of_statistics(self, meta: Meta, sums: np.ndarray) -> np.ndarray:
-        """The objective, float (...,), from sums of tallies, float (..., k); a share, where a task has no other."""
+        """The objective, float (...,), from summed statistics, float (..., k); a share, where a task has no other."""
         return np.asarray(sums[..., 0] / sums[..., 1])
 
     def baseline(

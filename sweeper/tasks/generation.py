@@ -44,7 +44,7 @@ class Generation(Task):
         """See `Task`.
 
         Args:
-            predicted: the surprisal of every true symbol, nats.
+            predicted: the negative log-likelihood of every true symbol, nats.
         """
         nats = float(predicted.labels.mean(dtype=np.float64))
         if meta.target_tokens == "characters":

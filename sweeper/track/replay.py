@@ -4,7 +4,7 @@
 
 FOLDER is the sweep's. Standard input is a pipe from the parent: a line means that something asks
 for an answer now, its end that the parent is done, or dead. Standard output carries answers, one JSON
-object a line: {"ready": true} when no other process replays the journal any more; {"asked": N, "value": ...}
+object per line: {"ready": true} when no other process replays the journal any more; {"asked": N, "value": ...}
 or {"asked": N, "error": ...} for the event N that asks; {"away": ...} and {"back": ...} when the store
 goes and comes; {"refused": ...} for an event that it will not have; {"error": ...} where nothing can be
 told at all.
@@ -117,9 +117,8 @@ class Replay:
                 over = False
             if not over:
                 self.parent.wait(WAITS)
-        self._until_reached(
-            lambda: self.runs.abandoned("KILLED", time.time())
-        )  # nothing is open unless the parent died
+        # Nothing is open unless the parent died.
+        self._until_reached(lambda: self.runs.abandoned("KILLED", time.time()))
 
     def _tell_news(self) -> None:
         for event in self.journal.read_new():

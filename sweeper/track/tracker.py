@@ -133,7 +133,7 @@ class Tracker:
         """Close the parent run, and wait until MLflow has all.
 
         Returns:
-            Why it has not, as when it is away; taking the sweep up will tell it the rest. "" as a rule.
+            Why it has not, as when it is away; resuming the sweep logs the rest. "" as a rule.
         """
         kept = self._inside(files)
         self._note("sweep_ended", metrics=metrics, tags=tags, files=kept, status=status, when=time.time())

@@ -48,7 +48,7 @@ def bootstrap_intervals(
     """By drawing the test examples anew, with replacement, and the same ones for the baseline; None for too few of them.
 
     Args:
-        score: from sums of tallies, float (draws, k), to scores, float (draws,).
+        score: from summed statistics, float (draws, k), to scores, float (draws,).
         ours, theirs: float (examples, k): see `Task.statistics`.
 
     Source: Efron and Tibshirani 1993, chapter 13 (percentiles); Koehn 2004, "Statistical Significance Tests for Machine

@@ -48,9 +48,9 @@ def confusion_plot(table: np.ndarray, labels: Sequence[str], path: Path) -> Path
     from matplotlib.figure import Figure
 
     shown = np.sort(np.argsort(-table.sum(1), kind="stable")[:MAX_LABELS])
-    unpad = np.maximum(table.sum(1), 1)[shown]
+    row_totals = np.maximum(table.sum(1), 1)[shown]
     table, names = table[np.ix_(shown, shown)], [labels[place] for place in shown]
-    shares = table / unpad[:, None]
+    shares = table / row_totals[:, None]
     side = 2.4 + 0.34 * len(names)
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
