@@ -17,7 +17,7 @@ from sweeper.learners import build_learner, load
 from sweeper.records import TrialOrder
 from sweeper.track.store import store
 from sweeper.trials import gradients
-from sweeper.trials.gradients import _of_examples, _plain, draw_gradients, reach
+from sweeper.trials.gradients import _of_examples, _of_texts, _plain, draw_gradients, reach
 from sweeper.trials.trial import run_trial
 
 from .conftest import card_text, write
@@ -63,6 +63,31 @@ def test_what_two_tokens_say_together_is_left_out_of_what_each_one_does(tmp_path
     norms, lengths = _of_examples(build_learner(order, prepared, 1, "keras"), load(order, prepared, "validation"))
     assert norms.shape == (len(lengths), lengths.max())
     assert (norms[np.arange(norms.shape[1]) < lengths[:, None]] > 0).all()
+
+
+@pytest.mark.parametrize(
+    ("card", "values"),
+    [
+        ("reviews_card", {"input": "one_hot"}),
+        ("spelled_card", {"input": "one_hot"}),
+        ("spelled_card", {"target_embedding": "shared"}),
+        ("lines_card", {"input": "one_hot"}),
+    ],
+    ids=str,
+)
+def test_a_gradient_reaches_whatever_reads_the_tokens(card, values, request, tmp_path):
+    """The state begins nowhere but in them: of what is read every place has a gradient, and padding has none."""
+    declared = cards.load_card(str(request.getfixturevalue(card)))
+    tokens = {"generation": [], "seq2seq": [("characters", True)]}.get(declared.task, [("words", True)])
+    prepared = prepare(declared, tokens)
+    small = {"units": 4, "embedding_units": 5, "cell": "gru"}
+    configuration = complete(declared.task, {**small, **values}, prepared.meta.traits)
+    order = TrialOrder(0, declared.task, configuration, str(prepared.folder), str(tmp_path / "t"), 0, 1)
+    split, learner = load(order, prepared, "validation"), build_learner(order, prepared, 1, "keras")
+    norms, lengths = (_of_texts if declared.task == "generation" else _of_examples)(learner, split)
+    real = np.arange(norms.shape[1]) < lengths[:, None]
+    assert (norms[real] > 0).all()
+    assert not norms[~real].any()
 
 
 def test_the_plain_network_is_a_simple_one_and_the_rest_is_the_best_ones(reviews_card, tmp_path):

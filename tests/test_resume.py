@@ -94,6 +94,14 @@ def test_a_line_of_the_history_that_says_something_else_is_refused(folder, line)
         folder.history()
 
 
+@pytest.mark.parametrize("noted", [{"trials": [0]}, "export", {"trials": 3, "intervals": None, "differences": None}])
+def test_what_another_version_noted_of_an_export_is_refused(folder, noted):
+    path = folder.path / "sweep.json"
+    path.write_text(json.dumps({**json.loads(path.read_text()), "shipped": noted}))
+    with pytest.raises(UsageError, match=r"sweep\.json: what it says of the exported model was not written by this"):
+        folder.shipped  # noqa: B018
+
+
 def test_a_history_that_lost_whole_lines_is_refused(folder):
     (folder.path / "trials" / "000").mkdir()
     with pytest.raises(DataError, match=r"history.jsonl: does not have trial 0, whose folder is there"):

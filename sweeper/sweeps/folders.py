@@ -186,9 +186,18 @@ class SweepFolder:
 
     @property
     def shipped(self) -> Shipped | None:
-        """The model that the sweep exported, once it has."""
+        """The model that the sweep exported, once it has.
+
+        Raises:
+            UsageError: an earlier version noted it otherwise, or somebody altered it.
+        """
         noted = self.facts.get("shipped")
-        return None if noted is None else Shipped.of_note(noted)
+        try:
+            return None if noted is None else Shipped.of_note(noted)
+        except (KeyError, TypeError, ValueError):
+            raise UsageError(
+                f"{self.path / 'sweep.json'}: what it says of the exported model was not written by this version of sweeper, or altered; use the version that wrote it, or start a new sweep"
+            ) from None
 
     def note_shipped(self, shipped: Shipped) -> None:
         self._note(shipped=shipped.noted())

@@ -45,7 +45,7 @@ def draw_gradients(order: TrialOrder, folder: str) -> str:
         The picture's path.
 
     Raises:
-        TrialError: the plain network cannot be trained, or there is no embedding whose gradient could be taken.
+        TrialError: the plain network cannot be trained.
     """
     plain, best = _plain(order, folder), reach(order)
     result = run_trial(plain)
@@ -84,10 +84,6 @@ def reach(order: TrialOrder) -> np.ndarray:
         float (steps,), medians over validation examples.
     """
     prepared, learner = trained(order)
-    if order.configuration.get("target_embedding") == "shared":
-        raise TrialError(
-            'gradients: of source and target are one where they share an embedding; write target_embedding = "separate" in the space'
-        )
     split = load(order, prepared, "validation")
     if isinstance(split, Texts):
         norms, lengths = _of_texts(learner, split)
@@ -130,33 +126,44 @@ def _of_texts(learner: Learner[Any], split: Texts) -> tuple[np.ndarray, np.ndarr
 
 
 def _norms(model: Any, logits: Any, labels: np.ndarray, weights: np.ndarray, shape: tuple[int, ...]) -> np.ndarray:
-    """float (batch, time): of the gradient with respect to what was looked up at each step."""
-    tables = [layer.embeddings.value for layer in _lookups(model)]
+    """float (batch, time): of the gradient with respect to what enters at each step."""
     with tf.GradientTape() as tape:
-        tape.watch(tables)
+        entered = [_watched(tape, *place) for place in _entrances(model)]
         negative_log_likelihood = tf.nn.sparse_softmax_cross_entropy_with_logits(labels, logits())
         loss = tf.reduce_sum(negative_log_likelihood * weights)
-    found = tape.gradient(loss, tables)
-    # A lookup's gradient has one row for each place that was looked up, in order; of zeros where another table had it.
-    norms: np.ndarray = np.linalg.norm(sum(one.values.numpy() for one in found), axis=-1)
+    found = tape.gradient(loss, [offset for offsets in entered for offset in offsets])
+    norms: np.ndarray = np.linalg.norm(
+        sum(one.numpy() for one in found), axis=-1
+    )  # one reads each token, others give 0
     return norms.reshape(shape)
 
 
-def _lookups(model: Any) -> list[keras.layers.Embedding]:
-    """Those by which a model reads, its own and that of words that only vectors know.
+def _watched(tape: tf.GradientTape, owner: Any, name: str) -> list[tf.Tensor]:
+    """Zeros that are added to what a method returns first, float (batch, time, features), whose gradient is its own.
 
-    Raises:
-        TrialError: it has none.
+    A decoder that shares the encoder's embedding asks it second.
     """
-    reader = model.encoder if isinstance(model, EncoderDecoder) else model
-    layers = [model.embedding] if isinstance(model, Generator) else reader.layers
-    found = [
-        layer
-        for layer in layers
-        if isinstance(layer, keras.layers.Embedding) and layer.name not in (CASING, CHARACTERS, BIGRAMS)
+    method, offsets = getattr(owner, name), list[tf.Tensor]()
+
+    def with_offset(*given: Any) -> Any:
+        found = method(*given)
+        if offsets:
+            return found
+        offsets.append(tf.zeros_like(found))
+        tape.watch(offsets[0])
+        return found + offsets[0]
+
+    setattr(owner, name, with_offset)
+    return offsets
+
+
+def _entrances(model: Any) -> list[tuple[Any, str]]:
+    """Where tokens enter: the lookups of an encoder, its own and that of words that only vectors know, or what makes a
+    generator's input; each with the method's name."""
+    if isinstance(model, Generator):
+        return [(model, "_inputs")]
+    layers = (model.encoder if isinstance(model, EncoderDecoder) else model).layers
+    others = (CASING, CHARACTERS, BIGRAMS)
+    return [
+        (layer, "call") for layer in layers if isinstance(layer, keras.layers.Embedding) and layer.name not in others
     ]
-    if not found:
-        raise TrialError(
-            'gradients: are drawn of models that look their input up; write input = "learned" in the space'
-        )
-    return found
