@@ -101,7 +101,7 @@ QUALITIES = {
         _card("tagging", "en", _files(**{part: f"ud_en_ewt/en_ewt-ud-{name}.conllu" for part, name in (("train", "train"), ("validation", "dev"), ("test", "test"))}), 'format = "conllu"'),
     ),
     "resume_ner_zh": Quality(
-        "tagging", "tagging-long", 94.5, None, "character LSTM-CRF 93.5 (Zhang and Yang 2018)", 10,
+        "tagging", "tagging-long", 94.5, None, "character LSTM-CRF 93.5 (Zhang and Yang 2018)", 20,
         _card("tagging", "zh", _files(**{part: f"resume_ner_zh/{name}.char.bmes" for part, name in (("train", "train"), ("validation", "dev"), ("test", "test"))}), COLUMNS),
     ),
 }  # fmt: skip
