@@ -213,6 +213,7 @@ def export(sweep: str | None = None, *, trial: int | None = None, to: str) -> Pa
 
 
 def _export_now(folder: SweepFolder, trials: Sequence[int], *, to: str) -> None:
+    from .sweeps import jobs
     from .sweeps.resume import load_saved
     from .sweeps.run import load
     from .sweeps.shipping import card_facts
@@ -226,8 +227,8 @@ def _export_now(folder: SweepFolder, trials: Sequence[int], *, to: str) -> None:
     orders = [asked[number] for number in trials]
     with Workers(1, folder.path / "workers.log") as workers:
         baselines = workers.run(baselines_of, str(prepared.folder))
-        workers.run("trials.winner.choose_decoding", orders[0])
+        workers.run(jobs.choose_decoding, orders[0])
         # Test data score the winner of a sweep that has ended, once, and no other trial, lest they choose.
-        scores = workers.run("trials.winner.score_validation", orders)
+        scores = workers.run(jobs.score_validation, orders)
         facts = card_facts(card, folder.name, "validation", scores, baselines)
-        workers.run("serving.exports.export_trials", orders, str(Path(to).resolve()), facts)
+        workers.run(jobs.export_trials, orders, str(Path(to).resolve()), facts)

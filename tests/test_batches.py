@@ -115,10 +115,10 @@ def test_a_token_counts_alike_in_short_and_in_long_sentences(people_card):
 def test_some_sources_come_with_all_their_targets(prepared):
     training = split(prepared)
     grouped = dataclasses.replace(training, groups=np.arange(len(training)) // 3)
-    some = grouped.some(20, np.random.default_rng(0))
+    some = grouped.sample(20, np.random.default_rng(0))
     assert (np.unique(some.groups, return_counts=True)[1] == 3).all()
     assert len(some) == 60
-    assert len(training.some(20, np.random.default_rng(0))) == 20
+    assert len(training.sample(20, np.random.default_rng(0))) == 20
 
 
 def test_evaluation_takes_fewer_at_a_time_where_attention_makes_much_of_each_pair(prepared):

@@ -81,7 +81,7 @@ def test_batches_hold_the_characters_of_their_own_words(people_card):
         split, examples = load_split(prepared, part, configuration), prepared.examples(part)
         rows = np.array([5, 0, 3])
         batch = split.batch(rows)
-        words, places = batch.beside
+        words, places = batch.extra_inputs
         assert len(np.unique(places)) == len(words), "each word once"
         for row, shown in zip(rows, words[places], strict=True):
             tokens = list(examples["tokens"].iloc[row])
@@ -105,7 +105,7 @@ def test_batches_of_texts_hold_the_characters_of_their_words_as_they_were_writte
         "text", {"characters": "rnn", "max_length": 5, "lowercase": lowercase}, prepared.meta.traits
     )
     split, examples = load_split(prepared, "train", configuration), prepared.examples("train")
-    words, places = split.batch(np.arange(len(split))).beside
+    words, places = split.batch(np.arange(len(split))).extra_inputs
     table = lookup_table(open_characters(prepared).alphabet)
     for text, shown in zip(examples["text"], words[places], strict=True):
         tokens = tokenize(tf.constant([text]), TokenOptions(lowercase=False))[0, :5]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import ast
 import graphlib
-import importlib
 from pathlib import Path
 
 import pytest
@@ -138,16 +137,3 @@ def test_declaration_folders_are_no_packages():
         assert not list((PACKAGE.parent / folder).glob("*.py")), (
             "a package called datasets would hide the well-known one"
         )
-
-
-def test_what_workers_are_asked_for_by_name_is_there():
-    named = {
-        node.args[0].value
-        for path in FILES
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
-        if isinstance(node, ast.Call) and isinstance(node.func, ast.Attribute) and node.func.attr in ("submit", "run")
-        if node.args and isinstance(node.args[0], ast.Constant)
-    }
-    assert len(named) >= 6
-    for module, _, name in (place.rpartition(".") for place in named):
-        assert callable(getattr(importlib.import_module(f"sweeper.{module}"), name))

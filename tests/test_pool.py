@@ -16,7 +16,7 @@ from sweeper.data.prepare import prepare
 from sweeper.declared.parameters import complete
 from sweeper.errors import WorkerDied
 from sweeper.records import TrialOrder
-from sweeper.serving.exports import export_trials
+from sweeper.sweeps.jobs import export_trials
 from sweeper.trials.baselines import baselines_of
 from sweeper.workers.pool import Workers, result_of
 

@@ -107,10 +107,10 @@ def test_a_wrong_header_is_refused(tmp_path, header):
 @pytest.mark.parametrize("name", sorted(declarations.declared("search_spaces")))
 def test_shipped_spaces_load_and_begin_with_the_known_good_configuration(name):
     space = load_space(name)
-    assert space.violation(space.first()) is None
+    assert space.violation(space.known_good()) is None
     for has_words in (True, False):
         facts = parameters.DataTraits(labelled=True, has_words=has_words)
-        first = space.for_data(facts).first()
+        first = space.for_data(facts).known_good()
         whole = parameters.complete(space.task, first, facts)
         assert {key: whole[key] for key in first} == first
 
@@ -218,7 +218,7 @@ def test_any_space_gives_legal_configurations_or_is_refused_with_its_line(tmp_pa
     if complaint:
         assert re.match(rf"{re.escape(str(path))}:\d+: ", complaint)
         return
-    first = space.first()
+    first = space.known_good()
     assert space.violation(first) is None
     complete = parameters.complete("sentiment", first, parameters.DataTraits())
     assert all(parameters.lookup("sentiment", name).domain.violation(value) is None for name, value in complete.items())
@@ -238,7 +238,7 @@ def test_every_parameter_can_be_declared_alone_where_the_defaults_give_it_a_mean
     path = write(tmp_path / "s.toml", f'about = "x"\ntask = "{task}"\n[parameters.{name}]\nfixed = {value}\n')
     if name in parameters.complete(task, {}, fitting):
         space = load_space(str(path)).for_data(fitting)
-        assert space.first() == {name: default}
+        assert space.known_good() == {name: default}
         assert bool(load_space(str(path)).for_data(other).parameters) == (not parameter.only)
     else:
         with pytest.raises(DeclarationError, match=r"s\.toml:3: "):

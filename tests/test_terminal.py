@@ -6,7 +6,7 @@ import pandas as pd
 import pytest
 from rich.console import Console
 
-from sweeper.reports.terminal import leaderboard_table
+from sweeper.reports.terminal import brief, leaderboard_table
 
 BOARD = pd.DataFrame(
     {
@@ -30,3 +30,10 @@ def test_a_leaderboard_shows_the_columns_that_fit_and_breaks_nothing_but_heading
     assert rows[2][0].strip() == "baseline: most frequent tag"
     found = [cell.strip() for cell in rows[0] if cell.strip()]
     assert found == ["44", "0.7855", "0.7796", "simple_rnn", "3"][:columns]
+
+
+def test_the_line_of_a_trial_names_what_it_has_and_nothing_that_it_lacks():
+    tagger = {"cell": "lstm", "direction": "both", "depth": 2, "units": 64, "attention": "none", "input": "learned"}
+    assert brief({**tagger, "head": "crf", "characters": "cnn"}) == "lstm both x2 64 learned characters cnn crf"
+    assert brief({**tagger, "attention": "dot", "bigrams": "yes"}) == "lstm both x2 64 dot attention learned bigrams"
+    assert brief({"cell": "gru", "pooling": "max", "extra": "ngrams", "bigrams": "no"}) == "gru max ngrams"

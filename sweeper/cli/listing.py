@@ -101,7 +101,12 @@ def show_spaces(options: argparse.Namespace) -> int:
         from ..data.pretrained import check_vectors
 
         check_vectors(space)
-    found = {"space": space.name, "task": space.task, "parameters": [p.name for p in space], "first": space.first()}
+    found = {
+        "space": space.name,
+        "task": space.task,
+        "parameters": [p.name for p in space],
+        "known_good": space.known_good(),
+    }
     print(as_json(found) if options.json else "\n".join(_facts(found)))
     return 0
 

@@ -57,7 +57,7 @@ class Batch(NamedTuple):
         weights: float32, shaped as labels: how much each label's loss counts, 0 on padding; those of an average example
             sum to 1.
         rows: int64 (batch,): which examples of the split these are.
-        beside: what a model reads beside the ids, if anything: how different words are written, int32 (words, width), and
+        extra_inputs: what a model reads beside the ids, if anything: how different words are written, int32 (words, width), and
             which of them each token is, int32 (batch, time); and a linear classifier's scores, float32 (batch, labels).
     """
 
@@ -65,12 +65,12 @@ class Batch(NamedTuple):
     labels: np.ndarray
     weights: np.ndarray
     rows: np.ndarray
-    beside: tuple[np.ndarray, ...] = ()
+    extra_inputs: tuple[np.ndarray, ...] = ()
 
     @property
     def inputs(self) -> Any:
         """What a model reads."""
-        return [self.ids, *self.beside] if self.beside else self.ids
+        return [self.ids, *self.extra_inputs] if self.extra_inputs else self.ids
 
 
 @dataclass(frozen=True)
@@ -172,7 +172,7 @@ class Split:
             yield self.batch(order[start:stop])
             start = stop
 
-    def some(self, count: int, generator: np.random.Generator) -> Split:
+    def sample(self, count: int, generator: np.random.Generator) -> Split:
         """Examples chosen at random: of so many sources all, or so many where each stands for itself."""
         group = np.arange(len(self)) if self.groups is None else self.groups
         rows = np.flatnonzero(np.isin(group, generator.permutation(np.unique(group))[:count]))

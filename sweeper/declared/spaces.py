@@ -43,7 +43,7 @@ class SearchSpace:
                 kept[parameter.name] = values[parameter.name]
         return kept
 
-    def first(self) -> dict[str, Any]:
+    def known_good(self) -> dict[str, Any]:
         """The known-good configuration, moved into this space where the space excludes it."""
         values = {}
         for parameter in self.parameters:
@@ -92,7 +92,7 @@ class SearchSpace:
 
     def violation(self, values: Mapping[str, Any]) -> str | None:
         """Why `values` is no configuration of this space; None if it is one."""
-        active = self.active({**self.first(), **values})
+        active = self.active({**self.known_good(), **values})
         for parameter in self.parameters:
             if parameter.name in values and parameter.name not in active:
                 return f"{parameter.name} is set, but its conditions do not hold"
@@ -162,7 +162,7 @@ def _parameter(fields: Fields, task: str) -> Range:
         raise fields.error(None, f"needs exactly one of {', '.join(KINDS)}, found {', '.join(given) or 'none'}")
     when = _when(fields)
     try:
-        parameter = _domain(fields, given[0], name, when)
+        parameter = _range(fields, given[0], name, when)
     except DeclarationError as error:
         if str(error).startswith(str(fields.path)):
             raise
@@ -181,7 +181,7 @@ def _parameter(fields: Fields, task: str) -> Range:
     return parameter
 
 
-def _domain(fields: Fields, kind: str, name: str, when: When) -> Range:
+def _range(fields: Fields, kind: str, name: str, when: When) -> Range:
     default = fields.values.get("default")
     value = fields.values[kind]
     if kind == "fixed":

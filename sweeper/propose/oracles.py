@@ -27,7 +27,7 @@ class Oracle(keras_tuner.Oracle):  # type: ignore[misc]
     """
 
     def __init__(self, space: SearchSpace, objective: str, seed: int, **rest: Any) -> None:
-        self._first = space.first()
+        self._first = space.known_good()
         super().__init__(
             objective=keras_tuner.Objective(objective, "max"),
             hyperparameters=_hyperparameters(space),
@@ -179,7 +179,7 @@ def build_oracle(algorithm: str, space: SearchSpace, objective: str, epochs: int
 def _hyperparameters(space: SearchSpace) -> keras_tuner.HyperParameters:
     """The space in KerasTuner's words, each default the known-good value."""
     table = keras_tuner.HyperParameters()
-    known_good = dict(space.first())
+    known_good = dict(space.known_good())
     table.merge([_declared(one, known_good.get(one.name, one.values_or_bounds()[0])) for one in space])
     return table
 

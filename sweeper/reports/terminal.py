@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,11 @@ from ..system.wording import visible
 
 PLAIN_WIDTH = 160  # columns, where no terminal says
 SMALL = 0.001  # below which four decimals say too little
+BRIEF = {
+    "cell": "{}", "direction": "{}", "depth": "x{}", "units": "{}", "attention": "{} attention", "pooling": "{}",
+    "input": "{}", "characters": "characters {}", "bigrams": "bigrams", "extra": "{}", "head": "{}",
+}  # fmt: skip
+"""The parameters that the line of a running trial names, and how."""
 
 
 class _Console(Console):
@@ -119,10 +124,10 @@ def _cells(number: int, order: TrialOrder, event: EpochEvent | None, objective: 
     return (str(number), *measured, f"{repeat}{brief(order.configuration)}")
 
 
-def brief(configuration: Any) -> str:
-    """The words of a configuration that tell most."""
-    names = ("cell", "direction", "depth", "units", "attention", "pooling", "input")
-    return " ".join(f"{'x' if name == 'depth' else ''}{configuration[name]}" for name in names if name in configuration)
+def brief(configuration: Mapping[str, Any]) -> str:
+    """The choices of a configuration that tell most, such as "lstm both x2 64 dot attention learned crf"."""
+    chosen = ((form, configuration.get(name)) for name, form in BRIEF.items())
+    return " ".join(form.format(value) for form, value in chosen if value not in (None, "none", "no"))
 
 
 def clock(seconds: float) -> str:

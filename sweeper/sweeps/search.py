@@ -141,7 +141,7 @@ class Search:
             return self._repeat(due)
         if not self.history.orders and self.settings.algorithm != "hyperband":
             # The oracle will propose just this first; training need not wait for its import.
-            return self._order(None, self.space.first())
+            return self._order(None, self.space.known_good())
         asked = self._oracle().ask()
         if asked is not None:
             return self._order(asked, asked.values)

@@ -15,6 +15,7 @@ from ..records import Scores, TrialOrder
 from ..system.versions import versions
 from ..tasks import Baseline
 from ..workers.pool import Workers
+from . import jobs
 from .folders import SweepFolder
 from .outcome import Outcome
 from .shipped import Shipped
@@ -41,12 +42,12 @@ def ship(
     trials = tuple(order.number for order in orders)
     shipped = folder.shipped
     if shipped is None or folder.exported(trials) is None:
-        decoding = {} if len(orders) > 1 else workers.run("trials.winner.choose_decoding", orders[0])
-        (test, intervals), target = workers.run("trials.winner.score_test", orders), folder.new_export()
-        validation = workers.run("trials.winner.score_validation", orders) if len(orders) > 1 or decoding else None
+        decoding = {} if len(orders) > 1 else workers.run(jobs.choose_decoding, orders[0])
+        (test, intervals), target = workers.run(jobs.score_test, orders), folder.new_export()
+        validation = workers.run(jobs.score_validation, orders) if len(orders) > 1 or decoding else None
         facts = card_facts(card, folder.name, "test", test, found.baselines)
-        workers.run("serving.exports.export_trials", orders, str(target), facts)
-        differences = workers.run("trials.error_analysis.compare", orders)
+        workers.run(jobs.export_trials, orders, str(target), facts)
+        differences = workers.run(jobs.compare_errors, orders)
         shipped = Shipped(trials, test, validation, intervals, differences, target.name, decoding=decoding)
         folder.note_shipped(shipped)
     if shipped.model is None:
@@ -78,7 +79,7 @@ def gradients_of(order: TrialOrder, folder: SweepFolder, workers: Workers, say: 
     place = folder.path / "gradients"
     shutil.rmtree(place, ignore_errors=True)
     try:
-        picture = workers.run("trials.gradients.draw_gradients", order, str(place))
+        picture = workers.run(jobs.draw_gradients, order, str(place))
     except SweeperError as error:  # the model is there all the same
         say(f"no picture of gradients: {error}")
         return []

@@ -34,7 +34,7 @@ def choose_decoding(order: TrialOrder) -> dict[str, float]:
         return {}
     task, split = TASKS[order.task], load(order, prepared, "validation")
     assert isinstance(split, Split)
-    split = split.some(SEARCHED, np.random.default_rng(order.seed))
+    split = split.sample(SEARCHED, np.random.default_rng(order.seed))
     answers, truth, objective = learner.searched(split), split.truth(), task.objective(prepared.meta)
     scores = {one: task.scores(prepared.meta, truth, answers(*one))[objective] for one in DECODINGS}
     width, penalty = max(DECODINGS, key=lambda one: scores[one])

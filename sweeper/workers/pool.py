@@ -187,12 +187,8 @@ class Workers:
         else:
             self.submit(worker.nothing)
 
-    def submit(self, function: Callable[..., Any] | str, *arguments: Any, limit: float | None = None) -> Future[Any]:
+    def submit(self, function: Callable[..., Any], *arguments: Any, limit: float | None = None) -> Future[Any]:
         """Run a function of a module in a worker, for at most `limit` seconds.
-
-        Args:
-            function: or where it stands, such as "trials.winner.score_test": whoever calls it need not import its module,
-                and TensorFlow with it.
 
         Raises:
             WorkerDied: no process could be begun.
@@ -202,13 +198,15 @@ class Workers:
                 self._pool.stop()  # type: ignore[no-untyped-call]
                 self._pool.join()
                 self._pool = self._new_pool()
-            return self._pool.schedule(worker.call, args=[*_place(function), *arguments], timeout=limit)
+            return self._pool.schedule(
+                worker.call, args=[function.__module__, function.__qualname__, *arguments], timeout=limit
+            )
         except BrokenProcessPool:
             raise WorkerDied(
                 "no worker process could be begun; sweeper doctor says whether TensorFlow starts"
             ) from None
 
-    def run(self, function: Callable[..., Any] | str, *arguments: Any, future: Future[Any] | None = None) -> Any:
+    def run(self, function: Callable[..., Any], *arguments: Any, future: Future[Any] | None = None) -> Any:
         """As `submit`, and wait; once more if the worker is killed under it.
 
         Args:
@@ -290,14 +288,6 @@ class Workers:
         self._running[running.order.number] = replace(
             again, epochs=running.epochs, deaths=running.deaths, failed_starts=running.failed_starts
         )
-
-
-def _place(function: Callable[..., Any] | str) -> tuple[str, str]:
-    """The module and the name of a function; see `Workers.call`."""
-    if not isinstance(function, str):
-        return function.__module__, function.__qualname__
-    module, _, name = function.rpartition(".")
-    return f"sweeper.{module}", name
 
 
 def result_of(future: Future[Any]) -> Any:
