@@ -51,7 +51,7 @@ def draw_gradients(order: TrialOrder, folder: str) -> str:
     result = run_trial(plain)
     if not result.counts:
         raise TrialError(f"gradients: the plain network beside the best one failed: {result.error}")
-    lines = {f"trial {order.number}: {_named(order)}": best, f"beside it: {_named(plain)}": reach(plain)}
+    lines = {f"trial {order.number}: {_named(order)}": best, f"plain {_named(plain)}": reach(plain)}
     for name in (BEST, LAST):
         (Path(folder) / name).unlink(missing_ok=True)
     return str(plots.gradient_plot(lines, Path(folder) / "gradients.png"))

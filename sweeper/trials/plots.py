@@ -116,7 +116,7 @@ def gradient_plot(lines: Mapping[str, np.ndarray], path: Path) -> Path:
     axes = figure.subplots()
     for name, norms in lines.items():
         axes.plot(np.arange(len(norms)), np.where(norms > MIN_NORM, norms, np.nan), label=name)
-    axes.set(xlabel="places before the last one", ylabel="norm of the loss gradient", yscale="log")
+    axes.set(xlabel="time steps before the last one", ylabel="norm of the loss gradient", yscale="log")
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     return _saved(figure, path)
