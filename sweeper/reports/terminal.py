@@ -50,6 +50,7 @@ class Board:
         most: the most trials; None for no limit.
         baseline: the strongest baseline's validation score, once it is known.
         scores: the best of each trial so far, and minus its loss, those left out that failed, were interrupted, or train one again.
+        best: the trial with the highest of these; None for none.
         done, repeated: trials that count, those apart that train another one's configuration again.
     """
 
@@ -58,6 +59,7 @@ class Board:
     most: int | None
     baseline: float | None = None
     scores: dict[int, tuple[float, float]] = field(default_factory=dict)
+    best: int | None = None
     done: int = 0
     repeated: int = 0
     failed: int = 0
@@ -72,7 +74,7 @@ class Board:
         order = self.running.get(event.trial)
         if order is None or order.repeats is None:
             found = event.metrics[f"val_{self.objective}"], -event.metrics["val_loss"]
-            self.scores[event.trial] = max(found, self.scores.get(event.trial, found))
+            self._note_score(event.trial, max(found, self.scores.get(event.trial, found)))
 
     def ended(self, result: TrialResult) -> None:
         order = self.running.pop(result.number, None)
@@ -80,10 +82,25 @@ class Board:
         self.repeated += result.counts and again
         self.done += result.counts and not again
         self.failed += result.state == "failed"
-        if not result.counts:
-            self.scores.pop(result.number, None)
-        elif not again:
-            self.scores[result.number] = result.scores[self.objective], -result.scores["loss"]
+        if not again:
+            found = (result.scores[self.objective], -result.scores["loss"]) if result.counts else None
+            self._note_score(result.number, found)
+
+    def _note_score(self, trial: int, found: tuple[float, float] | None) -> None:
+        """Keep a trial's score, and which is the best, without a look at all others each time: sweeps may be long."""
+        lowered = trial == self.best and (found is None or found < self.scores[trial])
+        if found is None:
+            self.scores.pop(trial, None)
+        else:
+            self.scores[trial] = found
+        if lowered:
+            self.best = max(self.scores, key=self._rank, default=None)
+        elif found is not None and (self.best is None or self._rank(trial) > self._rank(self.best)):
+            self.best = trial
+
+    def _rank(self, trial: int) -> tuple[tuple[float, float], int]:
+        """Greater for the better of two trials; of equals for the earlier one."""
+        return self.scores[trial], -trial
 
     def headline(self) -> str:
         parts = [
@@ -92,9 +109,8 @@ class Board:
             f"{len(self.running)} running",
             f"{self.failed} failed",
         ]
-        if self.scores:
-            best = max(self.scores, key=lambda trial: (self.scores[trial], -trial))
-            parts.append(f"best {self.objective} {self.scores[best][0]:.4f} (trial {best})")
+        if self.best is not None:
+            parts.append(f"best {self.objective} {self.scores[self.best][0]:.4f} (trial {self.best})")
         if self.baseline is not None:
             parts.append(f"baseline {self.baseline:.4f}")
         if self.deadline is not None:
