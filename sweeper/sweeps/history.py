@@ -142,10 +142,10 @@ class History:
         self.spent = spent
 
     def number_of(self, key: str | None) -> int | None:
-        """The trial that ran the proposal called `key`."""
-        return next(
-            (number for number, proposal in self.proposals.items() if key is not None and proposal.key == key), None
-        )
+        """The trial that ran the proposal called `key`; None for no key."""
+        if key is None:
+            return None
+        return next((number for number, proposal in self.proposals.items() if proposal.key == key), None)
 
     def note_spent(self, seconds: float) -> None:
         self.journal.append({"spent": seconds}, durable=True)
