@@ -48,17 +48,22 @@ def a_batch(labels, lengths, rng):
     return logits, rng.integers(0, labels, shape).astype(np.int32), real
 
 
+def drawn(sizes, forbidden):
+    """A layer that forbids such a share of what may follow what, but never the first label; and a batch for it."""
+    labels, lengths, seed = sizes
+    rng = np.random.default_rng(seed)
+    never = rng.random((labels + 1, labels)) < forbidden
+    never[:, 0] = False
+    layer = a_crf(labels, rng, never)
+    return rng, layer, a_batch(labels, lengths, rng)
+
+
 @settings(max_examples=30)
 @given(SIZES)
 def test_losses_and_answers_are_those_of_writing_all_sequences_down(sizes):
-    labels, lengths, seed = sizes
-    rng = np.random.default_rng(seed)
-    forbidden = rng.random((labels + 1, labels)) < 0.2
-    forbidden[:, 0] = False
-    layer = a_crf(labels, rng, forbidden)
-    logits, truth, real = a_batch(labels, lengths, rng)
+    _, layer, (logits, truth, real) = drawn(sizes, forbidden=0.2)
     losses, found = layer.negative_log_likelihood(logits, truth, real).numpy(), layer.decode(logits, real).numpy()
-    for row, length in enumerate(lengths):
+    for row, length in enumerate(real.sum(axis=1)):
         scores = every_score(layer, logits[row, :length])
         own = score(layer, logits[row, :length], truth[row, :length])
         wanted = np.logaddexp.reduce(scores) - own if np.isfinite(own) else 0.0
@@ -80,22 +85,17 @@ def allowed(truth, forbidden):
 @settings(max_examples=30)
 @given(SIZES)
 def test_gradients_are_those_of_the_definition(sizes):
-    labels, lengths, seed = sizes
-    rng = np.random.default_rng(seed)
-    forbidden = rng.random((labels + 1, labels)) < 0.2
-    forbidden[:, 0] = False
-    layer = a_crf(labels, rng, forbidden)
-    logits, truth, real = a_batch(labels, lengths, rng)
-    truth = allowed(truth, forbidden)
-    given_logits, weights = tf.constant(logits), rng.normal(size=len(lengths)).astype(np.float32)
+    rng, layer, (logits, truth, real) = drawn(sizes, forbidden=0.2)
+    truth = allowed(truth, layer.forbidden)
+    given_logits, weights = tf.constant(logits), rng.normal(size=len(real)).astype(np.float32)
 
     def by_definition():
         transitions, starts, ends = (weight.value for weight in layer.weights)
-        transitions = tf.where(forbidden[:-1], IMPOSSIBLE, transitions)
-        starts = tf.where(forbidden[-1], IMPOSSIBLE, starts)
+        transitions = tf.where(layer.forbidden[:-1], IMPOSSIBLE, transitions)
+        starts = tf.where(layer.forbidden[-1], IMPOSSIBLE, starts)
         total = 0.0
-        for row, length in enumerate(lengths):
-            paths = np.array(list(itertools.product(range(labels), repeat=length)))
+        for row, length in enumerate(real.sum(axis=1)):
+            paths = np.array(list(itertools.product(range(layer.labels), repeat=length)))
             some = tf.gather(starts, paths[:, 0]) + tf.gather(ends, paths[:, -1])
             for t in range(length):
                 some += tf.gather(given_logits[row, t], paths[:, t])
@@ -124,20 +124,15 @@ def test_gradients_are_those_of_the_definition(sizes):
 @settings(max_examples=30)
 @given(SIZES, st.sampled_from([300, 800, 3_000, 20_000]))
 def test_however_far_scores_are_apart_losses_and_gradients_are_numbers(sizes, spread):
-    labels, lengths, seed = sizes
-    rng = np.random.default_rng(seed)
-    forbidden = rng.random((labels + 1, labels)) < 0.4
-    forbidden[:, 0] = False
-    layer = a_crf(labels, rng, forbidden)
-    logits, truth, real = a_batch(labels, lengths, rng)
+    rng, layer, (logits, truth, real) = drawn(sizes, forbidden=0.4)
     logits = tf.constant(rng.uniform(0, spread, logits.shape).astype(np.float32))
     with tf.GradientTape() as tape:
         tape.watch(logits)
-        losses = layer.negative_log_likelihood(logits, allowed(truth, forbidden), real)
+        losses = layer.negative_log_likelihood(logits, allowed(truth, layer.forbidden), real)
     found = tape.gradient(losses, [logits, *(weight.value for weight in layer.weights)])
     assert losses.numpy().min() > -1e-4 * spread
     assert all(np.isfinite(one).all() for one in found)
-    assert max(np.abs(one).max() for one in found) <= sum(lengths)
+    assert max(np.abs(one).max() for one in found) <= real.sum()
 
 
 def test_a_maintained_package_finds_the_same_probabilities_and_answers(tmp_path, rng):
