@@ -111,29 +111,31 @@ def test_what_is_unknown_is_never_written(width, sources):
     assert UNKNOWN not in model.write(sources).symbols.numpy()
 
 
+@pytest.mark.parametrize("longest", [2, 3])
 @pytest.mark.parametrize(
     "values",
     [*({"decoder": decoder} for decoder in DECODERS), {"input_feeding": "yes"}, {"depth": 2, "cell": "lstm"}],
     ids=str,
 )
-def test_a_beam_as_wide_as_the_symbols_finds_what_trying_everything_finds(values, rng):
-    model = built(longest=2, attention="general", **values)
+def test_a_beam_as_wide_as_the_symbols_finds_what_trying_everything_finds(values, longest, rng):
+    """Of two symbols; of three, where beams are reordered before they are read, as wide as there are beginnings."""
+    model = built(longest=longest, attention="general", **values)
     model.decoder.head.kernel.assign(model.decoder.head.kernel * 2)
     model.decoder.head.bias.assign([1.5, 0, 0, 0, 0])  # some end at once
     sources = tf.constant(rng.integers(1, 9, (40, TIME)), tf.int32)
     memory = Memory(**model.encoder(sources))
     written = [symbol for symbol in range(SYMBOLS) if symbol != UNKNOWN]
-    candidates = [(a, b) for a, b in itertools.product(written, repeat=2) if a != BOUNDARY or b == BOUNDARY]
+    every = itertools.product(written, repeat=longest)
+    candidates = [one for one in every if not any(one[one.index(BOUNDARY) :] if BOUNDARY in one else ())]
+    lengths = np.array([one.index(BOUNDARY) + 1 if BOUNDARY in one else longest for one in candidates])[:, None]
     scores = []
-    for candidate in candidates:
+    for candidate, length in zip(candidates, lengths[:, 0], strict=True):
         labels = tf.constant([candidate] * 40, tf.int32)
         each = tf.nn.log_softmax(one_by_one(model, sources, labels))
-        of_symbols = tf.gather(each, labels, batch_dims=2).numpy()
-        scores.append(of_symbols[:, 0] + of_symbols[:, 1] * (candidate[0] != BOUNDARY))
-    lengths = np.array([1 if a == BOUNDARY else 2 for a, _ in candidates])[:, None]
+        scores.append(tf.gather(each, labels, batch_dims=2).numpy()[:, :length].sum(axis=1))
     for penalty in (0.0, 1.0):
         best = np.argmax(np.array(scores) / lengths**penalty, axis=0)
-        found = search(model.decoder, memory, 2, SYMBOLS, penalty).numpy()
+        found = search(model.decoder, memory, longest, SYMBOLS ** (longest - 1), penalty).numpy()
         assert [tuple(row) for row in found] == [candidates[place] for place in best]
 
 
