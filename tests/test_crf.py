@@ -135,6 +135,20 @@ def test_however_far_scores_are_apart_losses_and_gradients_are_numbers(sizes, sp
     assert max(np.abs(one).max() for one in found) <= real.sum()
 
 
+@pytest.mark.parametrize("lead", [200, 800, 20_000])
+def test_a_label_that_is_forbidden_may_lead_by_any_distance(lead):
+    """All that is possible is the first label, whose loss is then 0; beyond 300 it is a bound."""
+    layer = CRF(2, np.array([[False, True]] * 3))
+    layer.build(None)
+    logits, real = tf.constant([[[0.0, float(lead)]] * 4]), tf.ones((1, 4), tf.bool)
+    with tf.GradientTape() as tape:
+        tape.watch(logits)
+        loss = layer.negative_log_likelihood(logits, tf.zeros((1, 4), tf.int32), real)
+    found = tape.gradient(loss, [logits, *(weight.value for weight in layer.weights)])
+    assert float(loss[0]) == pytest.approx(4 * max(0, lead - 300), abs=1e-3)
+    assert all(np.isfinite(one).all() for one in found)
+
+
 def test_a_maintained_package_finds_the_same_probabilities_and_answers(tmp_path, rng):
     """CRFsuite, trained on random labels, then asked with its own weights."""
     trainer, names = pycrfsuite.Trainer(verbose=False), ["a", "b", "c"]
