@@ -4,8 +4,9 @@ The floor is the time that the layer's matrix products alone would take, on real
 that this machine multiplies large matrices (1,024 squared, float32, one thread), measured beside
 every step, and said: the faster a machine multiplies, the more of a step is everything else. What the
 same products take at a step's size, all gates at once, is given as well ("products"). Lengths are those
-of real texts, sorted into batches as in training. One thread each, as in a worker; so this is a program
-of its own, which prints one JSON object per line.
+of real texts, sorted into batches as in training. Steps follow one another, as in training: of two rows of
+`IN_A_ROW` the better counts, as it does for the floor. One thread each, as in a worker; so this is a program of
+its own, which prints one JSON object per line.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import os
 import statistics
 import subprocess
 import sys
-import time
+import timeit
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -32,6 +33,7 @@ DECODER = 1.6
 CRF = 1.3  # of a tagger's step with a softmax
 GATED = ("gru", "lstm")
 REPEATS = 9
+IN_A_ROW = 10  # steps
 
 
 def steps(folder: Path) -> Iterator[Row]:
@@ -79,7 +81,7 @@ def measure(cell: str, direction: str, batch: int, longest: int, units: int) -> 
 
     # Each by itself, as in a worker: what one leaves in the cache is not what the next one needs.
     for name, step in candidates.items():
-        ratios[name] = [seconds(step) / floor() for _ in range(REPEATS)]
+        ratios[name] = [seconds(step, IN_A_ROW) / floor() for _ in range(REPEATS)]
     ratios["products"] = [
         products / multiplications_a_second(batch, units, GATES[cell] * units) / floor() for _ in range(REPEATS)
     ]
@@ -119,7 +121,7 @@ def crf_over_softmax(card: str, batch: int) -> dict[str, Any]:
         both.append(lambda one=learner, of=some: one.step(of.inputs, of.labels, of.weights).numpy())
     for step in both * 3:
         step()
-    ratios = [seconds(both[0]) / seconds(both[1]) for _ in range(3 * REPEATS)]
+    ratios = [seconds(both[0], IN_A_ROW) / seconds(both[1], IN_A_ROW) for _ in range(REPEATS)]
     what = f"{card}, LSTM of 64 units, batch {batch}, {some.ids.shape[1]} tokens: step with CRF over softmax"
     return {"what": what, "ratios": ratios}
 
@@ -142,7 +144,8 @@ def writing(batch: int, units: int) -> dict[str, Any]:
     floors, ratios = [], []
     for _ in range(REPEATS + 1):
         floors.append(operations / multiplications_a_second(1_024, 1_024, 1_024))
-        ratios.append(seconds(lambda: learner.step(some.inputs, some.labels, some.weights).numpy()) / floors[-1])
+        took = seconds(lambda: learner.step(some.inputs, some.labels, some.weights).numpy(), IN_A_ROW)
+        ratios.append(took / floors[-1])
     what = (
         f"seq2seq with attention, {units} units, batch {batch}, {some.ids.shape[1]} to {some.labels.shape[1]} symbols"
     )
@@ -150,23 +153,16 @@ def writing(batch: int, units: int) -> dict[str, Any]:
     return {"what": what, "cell": "decoder", "units": units, **said, "ratios": {"sweeper": ratios[1:]}}
 
 
-def seconds(step: Callable[[], Any]) -> float:
-    started = time.perf_counter()
-    step()
-    return time.perf_counter() - started
+def seconds(step: Callable[[], Any], in_a_row: int) -> float:
+    """How long one step takes of so many in a row, in the better of two rows."""
+    return min(timeit.repeat(step, number=in_a_row, repeat=2)) / in_a_row
 
 
 def multiplications_a_second(rows: int, inner: int, columns: int) -> float:
     """Floating-point operations of products of one size, the better of two runs."""
     a, b = np.ones((rows, inner), np.float32), np.ones((inner, columns), np.float32)
     out, work = np.empty((rows, columns), np.float32), 2 * rows * inner * columns
-    times = max(1, 10**9 // work)
-
-    def run() -> None:
-        for _ in range(times):
-            np.matmul(a, b, out=out)
-
-    return times * work / min(seconds(run) for _ in range(2))
+    return work / seconds(lambda: np.matmul(a, b, out=out), max(1, 10**9 // work))
 
 
 def real_lengths(batch: int, longest: int) -> np.ndarray:
@@ -187,6 +183,7 @@ def keras_step(cell: str, direction: str, units: int, lengths: np.ndarray, kerne
     import keras
     import tensorflow as tf
 
+    from sweeper.learners.base import one_graph
     from sweeper.models.recurrent import recurrent_stack
 
     x, mask = keras.Input((None, units)), keras.Input((None,), dtype="bool")
@@ -194,8 +191,7 @@ def keras_step(cell: str, direction: str, units: int, lengths: np.ndarray, kerne
     model = keras.Model([x, mask], states)
     variables = [variable.value for variable in model.trainable_variables]
 
-    @tf.function(autograph=False)
-    def step(x: Any, mask: Any, d_states: Any) -> Any:
+    def gradients(x: Any, mask: Any, d_states: Any) -> Any:
         with tf.GradientTape() as tape:
             tape.watch(x)
             states = model([x, mask], training=True)
@@ -205,6 +201,9 @@ def keras_step(cell: str, direction: str, units: int, lengths: np.ndarray, kerne
     some = tf.constant(np.random.default_rng(0).normal(size=(len(lengths), time_steps, units)).astype(np.float32))
     real = tf.constant(np.arange(time_steps) < lengths[:, None])
     upstream = tf.ones((len(lengths), time_steps, states.shape[-1]))
+    step = one_graph(
+        gradients, [tf.TensorSpec((None, None, *one.shape[2:]), one.dtype) for one in (some, real, upstream)]
+    )
 
     def whole() -> Any:
         return step(some, real, upstream)[-1].numpy()  # asked for, so that it is done when the clock is read

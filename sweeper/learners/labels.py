@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from ..data.batches import Batch, Split
 from ..layers.crf import CRF
-from .base import Learner, Predictions, predict_batches
+from .base import Learner, Predictions, one_graph, predict_batches
 
 
 def negative_log_likelihood(
@@ -62,10 +62,10 @@ class LabelLearner(Learner[Split]):
         inputs = specs if len(specs) > 1 else specs[0]
         labels = [None, None] if sequence_labels else [None]
         signature = [inputs, tf.TensorSpec(labels, tf.int32), tf.TensorSpec(labels, tf.float32)]
-        # One trace for all lengths: shapes are left open.
-        self.step = tf.function(self._step, input_signature=signature, autograph=False)
-        self.evaluate = tf.function(self._evaluate, input_signature=signature, autograph=False)
-        self.answer = tf.function(self._answer, input_signature=[inputs], autograph=False)
+        # Shapes are left open: the same graph for all lengths.
+        self.step = one_graph(self._step, signature)
+        self.evaluate = one_graph(self._evaluate, signature)
+        self.answer = one_graph(self._answer, [inputs])
 
     def _step(self, inputs: Any, labels: tf.Tensor, weights: tf.Tensor) -> tf.Tensor:
         """One training step; returns the loss of an example, penalties left out.

@@ -13,7 +13,7 @@ from ..data.batches import Answers
 from ..data.texts import Texts, Window
 from ..models import Generator
 from ..records import UNKNOWN
-from .base import Learner, Predictions
+from .base import Learner, Predictions, one_graph
 
 LATENCY_SYMBOLS = 100  # symbols that are written when the model's latency is measured
 
@@ -35,11 +35,11 @@ class LanguageModelLearner(Learner[Texts]):
         of_texts = [tf.TensorSpec([None], tf.int32), tf.TensorSpec([], tf.bool)]
         states = [tf.TensorSpec([None, model.width], tf.float32)] * len(model.recurrent)
         signature = [*of_steps, *of_texts, *states]
-        self.step = tf.function(self._step, input_signature=signature, autograph=False)
-        self.evaluate = tf.function(self._evaluate, input_signature=signature, autograph=False)
+        self.step = one_graph(self._step, signature)
+        self.evaluate = one_graph(self._evaluate, signature)
         prompts = [tf.TensorSpec([None, None], tf.int32), *[tf.TensorSpec([None], tf.int32)] * 2]
         sampling = [tf.TensorSpec([], kind) for kind in (tf.float32, tf.int32, tf.int32, tf.int32)]
-        self.write = tf.function(self._write, input_signature=[*prompts, *sampling], autograph=False)
+        self.write = one_graph(self._write, [*prompts, *sampling])
 
     def _step(
         self, before: tf.Tensor, symbols: tf.Tensor, weights: tf.Tensor, conditions: Any, begins: Any, *states: Any

@@ -11,7 +11,7 @@ import tensorflow as tf
 from ..data.batches import Answers, Batch, Split
 from ..models import EncoderDecoder
 from ..records import BOUNDARY
-from .base import predict_batches
+from .base import one_graph, predict_batches
 from .labels import LabelLearner
 
 
@@ -54,7 +54,7 @@ class SequenceLearner(LabelLearner):
         signature = [
             tf.TensorSpec(shape, kind) for shape, kind in (([None, None], tf.int32), ([], tf.int32), ([], tf.float32))
         ]
-        search = tf.function(self.model.search, input_signature=signature, autograph=False)
+        search = one_graph(self.model.search, signature)
 
         def answers(width: int, length_penalty: float) -> Answers:
             def ask(batch: Batch) -> tuple[float, Iterable[np.ndarray]]:
