@@ -33,7 +33,7 @@ DECODER = 1.6
 CRF = 1.3  # of a tagger's step with a softmax
 GATED = ("gru", "lstm")
 REPEATS = 9
-IN_A_ROW = 10  # steps
+IN_A_ROW = 5  # steps
 
 
 def steps(folder: Path) -> Iterator[Row]:
