@@ -4,11 +4,12 @@ KerasTuner's RandomSearch over one process with all cores, texts vectorised once
 one length, masked layers, early stopping, every trial in MLflow, the best model scored on test
 data. It shares no code with sweeper but the scorer of spans.
 
-    python -m benchmarks.handwritten FOLDER SPACE.toml --epochs 3 --seed 0 --max-length 400 [--seconds 600] [--split character]
+    python -m benchmarks.handwritten FOLDER SPACE.toml --epochs 3 --seed 0 --max-length 400 [--seconds 600] [--split character] [--jit]
 
 FOLDER holds train, validation and test as .csv files (text, label) or .conll files (token, tag).
 The space's `choice` and `fixed` parameters are read from the same file as sweeper's, so that both
-train the same configurations; it stops after `--seconds`, where they are given. One JSON object is printed at the end.
+train the same configurations; it stops after `--seconds`, where they are given. With `--jit` XLA compiles the model, which
+Keras leaves off for recurrent layers unless it is told. One JSON object is printed at the end.
 """
 
 from __future__ import annotations
@@ -29,7 +30,7 @@ import mlflow
 import numpy as np
 import pandas as pd
 
-BATCH, PATIENCE, VOCABULARY = 64, 3, 20_000
+BATCH, SCORED, PATIENCE, VOCABULARY = 64, 256, 3, 20_000
 BEGAN = time.time()
 
 
@@ -73,7 +74,7 @@ def vectorise_sentences(folder: Path, length: int):
     return arrays, names, len(word_ids) + 2
 
 
-def build(hp: keras_tuner.HyperParameters, space: dict, names: list[str], vocabulary: int, tagging: bool):
+def build(hp: keras_tuner.HyperParameters, space: dict, names: list[str], vocabulary: int, tagging: bool, jit: bool):
     chosen = {
         name: hp.Choice(name, rule["choice"]) if "choice" in rule else hp.Fixed(name, rule["fixed"])
         for name, rule in space.items()
@@ -91,6 +92,7 @@ def build(hp: keras_tuner.HyperParameters, space: dict, names: list[str], vocabu
         loss="sparse_categorical_crossentropy",
         metrics=["accuracy"],
         weighted_metrics=[],
+        jit_compile=jit,
     )
     return model
 
@@ -129,7 +131,7 @@ class StopWhen(keras.callbacks.Callback):
 
 
 def score(model: keras.Model, ids: np.ndarray, labels: np.ndarray, names: list[str], tagging: bool) -> float:
-    predicted = model.predict(ids, batch_size=256, verbose=0).argmax(-1)
+    predicted = model.predict(ids, batch_size=SCORED, verbose=0).argmax(-1)
     if not tagging:
         return float((predicted == labels).mean())
     real = [row != 0 for row in ids]
@@ -153,6 +155,7 @@ def main() -> None:
     parser.add_argument("--max-length", type=int, default=400)
     parser.add_argument("--seconds", type=float, default=math.inf)
     parser.add_argument("--split", choices=["whitespace", "character"], default="whitespace")
+    parser.add_argument("--jit", action="store_true")
     options = parser.parse_args()
 
     keras.utils.set_random_seed(options.seed)
@@ -167,7 +170,7 @@ def main() -> None:
 
     trials = int(np.prod([len(rule["choice"]) for rule in space.values() if "choice" in rule]))
     tuner = Tuner(
-        lambda hp: build(hp, space, names, vocabulary, tagging),
+        lambda hp: build(hp, space, names, vocabulary, tagging, options.jit),
         objective="val_accuracy",
         max_trials=trials,
         seed=options.seed + 1,
@@ -187,6 +190,7 @@ def main() -> None:
             validation_data=tuple(item for item in (*arrays["validation"], weights["validation"]) if item is not None),
             epochs=options.epochs,
             batch_size=BATCH,
+            validation_batch_size=SCORED,
             callbacks=[keras.callbacks.EarlyStopping(patience=PATIENCE, restore_best_weights=True)],
             verbose=0,
         )

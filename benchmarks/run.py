@@ -78,9 +78,16 @@ def machine() -> str:
     cores, gpus = devices.cores(), len(devices.gpus()) or "no"
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     return (
-        f"{datetime.date.today().isoformat()}: {cores} cores, {total:.0f} GiB, {gpus} GPU, {platform.system()}, "
+        f"{datetime.date.today().isoformat()}: {cores} cores ({processor()}), {total:.0f} GiB, {gpus} GPU, {platform.system()}, "
         f"Python {platform.python_version()}; {found}; OpenBLAS kernels: {blas()}."
     )
+
+
+def processor() -> str:
+    """What the processor calls itself."""
+    lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines() if platform.system() == "Linux" else []
+    names = (line.partition(": ")[2] for line in lines if line.startswith("model name"))
+    return next(names, platform.processor() or platform.machine())
 
 
 def blas() -> str:

@@ -166,13 +166,15 @@ def multiplications_a_second(rows: int, inner: int, columns: int) -> float:
 
 
 def real_lengths(batch: int, longest: int) -> np.ndarray:
-    """Lengths of one batch of reviews as training sorts them: those at the middle of 50 batches."""
+    """Lengths of one batch of reviews as training sorts them, cut at `longest`: that at the middle of those that are shorter,
+    where so many are; else all are cut."""
     from sweeper.data import cards
+    from sweeper.data.batches import BATCHES_PER_BUCKETING
     from sweeper.data.prepare import prepare
     from sweeper.data.store import open_encoded
 
     prepared = prepare(cards.load_card("imdb"))
-    whole = np.diff(open_encoded(prepared, "words", lowercase=True).offsets)[: 50 * batch]
+    whole = np.diff(open_encoded(prepared, "words", lowercase=True).offsets)[: BATCHES_PER_BUCKETING * batch]
     ordered = np.sort(np.minimum(whole, longest))
     ordered = ordered[ordered < longest] if (ordered < longest).sum() > 4 * batch else ordered
     middle = len(ordered) // 2
@@ -213,7 +215,8 @@ def keras_step(cell: str, direction: str, units: int, lengths: np.ndarray, kerne
 
 
 def torch_step(cell: str, direction: str, units: int, lengths: np.ndarray) -> dict[str, Callable[[], Any]]:
-    """PyTorch's layer on packed sequences, where it is installed (the extra `benchmarks`)."""
+    """PyTorch's layer where it is installed (the extra `benchmarks`): on packed sequences, and on padded ones, which it reads
+    faster but, backward, from their padding on."""
     try:
         import torch
     except ImportError:
@@ -223,6 +226,10 @@ def torch_step(cell: str, direction: str, units: int, lengths: np.ndarray) -> di
     layer = kinds[cell](units, units, batch_first=True, bidirectional=direction == "both")
     x = torch.randn(len(lengths), int(lengths.max()), units, requires_grad=True)
 
+    def padded() -> None:
+        states = layer(x)[0]
+        states.backward(torch.ones_like(states))
+
     def step() -> None:
         packed = torch.nn.utils.rnn.pack_padded_sequence(
             x, torch.from_numpy(lengths.astype(np.int64)), batch_first=True, enforce_sorted=False
@@ -231,7 +238,8 @@ def torch_step(cell: str, direction: str, units: int, lengths: np.ndarray) -> di
         states.backward(torch.ones_like(states))
 
     step()
-    return {"torch": step}
+    padded()
+    return {"torch": step, "torch padded": padded}
 
 
 def main() -> None:

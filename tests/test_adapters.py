@@ -500,8 +500,18 @@ def test_lines_of_two_files_are_pairs(tmp_path):
 def test_two_files_of_different_lengths_are_refused_with_both(tmp_path):
     with pytest.raises(DataError, match="a.en: has 3 lines and a.de has 2; line by line they must belong together"):
         aligned(tmp_path, "a\nb\nc\n", "d\ne\n")
-    with pytest.raises(DataError, match="a.en:2: the target is empty"):
-        aligned(tmp_path, "a\nb\nc\n", "d\n\ne\n")
+    with pytest.raises(DataError, match="a.en: has 2 lines and a.de has 4"):
+        aligned(tmp_path, "a\nb\n", "d\n\n\ne\n")
+
+
+def test_an_empty_half_is_named_by_its_own_file(tmp_path):
+    for sources, targets, place in (
+        ("a\nb\nc\n", "d\n\ne\n", "a.de:2: the target is empty"),
+        ("a\nb\n", "d\n\n", "a.de:2: the target is empty"),
+        ("a\n\n", "d\ne\n", "a.en:2: the source is empty"),
+    ):
+        with pytest.raises(DataError, match=place):
+            aligned(tmp_path, sources, targets)
 
 
 def test_a_pipe_is_read_once_and_whole():

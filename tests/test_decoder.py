@@ -169,6 +169,26 @@ def test_one_step_of_a_simple_rnn_by_hand(decoder, sources):
     assert np.abs(after[0] - h).max() < 1e-6
 
 
+def test_input_feeding_hands_the_attentional_state_to_the_next_step(sources):
+    """Luong et al. 2015, section 3.3, by hand: what symbols are scored from stands beside the next step's embedding."""
+    values = {"cell": "simple_rnn", "direction": "forward", "attention": "dot", "input_feeding": "yes"}
+    model = built(decoder="start_token", fusion="concat", scale=0.5, **values)
+    memory, decoder = Memory(**model.encoder(sources)), model.decoder
+    context, states = decoder.begin(memory)
+    kernel, recurrent, bias = weights(decoder.recurrent[0].cell)
+    [fuse], (of_symbols, of_bias), [rows] = map(weights, (decoder.fusion.inner, decoder.head, decoder.embedding))
+    encoded, real = memory.states.numpy(), sources.numpy() != 0
+    h, fed = context.numpy(), np.zeros((3, 4), np.float32)
+    given = states, decoder.nothing(context)
+    for previous in ([0, 0, 0], [2, 0, 4], [3, 3, 1]):
+        h = np.tanh(np.concatenate([rows[previous], fed], axis=1) @ kernel + h @ recurrent + bias)
+        scores = np.where(real, np.exp(np.einsum("bf,btf->bt", h, encoded)), 0.0)
+        attended = np.einsum("bt,btf->bf", scores / scores.sum(1, keepdims=True), encoded)
+        fed = np.tanh(np.concatenate([attended, h], axis=1) @ fuse)
+        logits, _, *given = decoder.step(tf.constant(previous), *given, memory, context)
+        assert np.abs(logits - (fed @ of_symbols + of_bias)).max() < 1e-5
+
+
 @pytest.mark.parametrize("cell", ["gru", "lstm"])
 def test_each_context_by_hand(cell, sources):
     """The context is the last state, a transform of it, or the mean of the transformed states of real tokens."""
@@ -206,6 +226,7 @@ def test_attention_that_looks_at_one_place_fuses_its_state(fusion, sources, targ
     memory, looked = Memory(**model.encoder(sources)), model(sources, labels, real)
     assert np.allclose(looked["attention"].numpy().max(-1), 1, atol=1e-6)
     places = looked["attention"].numpy().argmax(-1)
+    assert np.take_along_axis(sources.numpy(), places, axis=1).all(), "which is never padding, however low its score"
     attended = np.take_along_axis(memory.states.numpy(), places[:, :, None], axis=1)
 
     seen = []
@@ -255,8 +276,28 @@ def test_scheduled_sampling_goes_from_the_true_symbols_to_the_models_own(values,
     sampled = model(sources, labels, real, training=True)["logits"]
     own = model.decoder.choose(sampled)
     assert np.abs(one_by_one(model, sources, own) - sampled).max() < 1e-5
+    for shown_to_itself, written in zip(own.numpy(), model.write(sources).symbols.numpy(), strict=True):
+        end = np.argmax(np.append(written, BOUNDARY) == BOUNDARY)
+        assert shown_to_itself[:end].tolist() == written[:end].tolist(), "as it writes"
     assert np.abs(sampled - always).max() > 1e-3
     assert np.abs(model(sources, labels, real)["logits"] - always).max() < 1e-6, "for training only"
+
+
+def test_a_share_of_the_symbols_that_are_shown_is_true_each_by_chance(monkeypatch):
+    model, seen = built(teacher_forcing="linear"), []
+    model.decoder.head.bias.assign([0, 0, 0, 0, 1e6])  # it would always write 4
+    model.decoder.forcing.assign(0.3)
+    step = model.decoder.step
+    monkeypatch.setattr(
+        model.decoder, "step", lambda previous, *others: seen.append(previous) or step(previous, *others)
+    )
+    labels = tf.fill([500, LONGEST], 2)
+    model(tf.ones([500, 2], tf.int32), labels, labels > 0, training=True)
+    first, *later = np.array(seen)
+    assert (first == BOUNDARY).all()
+    assert set(np.unique(later)) == {2, 4}
+    assert np.allclose(np.mean(np.array(later) == 2, axis=1), 0.3, atol=0.08), "at every step"
+    assert 0 < np.mean(np.equal(*later[:2])) < 1, "not a whole target alike"
 
 
 def test_the_share_of_true_symbols_falls_as_the_paper_has_it():
@@ -267,6 +308,8 @@ def test_the_share_of_true_symbols_falls_as_the_paper_has_it():
     assert np.allclose(shares("exponential", 0.1), [1, 0.9, 0.81, 0.9**20])
     k = 5.0
     assert np.allclose(shares("inverse_sigmoid", 1 / k), [k / (k + np.exp(i / k)) for i in (0, 1, 2, 20)])
+    assert shares("inverse_sigmoid", 0.999)[0] == pytest.approx(1 / 1.999)
+    assert forcing({"teacher_forcing": "inverse_sigmoid", "forcing_decay": 0.999}, 5_000) == 0
     assert forcing({}, 7) == 1
 
 
@@ -308,8 +351,9 @@ def test_half_precision_scores_and_writes(values, sources, targets):
         ("start_token", "general", -1, True),
         ("initial_state", "none", 1, False),
         ("initial_state", "none", -1, False),
+        ("start_token", "none", 1, False),
     ],
-    ids=["copied", "reversed", "not copied", "not reversed"],
+    ids=["copied", "reversed", "not copied", "not reversed", "not copied by feedback"],
 )
 def test_attention_copies_and_reverses_twenty_symbols_and_a_first_state_alone_does_not(
     decoder, attention, direction, learned, rng

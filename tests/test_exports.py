@@ -162,6 +162,21 @@ def test_a_writer_exports_and_searches(tmp_path, spelled_card, values):
         lengths = [len(one["output"].split()) + 1 for one in found]
         assert [row.sum().round() for row in sums] == [min(length, sums.shape[1]) for length in lengths]
     assert set(" ".join(one["output"] for one in found).split()) <= {"A", "B", "C", "E", "S"}
+    prepared, learner = trained(order)
+    rows = np.arange(8)
+    ids = load_split(prepared, "validation", order.configuration).batch(rows).ids
+    sources = tf.constant(prepared.examples("validation")["source"].tolist()[:8])
+    for width, penalty in ((1, 0.0), (3, 0.5), (5, 1.0)):
+        served = beam(text=sources, beam_width=tf.constant(width), length_penalty=tf.constant(penalty))
+        wanted = learner.model.search(ids, width, penalty).numpy()
+        ended = [one[: np.argmax(np.append(one, 0) == 0)] for one in wanted]
+        assert [one.decode() for one in served["output"].numpy()] == [prepared.meta.written(one) for one in ended]
+        if width == 1 and "attention" in served:
+            looked, steps = learner.model.write(ids).attention.numpy(), served["attention"].numpy()
+            for row, one in enumerate(ended):
+                assert np.abs(looked[row, : len(one)] - steps[row, : len(one)]).max() < 1e-5
+    with pytest.raises(tf.errors.InvalidArgumentError, match="beam_width: must be 1 or more"):
+        beam(text=sources, beam_width=tf.constant(0), length_penalty=tf.constant(0.0))
     assert (tmp_path / "trial" / "attention.png").exists() == (values.get("attention") != "none")
 
 

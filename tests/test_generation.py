@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 import json
 from pathlib import Path
 from types import SimpleNamespace
 
 import keras
+import mlflow
 import numpy as np
+import pandas as pd
 import pytest
 import tensorflow as tf
 from hypothesis import given
@@ -33,6 +36,7 @@ from sweeper.serving import answer, exports
 from sweeper.tasks import TASKS
 from sweeper.tasks.ngrams import NGrams
 from sweeper.tasks.serving_writers import GeneratorModule
+from sweeper.track.connection import store
 from sweeper.trials.trial import run_trial
 
 from .conftest import NAMES, card_text, write
@@ -145,6 +149,18 @@ def test_a_label_enters_where_the_configuration_says(condition, shown):
     assert [step for step in range(3) if not np.allclose(inputs[0, step], inputs[1, step])] == shown
     later = model._inputs(before, tf.constant([0, 2]), tf.constant(value=False)).numpy()
     assert np.allclose(later[0], later[1]) == (condition != "every")
+
+
+def test_a_step_of_training_hands_its_last_states_to_the_next_window():
+    learner = LanguageModelLearner(generator(), build_optimizer(configuration(learning_rate=1e-6), 10))
+    states = learner.model.begin(4)
+    for window in itertools.islice(texts_of([23] * 4, 6).training(4, np.random.default_rng(0)), 3):
+        given = window[:5]
+        nll, wanted = learner.evaluate(*given, *states)
+        loss, states = learner.step(*given, *states)
+        assert float(loss) == pytest.approx(float(tf.reduce_mean(nll)), abs=1e-4), "from the states that it was given"
+        assert np.abs(states[0] - wanted[0]).max() < 1e-4
+        assert np.abs(states[0]).max() > 1e-3
 
 
 def test_what_follows_from_what_is_learnt():
@@ -290,6 +306,25 @@ def test_scores_are_bits_of_a_character_or_the_perplexity_of_words(lines_card):
     told = Answers(np.full(8, np.log(4.0), np.float32), np.array([5, 3]))
     scores = TASKS["generation"].scores(meta, told, told)
     assert scores == pytest.approx({"probability": 0.25, "bits_per_character": 2.0})
+    scores = TASKS["generation"].scores(dataclasses.replace(meta, target_tokens="words"), told, told)
+    assert scores == pytest.approx({"probability": 0.25, "perplexity": 4.0})
+
+
+def test_lines_of_chinese_are_told_and_gone_on_with_by_character(tmp_path):
+    write(
+        tmp_path / "data" / "p.txt", "".join(f"{'春夏秋冬'[n % 4]}风吹{'山水'[n % 2]}又{n % 7}年\n" for n in range(80))
+    )
+    card = write(tmp_path / "data" / "p.toml", card_text("p.txt", task="generation", adapter='format = "lines"'))
+    order, prepared = trial(card, tmp_path, learning_rate=0.02)
+    assert {"春", "风", "年"} <= set(prepared.meta.labels)
+    result = run_trial(order)
+    assert "bits_per_character" in result.scores
+    assert "风" in (tmp_path / "trial" / "samples.txt").read_text(encoding="utf-8")
+    folder = exports.export_trials([order], str(tmp_path / "out"), {"scores": result.scores})
+    known, unknown = answer.load(folder, length=6)(["春风", "雪"])
+    assert (known["unknown"], unknown["unknown"]) == (0, 1)
+    assert known["output"].startswith("春风")
+    assert set(known["output"]) <= set(prepared.meta.labels)
 
 
 # ---------------------------------------------------------------- end to end
@@ -356,7 +391,7 @@ def test_a_trial_shows_samples_and_its_export_goes_on_with_prompts(card, request
     assert main(["predict", folder, "anζ€", "--length", "4"]) == 0
     said = capfd.readouterr()
     assert said.out.startswith("anζ€"), "what was given is never altered"
-    assert "'anζ€': 2 of its symbols were not among those of the training texts" in said.err
+    assert "'anζ€': 2 of its symbols are none that the model knows" in said.err
     for name in ("sampling.json", "labels.json"):
         kept = (Path(folder) / name).read_text()
         for worse in ("{", "3", "", "{}" if name == "sampling.json" else "null"):
@@ -436,6 +471,7 @@ def test_a_label_that_nobody_has_named_is_said(tmp_path, capfd, labels, said):
     assert capfd.readouterr().err == (f"sweeper: goes on as 'a' would; {said}\n" if said else "")
 
 
+@pytest.mark.filterwarnings("ignore")  # to import mlflow.pyfunc, as whoever serves a model does, warns of its own types
 @pytest.mark.slow
 def test_a_sweep_of_ones_own_lines_beats_how_frequent_characters_are(tmp_path):
     write(Path("names.txt"), "".join(f"{NAMES[n % 5]} {n}\n" for n in range(300)))
@@ -449,6 +485,17 @@ def test_a_sweep_of_ones_own_lines_beats_how_frequent_characters_are(tmp_path):
     assert (outcome.ended, len(outcome.leaderboard)) == ("exhausted", 2 + 2), "without labels no condition"
     assert outcome.best.scores["bits_per_character"] < outcome.baselines[0].validation["bits_per_character"]
     assert main(["predict", str(outcome.export), "--length", "9"]) == 0
+
+    client = mlflow.MlflowClient(store())
+    [experiment] = client.search_experiments(filter_string="name LIKE 'generation/%'")
+    [run] = client.search_runs([experiment.experiment_id], f"tags.`sweeper.trial` = '{outcome.best.number}'")
+    pictures = {Path(file.path).name for file in client.list_artifacts(run.info.run_id, "plots")}
+    assert pictures == {"learning_curve.png", "samples.txt"}
+    [model] = client.search_registered_models()
+    served, texts = mlflow.pyfunc.load_model(f"models:/{model.name}/1"), pd.DataFrame({"text": ["a", "be"]})
+    sampling = {"length": 5, "seed": 3, "temperature": 0.5, "top_k": 4}
+    wanted = [one["output"] for one in answer.load(str(outcome.export), **sampling)(["a", "be"])]
+    assert served.predict(texts, params=sampling)["output"].tolist() == wanted
 
 
 @pytest.mark.parametrize(

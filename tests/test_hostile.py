@@ -153,7 +153,7 @@ DATA = [
     ("a pair of JSON without one half, left out", "f.jsonl", '{"s": "a", "t": null}\n{"s": "a"}\n' + "".join(f'{{"s": "w{n}", "t": "la"}}\n' for n in range(60)), f'{PAIRS}\nsource = "s"\ntarget = "t"\nmissing = "leave_out"', good("48 6 6", 3, "2 rows without one of its texts were left out")),
     ("a pair of JSON without both halves", "f.jsonl", '{"s": "a", "t": "b"}\n{"S": "a", "T": "b"}\n', f'{PAIRS}\nsource = "s"\ntarget = "t"', f"f.jsonl:2: the source is empty; write it, or remove the pair, or {LEAVE_OUT}"),
     ("a pair of JSON without one half", "f.jsonl", '{"s": "a", "t": null}\n', f'{PAIRS}\nsource = "s"\ntarget = "t"', f"f.jsonl:1: the target is empty; write it, or remove the pair, or {LEAVE_OUT}"),
-    ("targets longer than is allowed", "f.tsv", "".join(f"w{n}\t{'la ' * (n % 3 + 2)}\n" for n in range(60)), f"{PAIRS}\nlongest = 3", good("32 4 4", 3, "20 pairs were left out, whose targets have more than 3 words")),
+    ("targets longer than is allowed", "f.tsv", "".join(f"w{n}\t{'la ' * (n % 3 + 2)}\n" for n in range(60)), f"{PAIRS}\nlongest = 3", good("32 4 4", 3, "20 pairs were left out, whose targets have more than 3 words, as [adapter] longest says")),
     ("nothing but long targets", "f.tsv", "".join(f"w{n}\ta b c {n}\n" for n in range(60)), f"{PAIRS}\nlongest = 3", "c: 60 of 60 targets have more than 3 words, the most that [adapter] longest allows; at least 10 pairs must be left"),
     ("undecodable bytes in pairs", "f.tsv", b"na\xefve\tb\n", PAIRS, f"f.tsv:1: byte 0xef at offset 2 of the line {ENCODING}"),
     ("a word without phonemes", "f.dict", "a AH0\nb\n", SPOKEN, "f.dict:2: 'b' has no phonemes; write them after it, separated by blanks"),

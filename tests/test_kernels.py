@@ -249,6 +249,43 @@ def test_dropout_of_the_state_is_one_mask_for_all_steps_on_its_way_into_the_recu
         assert np.abs(ours - theirs).max() < 1e-5
 
 
+def test_a_layer_that_is_called_twice_in_a_tape_says_so_instead_of_a_wrong_gradient():
+    layer = PackedRecurrent(keras.layers.GRU(UNITS, return_sequences=True))
+    x, mask = tf.ones((2, TIME, FEATURES)), tf.ones((2, TIME), tf.bool)
+    with tf.GradientTape() as tape:
+        total = tf.reduce_sum(layer(x, mask)[0]) + tf.reduce_sum(layer(2 * x, mask)[0])
+    with pytest.raises(RuntimeError, match="call it once in a tape"):
+        tape.gradient(total, [variable.value for variable in layer.trainable_variables])
+
+
+def test_a_batch_without_a_token_is_refused():
+    with pytest.raises(ValueError, match="must hold a token"):
+        pack(np.zeros(3, np.int32), TIME)
+
+
+@pytest.mark.parametrize("cell", CELLS)
+def test_long_texts_and_usual_sizes_in_a_graph_are_those_of_keras(cell, rng):
+    """300 tokens, 64 units: as a trial has them, in float32 of both."""
+    units, time, lengths = 64, 300, np.array([300, 299, 120, 7, 1])
+    stock, ours = (
+        keras.Model(
+            [x, mask], recurrent_stack(x, mask, cell=cell, direction="both", depth=1, units=units, kernel=kernel)[0]
+        )
+        for kernel in ("keras", "packed")
+        for x, mask in [(keras.Input((None, 16)), keras.Input((None,), dtype="bool"))]
+    )
+    for one, other in zip(stock.variables, ours.variables, strict=True):
+        other.assign(one)
+    mask = tf.constant(np.arange(time) < lengths[:, None])
+    x = tf.constant(rng.normal(size=(len(lengths), time, 16)), tf.float32)
+    d_states = tf.constant(rng.normal(size=(len(lengths), time, 2 * units)), tf.float32)
+    d_states *= tf.cast(mask, tf.float32)[:, :, None]
+    given_ = (x, mask, d_states)
+    graph = tf.function(lambda *of: states_and_gradients(ours, *of), autograph=False)
+    for found, wanted in zip(graph(*given_), states_and_gradients(stock, *given_), strict=True):
+        assert np.abs(found - wanted).max() < 1e-5 * max(1, np.abs(wanted).max())
+
+
 def test_dropout_of_the_state_is_for_training_only():
     layer = PackedRecurrent(keras.layers.LSTM(UNITS, return_sequences=True, recurrent_dropout=0.5, seed=1))
     x, mask = tf.ones((2, TIME, FEATURES)), tf.ones((2, TIME), tf.bool)

@@ -215,6 +215,13 @@ def test_what_runs_on_any_machine_has_no_operation_of_a_gpu(task, cell, kernel, 
     assert {layer.use_cudnn for layer in layers} == {may}
 
 
+def test_our_own_kernel_is_for_a_cpu_in_full_precision(monkeypatch):
+    assert kernels.choose({"precision": "float32"}) == kernels.PACKED
+    assert kernels.choose({"precision": "mixed"}) == kernels.STOCK
+    monkeypatch.setattr(tf.config, "list_physical_devices", lambda kind: [kind])
+    assert kernels.choose({"precision": "float32"}) == kernels.STOCK
+
+
 def test_word_dropout_drops_whole_words():
     a_model = model("sentiment", embedding_dropout=0.5)
     dropped = keras.Model(a_model.input, a_model.get_layer("word_dropout").output)(

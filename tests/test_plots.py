@@ -25,6 +25,33 @@ def test_odd_names_are_drawn_as_they_are(tmp_path):
     assert confusion.read_bytes()[:4] == alignment.read_bytes()[:4] == b"\x89PNG"
 
 
+def figures(monkeypatch):
+    """What is drawn from now on."""
+    drawn = []
+    monkeypatch.setattr(plots, "_saved", lambda figure, path: drawn.append(figure))
+    return drawn
+
+
+def test_an_alignment_has_what_is_read_across_and_what_is_written_down(monkeypatch, tmp_path):
+    drawn, weights = figures(monkeypatch), np.array([[0.1, 0.2, 0.7], [0.0, 1.0, 0.0]])
+    attention_plot([Alignment(["a", "b", "c"], ["X", "Y"], weights)], tmp_path / "a.png")
+    [axes] = drawn[0].axes
+    assert np.array_equal(axes.images[0].get_array(), weights)
+    assert [tick.get_text() for tick in axes.get_xticklabels()] == ["a", "b", "c"]
+    assert [tick.get_text() for tick in axes.get_yticklabels()] == ["X", "Y"]
+    assert (axes.get_xlabel(), axes.get_ylabel()) == ("read", "written")
+
+
+def test_gradients_are_drawn_by_the_step_on_a_logarithmic_scale(monkeypatch, tmp_path):
+    drawn, norms = figures(monkeypatch), {"gru": np.array([1.0, 0.5, 0.0]), "plain": np.array([1.0, 1e-6])}
+    plots.gradient_plot(norms, tmp_path / "g.png")
+    [axes] = drawn[0].axes
+    assert axes.get_yscale() == "log"
+    assert {line.get_label(): line.get_xdata().tolist() for line in axes.lines} == {"gru": [0, 1, 2], "plain": [0, 1]}
+    assert axes.lines[0].get_ydata()[:2].tolist() == [1.0, 0.5]
+    assert np.isnan(axes.lines[0].get_ydata()[2]), "0 has no logarithm"
+
+
 def test_shares_are_of_all_examples_of_a_label_also_where_some_labels_are_not_shown(tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(plots, "MAX_LABELS", 2)

@@ -528,6 +528,7 @@ def test_a_sweep_says_what_has_no_effect_on_its_data(reviews_card, tmp_path, cap
     assert "head" not in outcome.best.configuration
 
 
+@pytest.mark.filterwarnings("ignore")  # see `test_the_whole_story`
 def test_a_sweep_of_sequences_ends_with_a_writer(spelled_card, tmp_path):
     text = (
         'about = "x"\ntask = "seq2seq"\n[parameters.attention]\nchoice = ["general", "none"]\n'
@@ -546,8 +547,6 @@ def test_a_sweep_of_sequences_ends_with_a_writer(spelled_card, tmp_path):
         capture_output=True, text=True, check=True,
     )  # fmt: skip
     assert [line.split("\t")[1] for line in found.stdout.splitlines()] == ["abce", "cab"]
-    plots = {path.name for path in outcome.folder.glob("trials/*/attention.png")}
-    assert plots == {"attention.png"}
     assert "- beam_width: " in (outcome.export / "model_card.md").read_text()
     decoding = outcome.shipped.decoding
     assert (decoding["beam_width"], decoding["length_penalty"]) in DECODINGS
@@ -555,6 +554,14 @@ def test_a_sweep_of_sequences_ends_with_a_writer(spelled_card, tmp_path):
     experiment = client.get_experiment_by_name("seq2seq/spelled").experiment_id
     [run] = client.search_runs([experiment], "tags.`sweeper.kind` = 'sweep'")
     assert {name: float(run.data.tags[f"sweeper.{name}"]) for name in decoding} == decoding
+    for attention, pictures in (("general", {"attention.png"}), ("none", set())):
+        [one] = client.search_runs([experiment], f"params.attention = '{attention}'", max_results=1)
+        drawn = {Path(file.path).name for file in client.list_artifacts(one.info.run_id, "plots")}
+        assert drawn == {"learning_curve.png", *pictures}
+    served = mlflow.pyfunc.load_model("models:/sweeper-seq2seq-spelled/1")
+    assert served.predict(pd.DataFrame({"text": ["abce", "cab"]}))["output"].tolist() == [
+        line.split("\t")[1] for line in found.stdout.splitlines()
+    ]
     other = sweeper.export("s", trial=1 - outcome.best.number, to="other") / "model_card.md"
     assert "- beam_width: " in other.read_text(), "what is exported on demand decodes as well"
     assert "## Scores on the validation split" in other.read_text()

@@ -20,7 +20,7 @@ from sweeper.learners import build_learner
 from sweeper.records import UNKNOWN, TrialOrder
 from sweeper.tasks import TASKS
 from sweeper.tasks.base import accuracy, confusion, macro_f1
-from sweeper.tasks.seq2seq import edit_scores
+from sweeper.tasks.seq2seq import _of_the_nearest, edit_scores
 from sweeper.tasks.tagging import span_scores
 from sweeper.trials.baselines import baselines_of
 
@@ -152,6 +152,16 @@ def test_the_baselines_of_sequences_are_the_source_and_the_target_of_the_nearest
     numbers = prepared.examples("test")["source"].str.isdigit().mean()
     assert copy.test["exact_match"] == pytest.approx(numbers)
     assert nearest.test["exact_match"] >= 1 - numbers
+
+
+def test_of_several_targets_the_nearest_source_gives_its_most_frequent_one(tmp_path):
+    lines = [f"red{n}\t{target}" for n in range(40) for target in ("rare", "often", "often")]
+    write(tmp_path / "p.tsv", "\n".join(lines) + "\n")
+    adapter = 'format = "pairs"\nsource_tokens = "characters"\ntarget_tokens = "characters"'
+    card = write(tmp_path / "p.toml", card_text("p.tsv", task="seq2seq", adapter=adapter))
+    prepared = prepare(cards.load_card(str(card)), [("characters", True)])
+    found = _of_the_nearest(prepared)["test"].per_example()
+    assert {prepared.meta.written(one) for one in found} == {"often"}
 
 
 def test_what_is_written_is_compared_with_what_targets_are_also_where_training_had_no_such_word(tmp_path):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -66,8 +65,9 @@ def read(document: Document, options: Options) -> Iterator[TextPair]:
     for number, *halves in _halves(document, options):
         empty = [half for half, text in zip(("source", "target"), halves, strict=True) if not _is_visible(text)]
         if empty and options.missing == "refuse":
+            file = document.beside if document.beside is not None and empty == ["target"] else document
             raise DataError(
-                f"{document.name}:{number}: the {empty[0]} is empty; write it, or remove the pair, or {LEAVE_OUT}"
+                f"{file.name}:{number}: the {empty[0]} is empty; write it, or remove the pair, or {LEAVE_OUT}"
             )
         if not empty:
             yield TextPair(*halves)
@@ -119,22 +119,22 @@ def _lines(document: Document, options: Options) -> Iterator[tuple[int, str, str
 
 
 def _aligned(document: Document, beside: Document, options: Options) -> Iterator[tuple[int, str, str]]:
-    sides = [_without_last_blanks(one.lines(options.encoding)) for one in (document, beside)]
-    if len(sides[0]) != len(sides[1]):
+    sides = [_stripped(one, options) for one in (document, beside)]
+    if any(any(side[min(map(len, sides)) :]) for side in sides):  # blank lines alone may end one of them
         raise DataError(
             f"{document.name}: has {len(sides[0]):,} lines and {beside.name} has {len(sides[1]):,}; line by line they must belong together"
         )
-    for (number, source), (_, target) in zip(*sides, strict=True):
+    for number, (source, target) in enumerate(zip(*sides, strict=False), start=1):
         if source or target:
             yield number, source, target
+
+
+def _stripped(document: Document, options: Options) -> list[str]:
+    """Lines; what follows the end of the last one is none."""
+    found = [line.strip() for _, line in document.lines(options.encoding)]
+    return found[:-1] if found and not found[-1] else found
 
 
 def _is_visible(text: str) -> bool:
     """Whether anything but blanks, control and format characters is in it, which are no part of any token."""
     return any(unicodedata.category(one) not in ("Zs", "Zl", "Zp", "Cc", "Cf", "Co", "Cs") for one in text)
-
-
-def _without_last_blanks(lines: Iterator[tuple[int, str]]) -> list[tuple[int, str]]:
-    found = [(number, line.strip()) for number, line in lines]
-    blanks = sum(1 for _ in itertools.takewhile(lambda row: not row[1], reversed(found)))
-    return found[: len(found) - blanks]

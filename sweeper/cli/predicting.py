@@ -37,7 +37,7 @@ def predict(options: argparse.Namespace) -> int:
     for text, answer in zip(texts, answers, strict=True):
         if answer.get("unknown"):
             print(
-                f"sweeper: {text[:60]!r}: {answer['unknown']} of its symbols were not among those of the training texts, and were read as <unk>",
+                f"sweeper: {text[:60]!r}: {answer['unknown']} of its symbols are none that the model knows, and were read as <unk>",
                 file=sys.stderr,
             )
         print(_line(text, answer, goes_on=sampling is not None))

@@ -254,7 +254,7 @@ def _of_what_was_done(card: Card, dropped: int, counts: dict[str, int]) -> Itera
         what = (
             "pairs were left out, whose targets have" if counts["long"] > 1 else "pair was left out, whose target has"
         )
-        yield f"{counts['long']:,} {what} more than {card.options.longest} {card.options.target_tokens}"
+        yield f"{counts['long']:,} {what} more than {card.options.longest} {card.options.target_tokens}, as [adapter] longest says"
 
 
 def _of_labels(examples: pd.DataFrame) -> Iterator[str]:

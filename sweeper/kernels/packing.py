@@ -33,6 +33,8 @@ class Packing(NamedTuple):
 
 def pack(lengths: np.ndarray, time: int) -> Packing:
     """The packing of sequences of `lengths`, int (batch,), each padded to `time` steps; one at least is not empty."""
+    if not np.any(lengths):
+        raise ValueError("a batch must hold a token")  # what is compiled would not notice
     return Packing(*_pack(lengths.astype(np.int64), time))
 
 

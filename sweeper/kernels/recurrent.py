@@ -159,7 +159,10 @@ class DirectionKernel:
             d_last: (batch, state).
             d_x: (batch * time, columns), from `column` on.
         """
+        if not self._last:
+            raise RuntimeError("a layer keeps one batch until its gradient: call it once in a tape")
         packing, weights, given, kept = self._last
+        self._last = ()
         places, units = self._places(packing), weights.recurrent.shape[0]
         d = self._gradients(packing, weights, given, d_last)
         gather(d_states, place, places, units, d.states)

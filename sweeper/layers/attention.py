@@ -5,9 +5,8 @@ from __future__ import annotations
 from typing import Any
 
 import keras
+import tensorflow as tf
 from keras import ops
-
-MASKED = -6e4  # far below any score, so that a masked step's weight is exactly 0; float16 goes no lower
 
 
 class LuongAttention(keras.layers.Layer):  # type: ignore[misc]
@@ -65,7 +64,9 @@ class LuongAttention(keras.layers.Layer):  # type: ignore[misc]
         return ops.einsum("bqtu,u->bqt", ops.tanh(hidden), self.v)
 
     def call(self, query: Any, states: Any, mask: Any) -> tuple[Any, Any]:
-        scores = ops.where(ops.expand_dims(mask, 1), self.scores(query, states), MASKED)
+        scores = self.scores(query, states)
+        # The lowest number there is: beside any score that is higher, a masked step's weight is exactly 0.
+        scores = ops.where(ops.expand_dims(mask, 1), scores, tf.as_dtype(scores.dtype).min)
         weights = ops.softmax(scores, axis=-1)
         return ops.einsum("bqt,btf->bqf", weights, states), weights
 

@@ -24,7 +24,7 @@ def load(folder: str, **sampling: Any) -> Callable[[Sequence[Any]], Iterator[dic
     """A function from texts (or, for a tagger, lists of tokens) to one dictionary each.
 
     A classifier answers with `label`, `score` and `scores`; a tagger with `tokens` and `tags`; what writes with `output`,
-    and with `unknown`, how many symbols of the text were not among those of the training texts.
+    and with `unknown`, how many symbols of the text the model does not know.
 
     Args:
         sampling: of a model that goes on with prompts, other values than its own usual ones.

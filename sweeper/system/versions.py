@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from importlib import metadata
 
-DECISIVE = ("sweeper", "tensorflow", "keras", "keras-tuner", "mlflow", "numpy")
+DECISIVE = ("sweeper", "tensorflow", "keras", "keras-tuner", "mlflow", "numpy", "numba", "scipy")
 
 
 def versions() -> dict[str, str]:

@@ -36,7 +36,8 @@ class EncoderDecoderModule(tf.Module):  # type: ignore[misc]
 
     def search(self, text: tf.Tensor, beam_width: tf.Tensor, length_penalty: tf.Tensor) -> dict[str, tf.Tensor]:
         """By a beam search of one's own."""
-        ids, unknown = self._read(text)
+        with tf.control_dependencies([tf.debugging.assert_positive(beam_width, "beam_width: must be 1 or more")]):
+            ids, unknown = self._read(text)
         return self._as_text(ids, unknown, self._model().search(ids, beam_width, length_penalty))
 
     def _read(self, text: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
