@@ -171,10 +171,13 @@ def test_a_writer_exports_and_searches(tmp_path, spelled_card, values):
         wanted = learner.model.search(ids, width, penalty).numpy()
         ended = [one[: np.argmax(np.append(one, 0) == 0)] for one in wanted]
         assert [one.decode() for one in served["output"].numpy()] == [prepared.meta.written(one) for one in ended]
+        asked = answer.load(folder, beam_width=width, length_penalty=penalty)(sources.numpy().astype(str).tolist())
+        assert [one["output"] for one in asked] == [prepared.meta.written(one) for one in ended]
         if width == 1 and "attention" in served:
             looked, steps = learner.model.write(ids).attention.numpy(), served["attention"].numpy()
             for row, one in enumerate(ended):
                 assert np.abs(looked[row, : len(one)] - steps[row, : len(one)]).max() < 1e-5
+    assert json.loads((tmp_path / "out" / "decoding.json").read_text()) == chosen
     with pytest.raises(tf.errors.InvalidArgumentError, match="beam_width: must be 1 or more"):
         beam(text=sources, beam_width=tf.constant(0), length_penalty=tf.constant(0.0))
     assert (tmp_path / "trial" / "attention.png").exists() == (values.get("attention") != "none")

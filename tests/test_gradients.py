@@ -17,7 +17,7 @@ from sweeper.learners import build_learner, load
 from sweeper.records import TrialOrder
 from sweeper.track.store import store
 from sweeper.trials import gradients
-from sweeper.trials.gradients import _of_examples, _of_texts, _plain, draw_gradients, reach
+from sweeper.trials.gradients import UNCLIPPED, _of_examples, _of_texts, _plain, draw_gradients, reach
 from sweeper.trials.trial import run_trial
 
 from .conftest import card_text, write
@@ -92,16 +92,17 @@ def test_a_gradient_reaches_whatever_reads_the_tokens(card, values, request, tmp
 
 def test_the_plain_network_is_a_simple_one_and_the_rest_is_the_best_ones(reviews_card, tmp_path):
     order, _ = order_of(reviews_card, tmp_path, cell="gru", attention="concat", direction="both", units=7)
-    plain = _plain(order, "elsewhere").configuration
+    plain = _plain(order, "elsewhere", {}).configuration
     wanted = {"cell": "simple_rnn", "direction": "forward", "attention": "none", "pooling": "last", "units": 7}
     assert {name: plain[name] for name in wanted} == wanted
     assert "attention_units" not in plain
+    assert _plain(order, "elsewhere", UNCLIPPED).configuration == {**plain, "clip_norm": 1_000.0}
 
 
 def test_the_plain_network_keeps_what_depends_on_a_value_that_is_no_default(reviews_card, tmp_path):
     values = {"extra": "ngrams", "weighting": "naive_bayes", "input": "pretrained", "vectors": "in_domain"}
     order, _ = order_of(reviews_card, tmp_path, **values)
-    plain = _plain(order, "elsewhere").configuration
+    plain = _plain(order, "elsewhere", {}).configuration
     assert {name: plain[name] for name in values} == values
 
 

@@ -17,6 +17,7 @@ import pandas as pd
 import pytest
 
 import sweeper
+from sweeper.cli.command_line import main
 from sweeper.data import prepare
 from sweeper.errors import DataError, SweepError, TrackingError, UsageError
 from sweeper.records import EpochEvent, TrialResult
@@ -529,7 +530,7 @@ def test_a_sweep_says_what_has_no_effect_on_its_data(reviews_card, tmp_path, cap
 
 
 @pytest.mark.filterwarnings("ignore")  # see `test_the_whole_story`
-def test_a_sweep_of_sequences_ends_with_a_writer(spelled_card, tmp_path):
+def test_a_sweep_of_sequences_ends_with_a_writer(spelled_card, tmp_path, capfd):
     text = (
         'about = "x"\ntask = "seq2seq"\n[parameters.attention]\nchoice = ["general", "none"]\n'
         "[parameters.units]\nfixed = 16\n[parameters.batch_size]\nfixed = 16\n"
@@ -558,10 +559,20 @@ def test_a_sweep_of_sequences_ends_with_a_writer(spelled_card, tmp_path):
         [one] = client.search_runs([experiment], f"params.attention = '{attention}'", max_results=1)
         drawn = {Path(file.path).name for file in client.list_artifacts(one.info.run_id, "plots")}
         assert drawn == {"learning_curve.png", *pictures}
+    command = ["predict", str(outcome.export), "abce", "cab", "--beam-width", "4", "--length-penalty", "0.5", "--json"]
+    capfd.readouterr()
+    assert main(command) == 0
+    searched = [one["output"] for one in json.loads(capfd.readouterr().out.splitlines()[-1])["answers"]]
     served = mlflow.pyfunc.load_model("models:/sweeper-seq2seq-spelled/1")
-    assert served.predict(pd.DataFrame({"text": ["abce", "cab"]}))["output"].tolist() == [
-        line.split("\t")[1] for line in found.stdout.splitlines()
-    ]
+    other = served.predict(texts := pd.DataFrame({"text": ["abce", "cab"]}), {"beam_width": 4, "length_penalty": 0.5})
+    assert other["output"].tolist() == searched
+    for option, said in (
+        ("--beam-width=1001", "--beam-width: must be from 1 to 1,000, found 1001"),
+        ("--seed=1", "go on"),
+    ):
+        assert main(["predict", str(outcome.export), "abce", option]) == 2
+        assert said in capfd.readouterr().err
+    assert served.predict(texts)["output"].tolist() == [line.split("\t")[1] for line in found.stdout.splitlines()]
     other = sweeper.export("s", trial=1 - outcome.best.number, to="other") / "model_card.md"
     assert "- beam_width: " in other.read_text(), "what is exported on demand decodes as well"
     assert "## Scores on the validation split" in other.read_text()

@@ -63,7 +63,7 @@ def main() -> None:
     drawing.save("one-to-one")
 
     drawing = Drawing(4)
-    drawing.steps(["$c$", "$y_1$", "$y_2$", "$y_3$"], ["$y_1$", "$y_2$", "$y_3$", "stop"])
+    drawing.steps(["$c, y_0$", "$y_1$", "$y_2$", "$y_3$"], ["$y_1$", "$y_2$", "$y_3$", "stop"])
     for place in range(3):
         drawing.arrow((place, 2), (place + 1, 0), dashed=True)
     drawing.save("one-to-many")

@@ -206,6 +206,18 @@ def _add_predict(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--file", metavar="F", help="texts from a UTF-8 file instead, one per line; - for standard input"
     )
+    parser.add_argument(
+        "--beam-width",
+        type=_whole,
+        metavar="N",
+        help="seq2seq: beginnings at a time, 1 for greedy (the best on validation data)",
+    )
+    parser.add_argument(
+        "--length-penalty",
+        type=float,
+        metavar="X",
+        help="seq2seq: targets are ranked by log-probability / length^X (the best on validation data)",
+    )
     parser.add_argument("--label", help="generation: the text's label, where texts have one")
     parser.add_argument(
         "--temperature",

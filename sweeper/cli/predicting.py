@@ -11,10 +11,17 @@ from pathlib import Path
 from typing import Any
 
 from ..errors import DataError, UsageError, listed, unknown
-from ..serving.answer import SAMPLING
+from ..serving.answer import GREEDY, SAMPLING
 from ..system.wording import as_json, first_line, visible, visible_line
 
-LIMITS = {"temperature": 1_000, "top_k": 1_000_000, "seed": 2**31 - 1, "length": 100_000}
+LIMITS: dict[str, tuple[float, float]] = {
+    "temperature": (0, 1_000),
+    "top_k": (0, 1_000_000),
+    "seed": (0, 2**31 - 1),
+    "length": (0, 100_000),
+    "beam_width": (1, 1_000),
+    "length_penalty": (-100, 100),
+}
 
 
 def predict(options: argparse.Namespace) -> int:
@@ -22,15 +29,16 @@ def predict(options: argparse.Namespace) -> int:
     folder = Path(options.folder)
     if not (folder / "saved_model.pb").is_file():
         raise UsageError(f"{folder}: holds no exported model; make one with: sweeper export --to DIR")
-    texts, sampling = _texts(options), _sampling(options)
+    texts, goes_on = _texts(options), (folder / "sampling.json").exists()
+    asked = _asked(options)
     if not texts and options.file:
         raise UsageError(f"--file: {options.file}: is empty; write one text per line into it")
-    if not texts and sampling is None:
+    if not texts and not goes_on:
         raise UsageError("give texts, or --file F (- for standard input)")
     texts = texts or [""]  # a prompt may be empty
-    if sampling is not None and options.label is None:
-        _say_which_label(options.folder, sampling["label"])
-    answers = _answers(folder, texts, sampling or {})
+    if goes_on and options.label is None:
+        _say_which_label(options.folder, asked["label"])
+    answers = _answers(folder, texts, asked)
     if options.json:
         print(as_json({"answers": answers}))
         return 0
@@ -40,7 +48,7 @@ def predict(options: argparse.Namespace) -> int:
                 f"sweeper: {text[:60]!r}: {answer['unknown']} of its symbols are none that the model knows, and were read as <unk>",
                 file=sys.stderr,
             )
-        print(_line(text, answer, goes_on=sampling is not None))
+        print(_line(text, answer, goes_on=goes_on))
     return 0
 
 
@@ -61,7 +69,7 @@ def _texts(options: argparse.Namespace) -> list[str]:
     return texts
 
 
-def _answers(folder: Path, texts: list[str], sampling: Mapping[str, Any]) -> list[dict[str, Any]]:
+def _answers(folder: Path, texts: list[str], asked: Mapping[str, Any]) -> list[dict[str, Any]]:
     """What an exported model says of each text.
 
     Raises:
@@ -74,38 +82,50 @@ def _answers(folder: Path, texts: list[str], sampling: Mapping[str, Any]) -> lis
         import tensorflow as tf
 
         try:
-            return list(load(str(folder), **sampling)(texts))
+            return list(load(str(folder), **asked)(texts))
         except (OSError, ValueError, LookupError, TypeError, RuntimeError, tf.errors.OpError) as error:
             raise UsageError(
                 f"{folder}: is no model that sweeper has exported, or was damaged since: {first_line(error)}; export it again"
             ) from None
 
 
-def _sampling(options: argparse.Namespace) -> dict[str, Any] | None:
-    """How a model that goes on with prompts is asked; None for one that does not.
+def _asked(options: argparse.Namespace) -> dict[str, Any]:
+    """What a model that writes is asked for: how one that goes on with prompts samples, and of others what was said.
 
     Raises:
         UsageError: an option is out of its bounds, or of another kind of model.
     """
-    names = ("label", "temperature", "top_k", "seed", "length")
-    given = {name: getattr(options, name) for name in names if getattr(options, name) is not None}
-    described = Path(options.folder) / "sampling.json"
+    folder = Path(options.folder)
+    asked = _given(options, folder / "decoding.json", GREEDY, "write a target for each text")
+    return asked | _sampling(options, folder / "sampling.json")
+
+
+def _given(options: argparse.Namespace, described: Path, usual: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """Those of the options of one kind of model, which has `described`, that were given."""
+    given = {name: getattr(options, name) for name in usual if getattr(options, name) is not None}
+    for name, value in given.items():
+        option = f"--{name.replace('_', '-')}"
+        if not described.exists():
+            raise UsageError(f"{option}: is for models that {kind}, and {options.folder} holds another")
+        least, most = LIMITS.get(name, (0, 0))
+        if name in LIMITS and not least <= value <= most:
+            raise UsageError(f"{option}: must be from {least:,} to {most:,}, found {value:g}")
+    if described.exists():
+        kept = _kept(described, dict)
+        for name, value in usual.items():
+            if not isinstance(kept.get(name), (int, float) if isinstance(value, float) else type(value)):
+                raise UsageError(
+                    f"{described}: was damaged since it was exported: {name} is {kept.get(name)!r}; export it again"
+                )
+    return given
+
+
+def _sampling(options: argparse.Namespace, described: Path) -> dict[str, Any]:
+    """All that a model that goes on with prompts is asked for; {} for any other."""
+    given = _given(options, described, SAMPLING, "go on with a prompt")
     if not described.exists():
-        for name in given:
-            raise UsageError(
-                f"--{name.replace('_', '-')}: is for models that go on with a prompt, and {options.folder} holds another"
-            )
-        return None
-    usual = _kept(described, dict)
-    for name, value in SAMPLING.items():
-        if not isinstance(usual.get(name), (int, float) if isinstance(value, float) else type(value)):
-            raise UsageError(
-                f"{described}: was damaged since it was exported: {name} is {usual.get(name)!r}; export it again"
-            )
-    labels = _kept(described.with_name("labels.json"), list)
-    for name, most in LIMITS.items():
-        if not 0 <= given.get(name, 0) <= most:
-            raise UsageError(f"--{name.replace('_', '-')}: must be from 0 to {most:,}, found {given[name]:g}")
+        return {}
+    usual, labels = _kept(described, dict), _kept(described.with_name("labels.json"), list)
     if given.get("label", "") and not labels:
         raise UsageError("--label: the texts that this model has read had no labels; leave it out")
     if "label" in given and labels and given["label"] not in labels:

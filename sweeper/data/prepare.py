@@ -40,7 +40,7 @@ from .store import (
 )
 from .vectors import vector_names
 
-FORMAT = 16  # raise it when what prepared folders hold, or how it is computed, is no longer the same
+FORMAT = 17  # raise it when what prepared folders hold, or how it is computed, is no longer the same
 FEW_CHARACTERS = 1.5  # of a token on average, up to which it is a character rather than a word
 SOME = 1_000  # texts, at most, that tell whether a language has blanks between words
 

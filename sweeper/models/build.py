@@ -13,6 +13,7 @@ from keras import ops
 
 from ..layers.attention import LuongAttention
 from ..layers.crf import CRF
+from ..layers.fusion import Fusion
 from ..layers.ordinal import OrdinalHead
 from ..records import PADDING, Configuration
 from .bigrams import bigrams
@@ -86,7 +87,7 @@ def _classifier(configuration: Configuration, sizes: Sizes) -> keras.Model:
     else:
         query = last_state(states, mask, configuration["direction"])
         context, weights = _attention(configuration)(ops.expand_dims(query, 1), states, mask=mask)
-        summary = _attentional(ops.squeeze(context, 1), query)
+        summary = _attentional(sizes, query, ops.squeeze(context, 1))
         outputs["attention"] = ops.squeeze(weights, 1)
         if configuration["beside_attention"] == "poolings":
             pooled = pool(states, mask, pooling="all", direction=configuration["direction"])
@@ -136,7 +137,7 @@ def _tagger(configuration: Configuration, sizes: Sizes) -> keras.Model:
     outputs = {}
     if configuration["attention"] != "none":
         context, outputs["attention"] = _attention(configuration)(states, states, mask=mask)
-        states = _attentional(context, states)
+        states = _attentional(sizes, states, context)
     states = drop(states, configuration["dropout"], sizes.seed, "dropout", masks=configuration["dropout_masks"])
     logits = keras.layers.Dense(
         sizes.labels, kernel_regularizer=_penalty(configuration), dtype="float32", name="softmax"
@@ -269,10 +270,9 @@ def _attention(configuration: Configuration) -> LuongAttention:
     return LuongAttention(configuration["attention"], configuration.get("attention_units", 1), name="attention")
 
 
-def _attentional(context: Any, state: Any) -> Any:
-    """tanh(W [c; h]), float, shaped as `state`. Source: Luong et al. 2015, eq. 5."""
-    both = keras.layers.Concatenate(name="context_and_state")([context, state])
-    return keras.layers.Dense(state.shape[-1], activation="tanh", use_bias=False, name="attentional")(both)
+def _attentional(sizes: Sizes, states: Any, attended: Any) -> Any:
+    """Shaped as `states`, and float like them."""
+    return Fusion("concat", states.shape[-1], sizes.seed, name="attentional")(states, attended)
 
 
 def _penalty(configuration: Configuration) -> Any:

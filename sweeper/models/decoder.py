@@ -13,6 +13,7 @@ import tensorflow as tf
 from keras import ops
 
 from ..layers.attention import LuongAttention
+from ..layers.fusion import Fusion
 from ..records import BOUNDARY, UNKNOWN, Configuration
 from .recurrent import recurrent_layers, run_sequence, run_step
 
@@ -261,32 +262,6 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         return tf.zeros_like(context)
 
 
-class Fusion(keras.layers.Layer):  # type: ignore[misc]
-    """Joins what was attended to with a state: see `Decoder`.
-
-    Call arguments:
-        states, attended: float (batch, time, width).
-
-    Returns:
-        float (batch, time, width).
-    """
-
-    def __init__(self, kind: str, width: int, seed: int, **kwargs: Any) -> None:
-        super().__init__(**kwargs)
-        self.kind, self.supports_masking = kind, True
-        self.inner = _dense(width, seed, "fused", None if kind == "add" else "tanh", bias=kind == "mlp")
-        self.outer = _dense(width, seed, "fused_again") if kind == "mlp" else None
-
-    def build(self, *shapes: Any) -> None:
-        """Sublayers are built by the first call."""
-
-    def call(self, states: Any, attended: Any) -> Any:
-        if self.kind == "add":
-            return states + self.inner(attended)
-        fused = self.inner(ops.concatenate([attended, states], axis=-1))
-        return self.outer(fused) if self.outer else fused
-
-
 def _embedding(configuration: Configuration, symbols: int, seed: int) -> keras.layers.Layer:
     """From symbols, int32 (batch, time), to float (batch, time, units)."""
     return keras.layers.Embedding(
@@ -298,12 +273,10 @@ def _embedding(configuration: Configuration, symbols: int, seed: int) -> keras.l
 
 
 def _dense(
-    units: int, seed: int, name: str, activation: str | None = None, *, bias: bool = True, dtype: str | None = None
+    units: int, seed: int, name: str, activation: str | None = None, *, dtype: str | None = None
 ) -> keras.layers.Dense:
     kernel = keras.initializers.GlorotUniform(seed=seed)
-    return keras.layers.Dense(
-        units, activation=activation, use_bias=bias, kernel_initializer=kernel, dtype=dtype, name=name
-    )
+    return keras.layers.Dense(units, activation=activation, kernel_initializer=kernel, dtype=dtype, name=name)
 
 
 def _dropout(rate: float, seed: int) -> keras.layers.Dropout:

@@ -18,33 +18,39 @@ from typing import Any
 BATCH = 64  # texts answered together
 SAMPLING = {"label": "", "temperature": 0.7, "top_k": 0, "seed": 0, "length": 200}
 """What a model that goes on with prompts is asked for where nothing else is said."""
+GREEDY = {"beam_width": 1, "length_penalty": 0.0}
+"""How a model that writes a target searches where nothing better was found."""
+SETTINGS = {"sampling.json": SAMPLING, "decoding.json": GREEDY}
+"""The file of an export that says what it is usually asked for, of a model that may be asked for something else."""
 
 
-def load(folder: str, **sampling: Any) -> Callable[[Sequence[Any]], Iterator[dict[str, Any]]]:
+def load(folder: str, **asked: Any) -> Callable[[Sequence[Any]], Iterator[dict[str, Any]]]:
     """A function from texts (or, for a tagger, lists of tokens) to one dictionary each.
 
     A classifier answers with `label`, `score` and `scores`; a tagger with `tokens` and `tags`; what writes with `output`,
     and with `unknown`, how many symbols of the text the model does not know.
 
     Args:
-        sampling: of a model that goes on with prompts, other values than its own usual ones.
+        asked: of a model that has `SETTINGS`, other values than its own usual ones.
     """
     import tensorflow as tf
 
-    described = Path(folder) / "sampling.json"
-    usual = dict(json.loads(described.read_text(encoding="utf-8"))) if described.is_file() else {}
+    kept = [Path(folder) / name for name in SETTINGS]
+    usual = {k: v for file in kept if file.is_file() for k, v in json.loads(file.read_text(encoding="utf-8")).items()}
 
     signatures = tf.saved_model.load(folder).signatures
 
     def of_texts(texts: list[str], start: int) -> dict[str, Any]:
         ask = signatures["serving_default"]
-        if "prompt" not in ask.structured_input_signature[1]:
-            return dict(ask(text=tf.constant(texts)))
-        asked = {**SAMPLING, **usual, **sampling}
-        kinds = {"temperature": tf.float32, "top_k": tf.int32, "length": tf.int32}
-        numbers = {name: tf.constant(asked[name], kind) for name, kind in kinds.items()}
-        label, seed = tf.constant([asked["label"]] * len(texts)), tf.constant((asked["seed"] + start) % 2**31)
-        return dict(ask(prompt=tf.constant(texts), label=label, seed=seed, **numbers))
+        if "prompt" in ask.structured_input_signature[1]:
+            chosen = {**SAMPLING, **usual, **asked}
+            numbers = _numbers(chosen, temperature=tf.float32, top_k=tf.int32, length=tf.int32)
+            label, seed = tf.constant([chosen["label"]] * len(texts)), tf.constant((chosen["seed"] + start) % 2**31)
+            return dict(ask(prompt=tf.constant(texts), label=label, seed=seed, **numbers))
+        if asked:
+            numbers = _numbers({**GREEDY, **usual, **asked}, beam_width=tf.int32, length_penalty=tf.float32)
+            return dict(signatures["beam"](text=tf.constant(texts), **numbers))
+        return dict(ask(text=tf.constant(texts)))
 
     def of_tokens(sentences: list[list[str]]) -> dict[str, Any]:
         return dict(signatures["tokens"](tokens=tf.ragged.constant(sentences, dtype=tf.string).to_tensor("")))
@@ -58,6 +64,12 @@ def load(folder: str, **sampling: Any) -> Callable[[Sequence[Any]], Iterator[dic
                 yield from rows({name: value.numpy() for name, value in found.items()})
 
     return answers
+
+
+def _numbers(chosen: dict[str, Any], **kinds: Any) -> dict[str, Any]:
+    import tensorflow as tf
+
+    return {name: tf.constant(chosen[name], kind) for name, kind in kinds.items()}
 
 
 def rows(columns: dict[str, Any]) -> Iterator[dict[str, Any]]:

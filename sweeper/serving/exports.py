@@ -66,6 +66,9 @@ def export_trials(orders: Sequence[TrialOrder], to: str, card: Mapping[str, Any]
         )
         if prepared.meta.kind == "texts":
             (place / "sampling.json").write_text(json.dumps({**answer.SAMPLING, **sampling}), encoding="utf-8")
+        if prepared.meta.kind == "sequences":
+            kept = {**answer.GREEDY, **decoding(orders[0])}
+            (place / "decoding.json").write_text(json.dumps(kept), encoding="utf-8")
         (place / "model_card.md").write_text(model_card(orders, prepared.meta, card), encoding="utf-8")
     return str(target)
 

@@ -15,24 +15,35 @@ import pandas as pd
 
 
 class Served(mlflow.pyfunc.PythonModel):  # type: ignore[misc,name-defined]
-    """A table with a column `text` in, a table of answers out; what goes on with a prompt takes parameters too."""
+    """A table with a column `text` in, a table of answers out; what writes takes parameters too.
+
+    Texts of a model that goes on with prompts are the prompts, and may be empty.
+    """
 
     def load_context(self, context: Any) -> None:
         import tensorflow as tf
 
         folder = Path(context.artifacts["saved_model"])
         self.loaded = tf.saved_model.load(str(folder))
-        described = folder / "sampling.json"
-        self.sampling = json.loads(described.read_text(encoding="utf-8")) if described.is_file() else None
+        self.sampling, self.decoding = (
+            json.loads(file.read_text(encoding="utf-8")) if file.is_file() else None
+            for file in (folder / "sampling.json", folder / "decoding.json")
+        )
 
     def predict(self, context: Any, model_input: pd.DataFrame, params: Any = None) -> pd.DataFrame:
         import tensorflow as tf
 
         ask, texts = self.loaded.signatures["serving_default"], tf.constant(model_input["text"].tolist(), tf.string)
-        if self.sampling is None:
+        params = params or {}
+        if self.decoding is not None and {**self.decoding, **params} != self.decoding:
+            asked = {**self.decoding, **params}
+            width = tf.constant(asked["beam_width"], tf.int32)
+            penalty = tf.constant(asked["length_penalty"], tf.float32)
+            answers = self.loaded.signatures["beam"](text=texts, beam_width=width, length_penalty=penalty)
+        elif self.sampling is None:
             answers = ask(text=texts)
         else:
-            asked = {**self.sampling, **(params or {})}
+            asked = {**self.sampling, **params}
             label, temperature = tf.fill(tf.shape(texts), asked["label"]), tf.constant(asked["temperature"], tf.float32)
             numbers = {name: tf.constant(asked[name], tf.int32) for name in ("top_k", "seed", "length")}
             answers = ask(prompt=texts, label=label, temperature=temperature, **numbers)

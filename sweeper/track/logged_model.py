@@ -10,6 +10,8 @@ from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+from ..serving.answer import SETTINGS
+
 
 def log_export(export: Path) -> str:
     """Log an exported folder as a model of the active run; returns the model's URI."""
@@ -33,15 +35,13 @@ def log_export(export: Path) -> str:
 
 
 def _params(export: Path) -> Any:
-    """What a model that goes on with prompts may be asked for, with its defaults; None for any other."""
+    """What a model that writes may be asked for, with its usual values; None for any other."""
     from mlflow.types import DataType, ParamSchema, ParamSpec
 
-    described = export / "sampling.json"
-    if not described.is_file():
-        return None
     kinds = {str: DataType.string, int: DataType.long, float: DataType.double}
-    sampling = json.loads(described.read_text(encoding="utf-8"))
-    return ParamSchema([ParamSpec(name, kinds[type(value)], value) for name, value in sampling.items()])
+    kept = [export / name for name in SETTINGS if (export / name).is_file()]
+    usual = {name: value for file in kept for name, value in json.loads(file.read_text(encoding="utf-8")).items()}
+    return ParamSchema([ParamSpec(name, kinds[type(value)], value) for name, value in usual.items()]) if usual else None
 
 
 @contextlib.contextmanager
