@@ -80,6 +80,7 @@ def run(pair: Pair, folder: Path) -> Iterator[Row]:
     rows = folder / f"rows-{pair.card}"
     card = write_rows(prepared, rows, pair.most)
     space = write_space(rows, pair, prepared.meta.task)
+    compiled = handwritten(pair, rows, space, 0, "--jit")
     ours, theirs = [], []
     for seed in range(SEEDS):
         theirs.append(handwritten(pair, rows, space, seed))
@@ -88,7 +89,6 @@ def run(pair: Pair, folder: Path) -> Iterator[Row]:
     trained = min(pair.most or prepared.meta.counts["train"], prepared.meta.counts["train"])
     yield Row(f"{pair.card}: {trained:,} training rows, {pair.trials} configurations, {EPOCHS} epochs each", "")
     yield from compared(pair, ours, theirs)
-    compiled = handwritten(pair, rows, space, 0, "--jit")
     ratios = " and ".join(f"{ours[0][name] / compiled[name]:.3g}x" for name in ("whole", "rate"))
     yield Row(
         f"{pair.card}: the script with XLA, 1 seed: trials per hour; sweeper's over it, whole processes and all workers busy",

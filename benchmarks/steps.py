@@ -166,8 +166,8 @@ def multiplications_a_second(rows: int, inner: int, columns: int) -> float:
 
 
 def real_lengths(batch: int, longest: int) -> np.ndarray:
-    """Lengths of one batch of reviews as training sorts them, cut at `longest`: that at the middle of those that are shorter,
-    where so many are; else all are cut."""
+    """Lengths of a batch of reviews that are cut at `longest`, sorted as in training: the middle batch of the shorter ones, or,
+    where these are few, one that is all cut."""
     from sweeper.data import cards
     from sweeper.data.batches import BATCHES_PER_BUCKETING
     from sweeper.data.prepare import prepare

@@ -77,7 +77,8 @@ def sweep(
         resume: resume the sweep of this name, or the newest (True), as it was begun; `trials`,
             `budget`, `trial_limit`, `workers`, `seeds` and `ensemble` may be given anew, and others repeated; a budget
             begins anew where it is given, else what is left of the old one counts.
-        gradients: draw how far the winner's gradients reach back, and those of a plain simple_rnn beside it.
+        gradients: draw how far the winner's gradients reach back, and those of a plain simple_rnn that is trained beside it,
+            with and without clipping.
         say: receives lines for a person.
 
     Raises:

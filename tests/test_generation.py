@@ -391,7 +391,7 @@ def test_a_trial_shows_samples_and_its_export_goes_on_with_prompts(card, request
     assert main(["predict", folder, "anζ€", "--length", "4"]) == 0
     said = capfd.readouterr()
     assert said.out.startswith("anζ€"), "what was given is never altered"
-    assert "'anζ€': 2 of its symbols are none that the model knows" in said.err
+    assert "'anζ€': 2 of its symbols unknown to the model, read as <unk>" in said.err
     for name in ("sampling.json", "labels.json"):
         kept = (Path(folder) / name).read_text()
         for worse in ("{", "3", "", "{}" if name == "sampling.json" else "null"):
@@ -460,8 +460,14 @@ def test_options_of_going_on_are_refused_for_other_models(tmp_path, capfd):
     write(tmp_path / "work" / "m" / "saved_model.pb", "x")
     assert main(["predict", "m", "text", "--temperature", "1"]) == 2
     assert "--temperature: is for models that go on with a prompt, and m holds another" in capfd.readouterr().err
+    assert main(["predict", "m", "text", "--beam-width", "2"]) == 2
+    assert "--beam-width: is for models that write a target for each text" in capfd.readouterr().err
     assert main(["predict", "m"]) == 2
     assert "give texts, or --file F" in capfd.readouterr().err
+    for worse in ("{", "3", "{}", '{"beam_width": "2", "length_penalty": 0.5}'):
+        write(tmp_path / "work" / "m" / "decoding.json", worse)
+        assert main(["predict", "m", "text"]) == 2
+        assert "decoding.json: was damaged since it was exported" in capfd.readouterr().err
 
 
 @pytest.mark.parametrize(("labels", "said"), [(["a", "b\x1b[2J"], r"--label names another: a, b\x1b[2J"), (["a"], "")])

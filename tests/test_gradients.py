@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import itertools
 from pathlib import Path
 
@@ -13,6 +14,7 @@ import sweeper
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
 from sweeper.declared.parameters import complete
+from sweeper.errors import TrialError
 from sweeper.learners import build_learner, load
 from sweeper.records import TrialOrder
 from sweeper.track.store import store
@@ -92,18 +94,62 @@ def test_a_gradient_reaches_whatever_reads_the_tokens(card, values, request, tmp
 
 def test_the_plain_network_is_a_simple_one_and_the_rest_is_the_best_ones(reviews_card, tmp_path):
     order, _ = order_of(reviews_card, tmp_path, cell="gru", attention="concat", direction="both", units=7)
-    plain = _plain(order, "elsewhere", {}).configuration
+    plain = _plain(order, "elsewhere").configuration
     wanted = {"cell": "simple_rnn", "direction": "forward", "attention": "none", "pooling": "last", "units": 7}
     assert {name: plain[name] for name in wanted} == wanted
     assert "attention_units" not in plain
-    assert _plain(order, "elsewhere", UNCLIPPED).configuration == {**plain, "clip_norm": 1_000.0}
 
 
 def test_the_plain_network_keeps_what_depends_on_a_value_that_is_no_default(reviews_card, tmp_path):
     values = {"extra": "ngrams", "weighting": "naive_bayes", "input": "pretrained", "vectors": "in_domain"}
     order, _ = order_of(reviews_card, tmp_path, **values)
-    plain = _plain(order, "elsewhere", {}).configuration
+    plain = _plain(order, "elsewhere").configuration
     assert {name: plain[name] for name in values} == values
+
+
+@pytest.mark.parametrize(
+    ("clip_norm", "fails", "names"),
+    [
+        (
+            0.01,
+            "",
+            [
+                "trial 0: gru forward last",
+                "plain simple_rnn forward last",
+                "plain simple_rnn forward last, not clipped",
+            ],
+        ),
+        (UNCLIPPED, "", ["trial 0: gru forward last", "plain simple_rnn forward last"]),
+        (0.01, "diverged: the loss is nan", [..., ..., "plain simple_rnn forward last, not clipped: diverged"]),
+        (0.01, "out of memory", []),
+    ],
+)
+def test_the_plain_network_is_trained_with_and_without_clipping(
+    clip_norm, fails, names, reviews_card, tmp_path, monkeypatch
+):
+    order, _ = order_of(reviews_card, tmp_path, cell="gru", clip_norm=clip_norm, learning_rate=0.1)
+    assert run_trial(order).counts
+    drawn, trained_with = [], []
+
+    def trial(order):
+        trained_with.append(order.configuration["clip_norm"])
+        result = run_trial(order)
+        return dataclasses.replace(result, status="failed", error=fails) if fails and len(trained_with) == 2 else result
+
+    monkeypatch.setattr(gradients, "run_trial", trial)
+    monkeypatch.setattr("sweeper.trials.plots.gradient_plot", lambda lines, path: drawn.append(lines) or path)
+    if not names:
+        with pytest.raises(TrialError, match="out of memory"):
+            draw_gradients(order, str(tmp_path / "gradients"))
+        return
+    draw_gradients(order, str(tmp_path / "gradients"))
+    [lines] = drawn
+    assert [found if name is not ... else ... for found, name in zip(lines, names, strict=True)] == names
+    assert trained_with == [clip_norm, UNCLIPPED][: len(names) - 1]
+    if len(names) == 3:
+        _, plain, unclipped = lines.values()
+        assert len(unclipped) == (0 if fails else len(plain))
+        assert not np.array_equal(plain, unclipped), "another network"
 
 
 @pytest.mark.slow
@@ -119,7 +165,7 @@ def test_every_task_has_its_picture(card, kept, request, tmp_path):
     assert run_trial(order).counts
     picture = Path(draw_gradients(order, str(tmp_path / "gradients")))
     assert picture.read_bytes()[:4] == b"\x89PNG"
-    assert not list((tmp_path / "gradients").glob("*.npz"))
+    assert not list((tmp_path / "gradients").rglob("*.npz"))
 
 
 @pytest.mark.slow

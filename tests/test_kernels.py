@@ -249,7 +249,7 @@ def test_dropout_of_the_state_is_one_mask_for_all_steps_on_its_way_into_the_recu
         assert np.abs(ours - theirs).max() < 1e-5
 
 
-def test_a_layer_that_is_called_twice_in_a_tape_says_so_instead_of_a_wrong_gradient():
+def test_a_second_gradient_of_one_layer_is_refused_since_it_keeps_one_batch():
     layer = PackedRecurrent(keras.layers.GRU(UNITS, return_sequences=True))
     x, mask = tf.ones((2, TIME, FEATURES)), tf.ones((2, TIME), tf.bool)
     with tf.GradientTape() as tape:

@@ -567,7 +567,7 @@ def test_a_sweep_of_sequences_ends_with_a_writer(spelled_card, tmp_path, capfd):
     other = served.predict(texts := pd.DataFrame({"text": ["abce", "cab"]}), {"beam_width": 4, "length_penalty": 0.5})
     assert other["output"].tolist() == searched
     for option, said in (
-        ("--beam-width=1001", "--beam-width: must be from 1 to 1,000, found 1001"),
+        ("--beam-width=101", "--beam-width: must be from 1 to 100, found 101"),
         ("--seed=1", "go on"),
     ):
         assert main(["predict", str(outcome.export), "abce", option]) == 2

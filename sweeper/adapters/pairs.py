@@ -120,7 +120,7 @@ def _lines(document: Document, options: Options) -> Iterator[tuple[int, str, str
 
 def _aligned(document: Document, beside: Document, options: Options) -> Iterator[tuple[int, str, str]]:
     sides = [_stripped(one, options) for one in (document, beside)]
-    if any(any(side[min(map(len, sides)) :]) for side in sides):  # blank lines alone may end one of them
+    if any(any(side[min(map(len, sides)) :]) for side in sides):  # only blank lines may follow the shorter one's end
         raise DataError(
             f"{document.name}: has {len(sides[0]):,} lines and {beside.name} has {len(sides[1]):,}; line by line they must belong together"
         )
@@ -130,7 +130,7 @@ def _aligned(document: Document, beside: Document, options: Options) -> Iterator
 
 
 def _stripped(document: Document, options: Options) -> list[str]:
-    """Lines; what follows the end of the last one is none."""
+    """Lines; what follows the last line end is none."""
     found = [line.strip() for _, line in document.lines(options.encoding)]
     return found[:-1] if found and not found[-1] else found
 

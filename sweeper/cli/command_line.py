@@ -165,7 +165,7 @@ def _parser() -> argparse.ArgumentParser:
     sweep.add_argument(
         "--gradients",
         action="store_true",
-        help="plot how far back the best model's gradients reach, and a simple_rnn's",
+        help="plot how far back the best model's gradients reach, and a simple_rnn's, clipped and not, which are trained for it",
     )
     _json(sweep, do.sweep)
 

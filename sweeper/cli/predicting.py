@@ -19,8 +19,8 @@ LIMITS: dict[str, tuple[float, float]] = {
     "top_k": (0, 1_000_000),
     "seed": (0, 2**31 - 1),
     "length": (0, 100_000),
-    "beam_width": (1, 1_000),
-    "length_penalty": (-100, 100),
+    "beam_width": (1, 100),
+    "length_penalty": (-10, 10),
 }
 
 
@@ -45,7 +45,7 @@ def predict(options: argparse.Namespace) -> int:
     for text, answer in zip(texts, answers, strict=True):
         if answer.get("unknown"):
             print(
-                f"sweeper: {text[:60]!r}: {answer['unknown']} of its symbols are none that the model knows, and were read as <unk>",
+                f"sweeper: {text[:60]!r}: {answer['unknown']} of its symbols unknown to the model, read as <unk>",
                 file=sys.stderr,
             )
         print(_line(text, answer, goes_on=goes_on))
@@ -83,6 +83,8 @@ def _answers(folder: Path, texts: list[str], asked: Mapping[str, Any]) -> list[d
 
         try:
             return list(load(str(folder), **asked)(texts))
+        except tf.errors.ResourceExhaustedError:
+            raise UsageError("out of memory; give fewer texts, shorter ones, or a smaller --beam-width") from None
         except (OSError, ValueError, LookupError, TypeError, RuntimeError, tf.errors.OpError) as error:
             raise UsageError(
                 f"{folder}: is no model that sweeper has exported, or was damaged since: {first_line(error)}; export it again"
@@ -96,28 +98,34 @@ def _asked(options: argparse.Namespace) -> dict[str, Any]:
         UsageError: an option is out of its bounds, or of another kind of model.
     """
     folder = Path(options.folder)
-    asked = _given(options, folder / "decoding.json", GREEDY, "write a target for each text")
+    asked = _given(
+        options, folder / "decoding.json", GREEDY, "write a target for each text (an older one: export it again)"
+    )
     return asked | _sampling(options, folder / "sampling.json")
 
 
 def _given(options: argparse.Namespace, described: Path, usual: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """Those of the options of one kind of model, which has `described`, that were given."""
+    """The options of one kind of model, whose `usual` values are `described` in a file, as far as they were given."""
     given = {name: getattr(options, name) for name in usual if getattr(options, name) is not None}
+    if described.exists():
+        _check_whole(described, usual)
     for name, value in given.items():
-        option = f"--{name.replace('_', '-')}"
+        option, bounds = f"--{name.replace('_', '-')}", LIMITS.get(name)
         if not described.exists():
             raise UsageError(f"{option}: is for models that {kind}, and {options.folder} holds another")
-        least, most = LIMITS.get(name, (0, 0))
-        if name in LIMITS and not least <= value <= most:
-            raise UsageError(f"{option}: must be from {least:,} to {most:,}, found {value:g}")
-    if described.exists():
-        kept = _kept(described, dict)
-        for name, value in usual.items():
-            if not isinstance(kept.get(name), (int, float) if isinstance(value, float) else type(value)):
-                raise UsageError(
-                    f"{described}: was damaged since it was exported: {name} is {kept.get(name)!r}; export it again"
-                )
+        if bounds and not bounds[0] <= value <= bounds[1]:
+            raise UsageError(f"{option}: must be from {bounds[0]:,} to {bounds[1]:,}, found {value:g}")
     return given
+
+
+def _check_whole(described: Path, usual: Mapping[str, Any]) -> None:
+    """Refuse a file of settings that lacks one, or has one of another kind."""
+    kept = _kept(described, dict)
+    for name, value in usual.items():
+        if not isinstance(kept.get(name), (int, float) if isinstance(value, float) else type(value)):
+            raise UsageError(
+                f"{described}: was damaged since it was exported: {name} is {kept.get(name)!r}; export it again"
+            )
 
 
 def _sampling(options: argparse.Namespace, described: Path) -> dict[str, Any]:

@@ -71,7 +71,7 @@ def forcing(configuration: Configuration, epochs: int) -> float:
             return float(max(0.0, 1.0 - decay * epochs))
         case "exponential":
             return float((1.0 - decay) ** epochs)
-        case "inverse_sigmoid":  # k / (k + e^(i / k)) with k = 1 / d, so that it cannot overflow
+        case "inverse_sigmoid":  # k / (k + e^(i / k)) with k = 1 / d, both divided by e^(i / k), which could overflow
             still = math.exp(-decay * epochs)
             return float(still / (still + decay))
         case _:

@@ -4,6 +4,7 @@ A program of its own as well: it reads JSON texts, one per line, and prints JSON
 
     python answer.py EXPORT_FOLDER < texts.jsonl
     python answer.py EXPORT_FOLDER '{"temperature": 0.5}' < prompts.jsonl
+    python answer.py EXPORT_FOLDER '{"beam_width": 8}' < sources.jsonl
 """
 
 from __future__ import annotations
@@ -16,12 +17,16 @@ from pathlib import Path
 from typing import Any
 
 BATCH = 64  # texts answered together
-SAMPLING = {"label": "", "temperature": 0.7, "top_k": 0, "seed": 0, "length": 200}
+SAMPLING: dict[str, Any] = {"label": "", "temperature": 0.7, "top_k": 0, "seed": 0, "length": 200}
 """What a model that goes on with prompts is asked for where nothing else is said."""
-GREEDY = {"beam_width": 1, "length_penalty": 0.0}
+GREEDY: dict[str, Any] = {"beam_width": 1, "length_penalty": 0.0}
 """How a model that writes a target searches where nothing better was found."""
-SETTINGS = {"sampling.json": SAMPLING, "decoding.json": GREEDY}
-"""The file of an export that says what it is usually asked for, of a model that may be asked for something else."""
+SETTINGS: dict[str, tuple[str, dict[str, Any]]] = {
+    "texts": ("sampling.json", SAMPLING),
+    "sequences": ("decoding.json", GREEDY),
+}
+"""By what it writes: the file of an export that says what the model is usually asked for, and its values where nothing is
+known."""
 
 
 def load(folder: str, **asked: Any) -> Callable[[Sequence[Any]], Iterator[dict[str, Any]]]:
@@ -35,9 +40,7 @@ def load(folder: str, **asked: Any) -> Callable[[Sequence[Any]], Iterator[dict[s
     """
     import tensorflow as tf
 
-    kept = [Path(folder) / name for name in SETTINGS]
-    usual = {k: v for file in kept if file.is_file() for k, v in json.loads(file.read_text(encoding="utf-8")).items()}
-
+    usual = settings(Path(folder))
     signatures = tf.saved_model.load(folder).signatures
 
     def of_texts(texts: list[str], start: int) -> dict[str, Any]:
@@ -64,6 +67,12 @@ def load(folder: str, **asked: Any) -> Callable[[Sequence[Any]], Iterator[dict[s
                 yield from rows({name: value.numpy() for name, value in found.items()})
 
     return answers
+
+
+def settings(folder: Path) -> dict[str, Any]:
+    """What the model of an export is usually asked for; {} of one that can be asked for nothing."""
+    kept = [folder / name for name, _ in SETTINGS.values() if (folder / name).is_file()]
+    return dict(json.loads(kept[0].read_text(encoding="utf-8"))) if kept else {}
 
 
 def _numbers(chosen: dict[str, Any], **kinds: Any) -> dict[str, Any]:

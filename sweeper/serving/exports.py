@@ -64,11 +64,10 @@ def export_trials(orders: Sequence[TrialOrder], to: str, card: Mapping[str, Any]
         (place / "labels.json").write_text(
             json.dumps(_names(prepared.meta, labels), ensure_ascii=False), encoding="utf-8"
         )
-        if prepared.meta.kind == "texts":
-            (place / "sampling.json").write_text(json.dumps({**answer.SAMPLING, **sampling}), encoding="utf-8")
-        if prepared.meta.kind == "sequences":
-            kept = {**answer.GREEDY, **decoding(orders[0])}
-            (place / "decoding.json").write_text(json.dumps(kept), encoding="utf-8")
+        if prepared.meta.kind in answer.SETTINGS:
+            name, usual = answer.SETTINGS[prepared.meta.kind]
+            settings = {**usual, **sampling, **decoding(orders[0])}
+            (place / name).write_text(json.dumps(settings), encoding="utf-8")
         (place / "model_card.md").write_text(model_card(orders, prepared.meta, card), encoding="utf-8")
     return str(target)
 

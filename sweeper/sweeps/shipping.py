@@ -75,7 +75,7 @@ def card_facts(card: Card, sweep: str, split: str, scores: Scores, baselines: Se
 
 
 def gradients_of(order: TrialOrder, folder: SweepFolder, workers: Workers, say: Callable[[str], None]) -> list[Path]:
-    """The picture of how far the winner's gradients reach, and those of a plain network that is trained beside it."""
+    """The picture of how far the winner's gradients reach, and those of plain networks that are trained beside it."""
     place = folder.path / "gradients"
     shutil.rmtree(place, ignore_errors=True)
     try:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import contextlib
-import json
 import os
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from ..serving.answer import SETTINGS
+from ..serving.answer import settings
 
 
 def log_export(export: Path) -> str:
@@ -39,9 +38,8 @@ def _params(export: Path) -> Any:
     from mlflow.types import DataType, ParamSchema, ParamSpec
 
     kinds = {str: DataType.string, int: DataType.long, float: DataType.double}
-    kept = [export / name for name in SETTINGS if (export / name).is_file()]
-    usual = {name: value for file in kept for name, value in json.loads(file.read_text(encoding="utf-8")).items()}
-    return ParamSchema([ParamSpec(name, kinds[type(value)], value) for name, value in usual.items()]) if usual else None
+    usual = settings(export).items()
+    return ParamSchema([ParamSpec(name, kinds[type(value)], value) for name, value in usual]) if usual else None
 
 
 @contextlib.contextmanager

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +22,7 @@ from ..learners.sequences import SequenceLearner
 from ..models import EncoderDecoder, Generator
 from ..models.bigrams import BIGRAMS
 from ..models.characters import CASING, CHARACTERS
-from ..records import BEST, EVENTS, LAST, TrialOrder
+from ..records import BEST, LAST, TrialOrder
 from . import plots
 from .trial import run_trial
 
@@ -34,17 +33,17 @@ MIN_EXAMPLES = 8  # examples that must be so long for a step to be drawn
 PLAIN = {"cell": "simple_rnn", "direction": "forward", "depth": 1, "attention": "none", "pooling": "last"}
 """What the plain network beside the best one has of its own; the rest is the best one's."""
 
-UNCLIPPED = {"clip_norm": 1_000.0}
-"""What the same network has that is trained without clipping: the largest norm that may be declared."""
+UNCLIPPED = 1_000.0
+"""`clip_norm` of the same network trained without clipping: the largest that may be declared."""
 
 
 def draw_gradients(order: TrialOrder, folder: str) -> str:
-    """Draw how far the gradients of a finished trial reach, and those of a plain network that is trained beside it, once as the
-    trial was and once without clipping.
+    """Draw how far the gradients of a finished trial reach, and those of a plain network that is trained beside it, once with
+    the trial's `clip_norm` and once without clipping.
 
     Args:
         order: its `epochs` are those that the trial was trained for, and the plain network is trained for no more.
-        folder: for the plain network, and the picture.
+        folder: for the plain networks, and the picture.
 
     Returns:
         The picture's path.
@@ -52,28 +51,38 @@ def draw_gradients(order: TrialOrder, folder: str) -> str:
     Raises:
         TrialError: the plain network cannot be trained.
     """
-    lines = {f"trial {order.number}: {_named(order)}": reach(order)}
-    for changes in ({}, UNCLIPPED):
-        plain = _plain(order, folder, changes)
-        name = f"plain {_named(plain)}{', not clipped' if changes else ''}"
-        result = run_trial(plain)
-        if not (result.counts or changes):
-            raise TrialError(f"gradients: the plain network beside the best one failed: {result.error}")
-        if result.counts:
-            lines[name] = reach(plain)
-        else:  # as it may without clipping, which is what the picture is to tell
-            lines[f"{name}: diverged"] = np.zeros(0)
-        for path in (Path(folder) / one for one in (BEST, LAST, EVENTS)):
-            path.unlink(missing_ok=True)
+    plain = _plain(order, f"{folder}/plain")
+    name = f"plain {_named(plain)}"
+    lines = {f"trial {order.number}: {_named(order)}": reach(order), name: _reach_once_trained(plain)}
+    if plain.configuration["clip_norm"] < UNCLIPPED:
+        configuration = {**plain.configuration, "clip_norm": UNCLIPPED}
+        unclipped = dataclasses.replace(plain, configuration=configuration, folder=f"{folder}/unclipped")
+        try:
+            lines[f"{name}, not clipped"] = _reach_once_trained(unclipped)
+        except TrialError as error:
+            if "diverged" not in str(error):
+                raise
+            lines[f"{name}, not clipped: diverged"] = np.zeros(0)
     return str(plots.gradient_plot(lines, Path(folder) / "gradients.png"))
 
 
-def _plain(order: TrialOrder, folder: str, changes: Mapping[str, Any]) -> TrialOrder:
-    """The order of the plain network, with `changes` of its own."""
+def _reach_once_trained(order: TrialOrder) -> np.ndarray:
+    """As `reach`, of a network that is yet to be trained, and is not kept."""
+    result = run_trial(order)
+    if not result.counts:
+        raise TrialError(f"gradients: the plain network beside the best one failed: {result.error}")
+    found = reach(order)
+    for name in (BEST, LAST):
+        (Path(order.folder) / name).unlink(missing_ok=True)
+    return found
+
+
+def _plain(order: TrialOrder, folder: str) -> TrialOrder:
+    """The order of the plain network."""
     facts = open_prepared(Path(order.prepared)).meta.traits
     kept = {name: value for name, value in order.configuration.items() if name not in PLAIN}
     possible = complete(order.task, {}, facts)
-    own = {name: value for name, value in PLAIN.items() if name in possible} | dict(changes)
+    own = {name: value for name, value in PLAIN.items() if name in possible}
     configuration = complete(order.task, {**kept, **own}, facts)
     return dataclasses.replace(
         order, configuration=configuration, folder=folder, continues=None, deadline=None, stop_file=None
