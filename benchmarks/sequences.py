@@ -22,7 +22,6 @@ LM_BUDGET = 600.0  # seconds of a sweep over texts
 MIN_GAIN = 5.0  # percent fewer bits than the n-grams
 G2P_BUDGET = 3_600.0  # seconds of a sweep over words
 KNOWN_GOOD = {"cell": "lstm", "units": 128, "learning_rate": 0.004, "batch_size": 128}
-# What a sweep over `seq2seq-long` found good, by hand made wider and trained for longer.
 WIDE = {"depth": 2, "units": 192, "dropout": 0.3, "batch_size": 64, "schedule": "cosine", "patience": 13}
 N_WORDS = 1_000  # words that are decoded
 MARGIN = 10.0  # points of word error rate by which attention must beat the initial state alone
