@@ -134,7 +134,7 @@ def test_the_plain_network_is_trained_with_and_without_clipping(
     def trial(order):
         trained_with.append(order.configuration["clip_norm"])
         result = run_trial(order)
-        return dataclasses.replace(result, status="failed", error=fails) if fails and len(trained_with) == 2 else result
+        return dataclasses.replace(result, state="failed", error=fails) if fails and len(trained_with) == 2 else result
 
     monkeypatch.setattr(gradients, "run_trial", trial)
     monkeypatch.setattr("sweeper.trials.plots.gradient_plot", lambda lines, path: drawn.append(lines) or path)

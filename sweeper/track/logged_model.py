@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import contextlib
+import json
 import os
 from collections.abc import Iterator
 from importlib import metadata
 from pathlib import Path
 from typing import Any
-
-from ..serving.answer import settings
 
 
 def log_export(export: Path) -> str:
@@ -38,8 +37,11 @@ def _params(export: Path) -> Any:
     from mlflow.types import DataType, ParamSchema, ParamSpec
 
     kinds = {str: DataType.string, int: DataType.long, float: DataType.double}
-    usual = settings(export).items()
-    return ParamSchema([ParamSpec(name, kinds[type(value)], value) for name, value in usual]) if usual else None
+    kept = [export / name for name in ("sampling.json", "decoding.json") if (export / name).is_file()]
+    if not kept:
+        return None
+    usual = json.loads(kept[0].read_text(encoding="utf-8"))
+    return ParamSchema([ParamSpec(name, kinds[type(value)], value) for name, value in usual.items()])
 
 
 @contextlib.contextmanager
