@@ -572,7 +572,7 @@ def test_a_sweep_of_sequences_ends_with_a_writer(spelled_card, tmp_path, capfd):
     ):
         assert main(["predict", str(outcome.export), "abce", option]) == 2
         assert said in capfd.readouterr().err
-    assert served.predict(texts)["output"].tolist() == [line.split("\t")[1] for line in found.stdout.splitlines()]
+    assert served.predict(texts)["output"].tolist() == [line.split("\t")[0] for line in found.stdout.splitlines()]
     other = sweeper.export("s", trial=1 - outcome.best.number, to="other") / "model_card.md"
     assert "- beam_width: " in other.read_text(), "what is exported on demand decodes as well"
     assert "## Scores on the validation split" in other.read_text()
