@@ -21,7 +21,7 @@ from .characters import character_features
 from .decoder import Decoder
 from .encoder_decoder import EncoderDecoder
 from .generator import Generator
-from .recurrent import drop, drop_words, embed, last_state, one_hot_width, pool, recurrent_stack
+from .recurrent import drop, drop_words, embed, last_state, one_hot_width, pool, recurrent_stack, seed_of
 
 
 class CharacterSizes(NamedTuple):
@@ -272,7 +272,7 @@ def _attention(configuration: Configuration) -> LuongAttention:
 
 def _attentional(sizes: Sizes, states: Any, attended: Any) -> Any:
     """Shaped as `states`, and float like them."""
-    return Fusion("concat", states.shape[-1], sizes.seed, name="attentional")(states, attended)
+    return Fusion("concat", states.shape[-1], seed_of("attentional", sizes.seed), name="attentional")(states, attended)
 
 
 def _penalty(configuration: Configuration) -> Any:
