@@ -11,6 +11,7 @@ import tensorflow as tf
 from sweeper.data import cards
 from sweeper.data.prepare import prepare
 from sweeper.declared.parameters import complete
+from sweeper.layers.attention import LuongAttention
 from sweeper.learners import build_learner
 from sweeper.learners.build import _places
 from sweeper.learners.sequences import SequenceLearner
@@ -245,6 +246,12 @@ def test_attention_that_looks_at_one_place_fuses_its_state(fusion, sources, targ
     }[fusion]()
     of_symbols, bias = weights(decoder.head)
     assert np.abs(logits - (fused @ of_symbols + bias))[real.numpy()].max() < 1e-4
+
+
+def test_a_masked_place_has_no_weight_however_low_the_scores_of_the_others():
+    query, states = tf.constant([[[1e3]]]), tf.constant([[[-1e3], [-2e3], [0.0]]])
+    _, found = LuongAttention("dot")(query, states, mask=tf.constant([[True, True, False]]))
+    assert found.numpy().tolist() == [[[1.0, 0.0, 0.0]]]
 
 
 def test_padding_of_the_source_is_never_attended_to(sources, targets):
