@@ -15,9 +15,10 @@ from keras import ops
 from ..layers.attention import LuongAttention
 from ..layers.fusion import Fusion
 from ..records import BOUNDARY, UNKNOWN, Configuration
-from .recurrent import recurrent_layers, run_sequence, run_step
+from .recurrent import recurrent_layers, run_sequence, run_step, symbol_embedding
 
 IMPOSSIBLE = -1e9  # as a log-probability
+VECTORS_BESIDE = 64  # units of the embedding of what is written, where the source is read by pretrained vectors
 
 
 class Memory(NamedTuple):
@@ -96,8 +97,10 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         self.forcing = self.add_weight(shape=(), initializer="ones", trainable=False, autocast=False, name="forcing")
         self.forcing.not_learned = True  # set before each epoch, see `SequenceLearner.begin_epoch`
         self.reads_previous = self.kind in ("feedback", "start_token")  # the symbol before
-        one_hot = configuration["input"] == "one_hot"
-        self.embedding = None if one_hot or not self.reads_previous else _embedding(configuration, symbols, seed)
+        self.embedding = None
+        if self.reads_previous and configuration["input"] == "learned":
+            units = configuration.get("embedding_units", VECTORS_BESIDE)
+            self.embedding = symbol_embedding(symbols, units, seed, "target_embedding")
         self.places = None
         if shared is not None and self.embedding is not None:
             self.embedding, self.places = shared
@@ -260,16 +263,6 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
     def nothing(self, context: Any) -> Any:
         """What attention has given before the first step."""
         return tf.zeros_like(context)
-
-
-def _embedding(configuration: Configuration, symbols: int, seed: int) -> keras.layers.Layer:
-    """From symbols, int32 (batch, time), to float (batch, time, units)."""
-    return keras.layers.Embedding(
-        symbols,
-        configuration.get("embedding_units", 64),
-        embeddings_initializer=keras.initializers.RandomUniform(-0.05, 0.05, seed=seed),
-        name="target_embedding",
-    )
 
 
 def _dense(

@@ -11,7 +11,7 @@ import tensorflow as tf
 from keras import ops
 
 from ..records import BOUNDARY, UNKNOWN, Configuration
-from .recurrent import recurrent_layers, run_sequence, run_step
+from .recurrent import recurrent_layers, run_sequence, run_step, symbol_embedding
 
 
 class Generator(keras.Model):  # type: ignore[misc]
@@ -48,16 +48,8 @@ class Generator(keras.Model):  # type: ignore[misc]
         self.width = self.units * (2 if configuration["cell"] == "lstm" else 1)
         self.condition = configuration.get("condition", "none") if conditions else "none"
         self.conditions, self.residual = conditions, configuration.get("residual") == "yes"
-        self.embedding = (
-            keras.layers.Embedding(
-                symbols,
-                configuration["embedding_units"],
-                embeddings_initializer=keras.initializers.RandomUniform(-0.05, 0.05, seed=seed),
-                name="embedding",
-            )
-            if configuration["input"] == "learned"
-            else None
-        )
+        learned = configuration["input"] == "learned"
+        self.embedding = symbol_embedding(symbols, configuration["embedding_units"], seed) if learned else None
         self.recurrent, self.readers = recurrent_layers(
             configuration, self.units, kernel=kernel, seed=seed, name="generator"
         )

@@ -62,6 +62,12 @@ def embed(
     return drop_words(x, dropout, seed)
 
 
+def symbol_embedding(symbols: int, units: int, seed: int, name: str = "embedding") -> keras.layers.Embedding:
+    """From symbols that were written, int32 (batch, time), to float (batch, time, units)."""
+    initializer = keras.initializers.RandomUniform(-0.05, 0.05, seed=seed)
+    return keras.layers.Embedding(symbols, units, embeddings_initializer=initializer, name=name)
+
+
 def drop_words(x: Any, rate: float, seed: int, name: str = "word_dropout") -> Any:
     """In training, zero the whole vector of a share `rate` of the words. x: float (batch, time, features)."""
     if not rate:
