@@ -100,7 +100,11 @@ def rows(columns: dict[str, Any]) -> Iterator[dict[str, Any]]:
 
 
 def main() -> None:
+    import tensorflow  # noqa: F401 - now, while the caller still prepares the texts
+
     inputs = [json.loads(line) for line in sys.stdin]
+    if not inputs:  # the caller is gone
+        return
     for answer in load(sys.argv[1], **json.loads(sys.argv[2] if len(sys.argv) > 2 else "{}"))(inputs):
         print(json.dumps(answer))
 

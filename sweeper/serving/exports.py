@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import html
 import itertools
@@ -9,7 +10,7 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -53,14 +54,14 @@ def export_trials(orders: Sequence[TrialOrder], to: str, card: Mapping[str, Any]
     """
     target = Path(to)
     check_free(target)
-    with replacing_folder(target) as place:
-        finished = FinishedTrials(orders)
-        module, prepared = finished.module(), finished.prepared
+    finished = FinishedTrials(orders)
+    prepared = finished.prepared
+    labels = condition_labels(prepared.meta, orders[0].configuration)
+    sampling = {"label": labels[0]} if labels else {}
+    with replacing_folder(target) as place, _fresh_process(place, sampling) as fresh:
+        module = finished.module()
         tf.saved_model.save(module, str(place), signatures=module.signatures())
-        labels = condition_labels(prepared.meta, orders[0].configuration)
-        sampling = {"label": labels[0]} if labels else {}
-        inputs, expected = _expected(finished, module)
-        _compare(place, inputs, expected, sampling)
+        _compare(fresh, *_expected(finished, module))
         (place / "labels.json").write_text(
             json.dumps(_names(prepared.meta, labels), ensure_ascii=False), encoding="utf-8"
         )
@@ -144,17 +145,28 @@ def _going_on(finished: FinishedTrials, module: Any) -> tuple[list[Any], list[di
     return inputs, expected
 
 
-def _compare(folder: Path, inputs: list[Any], expected: list[dict[str, Any]], sampling: Mapping[str, Any]) -> None:
-    """Ask the folder in a fresh process that has TensorFlow and nothing of ours."""
-    given = "".join(json.dumps(one) + "\n" for one in inputs)
+@contextlib.contextmanager
+def _fresh_process(folder: Path, sampling: Mapping[str, Any]) -> Iterator[subprocess.Popen[str]]:
+    """A process that has TensorFlow and nothing of ours, and loads the folder once it is asked: it imports TensorFlow
+    while the folder is written."""
     command = [sys.executable, "-P", answer.__file__, str(folder), json.dumps(sampling)]
-    asked = subprocess.run(command, input=given, capture_output=True, text=True, check=False)
-    if asked.returncode:
-        if any(words in asked.stderr for words in FULL):
+    pipe = subprocess.PIPE
+    with subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True) as process:
+        try:
+            yield process
+        finally:
+            process.kill()  # nothing is left to kill where it has answered
+
+
+def _compare(fresh: subprocess.Popen[str], inputs: list[Any], expected: list[dict[str, Any]]) -> None:
+    """Ask a fresh process what it was expected to answer."""
+    answered, complaints = fresh.communicate("".join(json.dumps(one) + "\n" for one in inputs))
+    if fresh.returncode:
+        if any(words in complaints for words in FULL):
             raise OSError(errno.ENOSPC, "a process that loads the export found no room")
-        said = asked.stderr.strip().splitlines() or [f"its process ended with {asked.returncode} and said nothing"]
+        said = complaints.strip().splitlines() or [f"its process ended with {fresh.returncode} and said nothing"]
         raise ExportError(f"the exported model cannot be loaded by plain TensorFlow: {said[-1]}")
-    for one, found, wanted in zip(inputs, map(json.loads, asked.stdout.splitlines()), expected, strict=True):
+    for one, found, wanted in zip(inputs, map(json.loads, answered.splitlines()), expected, strict=True):
         if not _equal(found, wanted):
             raise ExportError(
                 f"the exported model answers {_brief(found)} to {_brief(one)}, the trained one {_brief(wanted)}"

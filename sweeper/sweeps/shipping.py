@@ -46,8 +46,9 @@ def ship(
         (test, intervals), target = workers.run(jobs.score_test, orders), folder.new_export()
         validation = workers.run(jobs.score_validation, orders) if len(orders) > 1 or decoding else None
         facts = card_facts(card, folder.name, "test", test, found.baselines)
+        compared = workers.submit(jobs.compare_errors, orders)  # by another worker, where there is one
         workers.run(jobs.export_trials, orders, str(target), facts)
-        differences = workers.run(jobs.compare_errors, orders)
+        differences = workers.run(jobs.compare_errors, orders, future=compared)
         shipped = Shipped(trials, test, validation, intervals, differences, target.name, decoding=decoding)
         folder.note_shipped(shipped)
     if shipped.model is None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 
 from ..data.batches import Answers, Split
-from ..data.store import Meta
+from ..data.store import Meta, open_prepared
 from ..learners import DECODING, load, trained
 from ..learners.sequences import SequenceLearner
 from ..records import Scores, TrialOrder
@@ -29,9 +29,10 @@ SEARCHED = 2_000  # sources of the validation split that they are tried on
 def choose_decoding(order: TrialOrder) -> dict[str, float]:
     """The beam search with the best validation score, of a finished trial that writes sequences; kept beside its
     weights. {} for one that does not."""
-    prepared, learner = trained(order)
-    if not isinstance(learner, SequenceLearner):
+    if open_prepared(Path(order.prepared)).meta.kind != "sequences":
         return {}
+    prepared, learner = trained(order)
+    assert isinstance(learner, SequenceLearner)
     task, split = TASKS[order.task], load(order, prepared, "validation")
     assert isinstance(split, Split)
     split = split.sample(SEARCHED, np.random.default_rng(order.seed))
