@@ -9,6 +9,7 @@ The data must have been fetched once before (`sweeper datasets fetch imdb`).
 
 from __future__ import annotations
 
+import contextlib
 import datetime
 import functools
 import json
@@ -17,6 +18,7 @@ import platform
 import sys
 import tempfile
 from collections.abc import Callable, Iterator
+from importlib import metadata
 from pathlib import Path
 
 import threadpoolctl
@@ -62,7 +64,7 @@ PARTS: dict[str, tuple[str, Callable[[Path], Iterator[Row]]]] = {
         sequences.g2p_best,
     ),
     "steps": (
-        "Training step of a recurrent layer, over the time of its matrix products alone (GEMM floor)",
+        "Training step of a recurrent layer by itself, over the time of its matrix products alone (GEMM floor)",
         steps.steps,
     ),
     "heads": ("Training step of a tagger: CRF over softmax head", steps.heads),
@@ -74,7 +76,10 @@ EVERY_PART = {**quality.PARTS, **PARTS}
 
 
 def machine() -> str:
-    found = ", ".join(f"{name} {version}" for name, version in versions().items())
+    known = dict(versions())
+    with contextlib.suppress(metadata.PackageNotFoundError):
+        known["torch"] = metadata.version("torch")
+    found = ", ".join(f"{name} {version}" for name, version in known.items())
     cores, gpus = devices.cores(), len(devices.gpus()) or "no"
     total = os.sysconf("SC_PHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 2**30
     return (

@@ -4,7 +4,8 @@ The floor is the time that the layer's matrix products alone would take, on real
 that this machine multiplies large matrices (1,024 squared, float32, one thread), measured beside
 every step, and said: the faster a machine multiplies, the more of a step is everything else. What the
 same products take at a step's size, all gates at once, is given as well ("products"). Lengths are those
-of real texts, sorted into batches as in training. Steps follow one another, as in training: of two rows of
+of real texts, sorted into batches as in training. It is the layer alone, on one batch again and again; the rows of seq2seq are whole
+steps, with embeddings, loss and optimizer. Steps follow one another, as in training: of two rows of
 `IN_A_ROW` the better counts, as it does for the floor. One thread each, as in a worker; so this is a program of
 its own, which prints one JSON object per line.
 """
@@ -255,6 +256,8 @@ def main() -> None:
         print(json.dumps(writing(128, units)), flush=True)
     for cell, direction, sizes in itertools.product(GATES, ("forward", "both"), GRID):
         print(json.dumps(measure(cell, direction, *sizes)), flush=True)
+    for cell in GATED:
+        print(json.dumps(measure(cell, "backward", *GRID[1])), flush=True)
 
 
 if __name__ == "__main__":
