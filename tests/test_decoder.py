@@ -415,5 +415,21 @@ def test_a_shared_embedding_reads_a_symbol_as_the_same_word(sources, targets):
     assert np.allclose(logits[real], one_by_one(model, sources, labels).numpy()[real], atol=1e-5)
 
 
+@pytest.mark.parametrize("target_embedding", ["separate", "shared"])
+def test_what_is_written_is_read_by_an_embedding_beside_pretrained_vectors_too(rng, targets, target_embedding):
+    values = {"units": 4, "attention": "none", "input": "pretrained", "target_embedding": target_embedding}
+    vectors = rng.normal(size=(9, 7)).astype(np.float32)
+    places = np.array([9, 1, 4, 10, 3], np.int32) if target_embedding == "shared" else None
+    sizes = Sizes(9, SYMBOLS, vectors=vectors, seed=3, longest=LONGEST, places=places)
+    model = build_encoder_decoder(complete("seq2seq", values), sizes)
+    labels, _ = targets
+    shown = model.decoder._inputs(tf.zeros((3, 4)), labels)
+    if places is None:
+        assert shown.shape[-1] == 64
+        assert np.allclose(shown, model.decoder.embedding.embeddings.numpy()[labels.numpy()])
+    else:
+        assert np.allclose(shown.numpy()[labels == 2], vectors[4])
+
+
 def test_rows_of_a_shared_embedding_are_those_of_the_words_and_then_new_ones():
     assert _places(["", "<unk>", "a", "b"], ["<stop>", "<unk>", "b", "z", "a"]).tolist() == [4, 1, 3, 5, 2]

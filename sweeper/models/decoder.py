@@ -98,7 +98,7 @@ class Decoder(keras.layers.Layer):  # type: ignore[misc]
         self.forcing.not_learned = True  # set before each epoch, see `SequenceLearner.begin_epoch`
         self.reads_previous = self.kind in ("feedback", "start_token")  # the symbol before
         self.embedding = None
-        if self.reads_previous and configuration["input"] == "learned":
+        if self.reads_previous and configuration["input"] != "one_hot":
             units = configuration.get("embedding_units", VECTORS_BESIDE)
             self.embedding = symbol_embedding(symbols, units, seed, "target_embedding")
         self.places = None
