@@ -117,7 +117,8 @@ def run(pair: Pair, folder: Path) -> Iterator[Row]:
         print(pair.card, "seed", seed, "script", theirs[-1], "sweeper", ours[-1], file=sys.stderr)
     trained = min(pair.most or prepared.meta.counts["train"], prepared.meta.counts["train"])
     yield Row(
-        f"{pair.card}: {trained:,} training rows, {pair.trials} configurations, {EPOCHS} epochs each, {SEEDS} seeds", ""
+        f"{pair.card}: {trained:,} training rows, {pair.trials} configurations, {EPOCHS} epochs each, {SEEDS} seeds",
+        "an hour is projected: what these runs pay once, start-up and export among it, and else trials at their rate",
     )
     yield from compared(pair, [one.found for one in ours], [one.found for one in theirs])
     yield by_configuration(pair, ours, theirs, workers)
@@ -264,21 +265,22 @@ def seconds_by_configuration(trials: Sequence[MlflowRun]) -> dict[str, float]:
     }
 
 
-def own_seconds(trial: MlflowRun) -> float:
-    """What a trial took itself; of the script's, which are not handed out, from beginning to end."""
-    info = trial.info
-    return float(trial.data.metrics.get("trial_seconds", (info.end_time - info.start_time) / 1_000))
-
-
 def seconds_a_trial(trials: Sequence[MlflowRun], workers: int) -> float:
     """Mean seconds from the handing out of a trial to its end in MLflow.
 
     A worker's first trial is handed out while the worker still imports TensorFlow, which the script does before its
     first; there it counts what the trial itself took, and what handing out adds to the others.
     """
-    open_for = [(trial.info.end_time - trial.info.start_time) / 1_000 for trial in trials]
-    own = [trial.data.metrics.get("trial_seconds") for trial in trials]
-    if None in own:  # the script's: one process, no handing out
-        return statistics.mean(open_for)
-    later = [place for place, trial in enumerate(trials) if int(trial.data.tags["sweeper.trial"]) >= workers]
-    return statistics.mean(own) + statistics.mean(open_for[place] - own[place] for place in later)
+    later = sorted(trials, key=lambda trial: trial.info.start_time)[workers:]
+    handing_out = statistics.mean(seconds_open(trial) - own_seconds(trial) for trial in later)
+    return statistics.mean(map(own_seconds, trials)) + handing_out
+
+
+def seconds_open(trial: MlflowRun) -> float:
+    """From beginning to end in MLflow."""
+    return float(trial.info.end_time - trial.info.start_time) / 1_000
+
+
+def own_seconds(trial: MlflowRun) -> float:
+    """What a trial took itself; the script's are not handed out, and took all the time that they were open."""
+    return float(trial.data.metrics.get("trial_seconds", seconds_open(trial)))
