@@ -103,7 +103,7 @@ def main() -> None:
     import tensorflow  # noqa: F401 - now, while the caller still prepares the texts
 
     inputs = [json.loads(line) for line in sys.stdin]
-    if not inputs:  # the caller is gone
+    if not inputs:  # the caller has nothing to ask, or is gone
         return
     for answer in load(sys.argv[1], **json.loads(sys.argv[2] if len(sys.argv) > 2 else "{}"))(inputs):
         print(json.dumps(answer))
