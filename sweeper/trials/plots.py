@@ -15,6 +15,8 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 MIN_NORM = 1e-20  # the norm of a gradient below which a line ends, since 0 has no logarithm
+MAX_NAME = 24  # characters of a name that are drawn
+USUAL_NAME, LETTER = 8, 0.14  # characters that every picture has room for, and inches that each further one takes
 MAX_LABELS = 30  # beyond these a confusion picture shows the most frequent ones only
 
 
@@ -49,9 +51,9 @@ def confusion_plot(table: np.ndarray, labels: Sequence[str], path: Path) -> Path
 
     shown = np.sort(np.argsort(-table.sum(1), kind="stable")[:MAX_LABELS])
     row_totals = np.maximum(table.sum(1), 1)[shown]
-    table, names = table[np.ix_(shown, shown)], [labels[place] for place in shown]
+    table, names = table[np.ix_(shown, shown)], _drawn([labels[place] for place in shown])
     shares = table / row_totals[:, None]
-    side = 2.4 + 0.34 * len(names)
+    side = 2.4 + 0.34 * len(names) + _room(names)
     figure = Figure(figsize=(side + 0.8, side), layout="constrained")
     axes = figure.subplots()
     picture = axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
@@ -90,9 +92,11 @@ def attention_plot(alignments: Sequence[Alignment], path: Path) -> Path:
     """Attention of a few examples side by side as a PNG file: written symbols by row, source tokens by column."""
     from matplotlib.figure import Figure
 
+    alignments = [one._replace(source=_drawn(one.source), target=_drawn(one.target)) for one in alignments]
     widths = [max(2, len(one.source)) for one in alignments]
-    tallest = max(len(one.target) for one in alignments)
-    figure = Figure(figsize=(1.5 + 0.32 * sum(widths) + 0.8 * len(widths), 1.4 + 0.3 * tallest), layout="constrained")
+    width = 1.5 + 0.32 * sum(widths) + sum(0.8 + _room(one.target) for one in alignments)
+    height = 1.4 + 0.3 * max(len(one.target) for one in alignments) + max(_room(one.source) for one in alignments)
+    figure = Figure(figsize=(width, height), layout="constrained")
     places = figure.subplots(1, len(alignments), squeeze=False, width_ratios=widths)[0]
     for axes, one in zip(places, alignments, strict=True):
         axes.imshow(one.weights, cmap="Greys", vmin=0, vmax=1, aspect="auto")
@@ -120,6 +124,17 @@ def gradient_plot(lines: Mapping[str, np.ndarray], path: Path) -> Path:
     axes.spines[["top", "right"]].set_visible(False)
     axes.legend(frameon=False)
     return _saved(figure, path)
+
+
+def _drawn(names: Sequence[str]) -> list[str]:
+    """Names on one line each, the longest of them cut."""
+    lines = [" ".join(name.split()) for name in names]
+    return [name if len(name) <= MAX_NAME else f"{name[: MAX_NAME - 1]}…" for name in lines]
+
+
+def _room(names: Sequence[str]) -> float:
+    """Inches that the longest name takes beyond what a usual one does."""
+    return LETTER * max(0, max(map(len, names), default=0) - USUAL_NAME)
 
 
 def _turned(names: Sequence[str]) -> int:
