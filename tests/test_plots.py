@@ -27,19 +27,22 @@ def test_odd_names_are_drawn_as_they_are(tmp_path):
 
 @pytest.mark.filterwarnings("error")
 @pytest.mark.parametrize("letter", ["W", "好", "\U000dc04f"])
-def test_long_names_are_cut_and_leave_room_for_what_they_name(tmp_path, letter):
-    names = [letter * length for length in (300, 23, 1)]
+def test_long_names_are_cut_and_leave_room_for_what_they_name(monkeypatch, tmp_path, letter):
+    drawn, names = figures(monkeypatch), [letter * length for length in (300, 23, 1)]
     confusion_plot(np.eye(2, dtype=int), names[:2], tmp_path / "confusion.png")
     attention_plot(
         [Alignment(names, names[:1], np.eye(1, 3)), Alignment(names[:1], names, np.eye(3, 1))], tmp_path / "a.png"
     )
-    assert [len(name) for name in plots._drawn(names)] == [24, 23, 1]
+    cut = [letter * 23 + "…", letter * 23, letter]
+    assert [tick.get_text() for tick in drawn[0].axes[0].get_yticklabels()] == cut[:2]
+    assert [tick.get_text() for tick in drawn[1].axes[0].get_xticklabels()] == cut
+    assert [tick.get_text() for tick in drawn[1].axes[1].get_yticklabels()] == cut
 
 
 def figures(monkeypatch):
     """What is drawn from now on."""
-    drawn = []
-    monkeypatch.setattr(plots, "_saved", lambda figure, path: drawn.append(figure))
+    drawn, saved = [], plots._saved
+    monkeypatch.setattr(plots, "_saved", lambda figure, path: drawn.append(figure) or saved(figure, path))
     return drawn
 
 
